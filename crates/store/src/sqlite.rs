@@ -96,10 +96,7 @@ impl SqliteStore {
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> Result<T, StoreError> {
         let (answer, wait) = oneshot::channel();
-        jobs.ok_or_else(closed)?
-            .send(job(answer))
-            .await
-            .map_err(|_| closed())?;
+        jobs.ok_or_else(closed)?.send(job(answer)).await.map_err(|_| closed())?;
         wait.await.map_err(|_| closed())?
     }
 }
@@ -174,9 +171,7 @@ impl Watch for SqliteWatch {
                 .map_err(|_| closed())?;
             let changes = match self.recent.after(seen) {
                 Some(changes) => changes,
-                None => {
-                    SqliteStore::ask(self.jobs.upgrade(), |answer| Job::Changes { after: seen, answer }).await?
-                }
+                None => SqliteStore::ask(self.jobs.upgrade(), |answer| Job::Changes { after: seen, answer }).await?,
             };
             if let Some(last) = changes.last() {
                 self.seen = last.revision;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::StoreError;
 use crate::sqlite::SqliteOptions;
 use crate::sqlite::table::{self, damaged, failure};
-use crate::StoreError;
 
 /// Marks the file as ours (SQLite's `application_id`): `irsa`.
 const APPLICATION: i32 = 0x6972_7361;
@@ -48,13 +48,15 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<Opened, StoreE
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(|error| unavailable(&path, &error))?;
     }
-    let connection = connect(&path, options).map_err(|error| failure(&path, &error))?;
+    let connection = Connection::open_with_flags(&path, FLAGS).map_err(|error| failure(&path, &error))?;
+    // Before the first write: what is not ours is left as it is.
+    check_format(&connection, &path)?;
+    set_up(&connection, options).map_err(|error| failure(&path, &error))?;
     if connection.is_readonly("main").map_err(|error| failure(&path, &error))? {
         return Err(StoreError::Unavailable {
             reason: format!("`{}` is read-only", path.display()),
         });
     }
-    check_format(&connection, &path)?;
     Ok(Opened { connection, path, lock })
 }
 
@@ -102,7 +104,12 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 /// Makes an empty database under another name and renames it when it is complete and on disk.
 fn create(path: &Path) -> Result<(), StoreError> {
     let draft = beside(path, ".new");
-    for leftover in [draft.clone(), beside(path, ".new-wal"), beside(path, ".new-shm"), beside(path, ".new-journal")] {
+    for leftover in [
+        draft.clone(),
+        beside(path, ".new-wal"),
+        beside(path, ".new-shm"),
+        beside(path, ".new-journal"),
+    ] {
         match fs::remove_file(&leftover) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unavailable(&leftover, &error)),
             _ => (),
@@ -133,8 +140,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, FLAGS)?;
+fn set_up(connection: &Connection, options: SqliteOptions) -> rusqlite::Result<()> {
     // An operator's backup tool may hold the file for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -146,7 +152,7 @@ fn connect(path: &Path, options: SqliteOptions) -> rusqlite::Result<Connection> 
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
+    Ok(())
 }
 
 fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -156,7 +162,10 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> 
             .map_err(|error| failure(path, &error))
     };
     if pragma("application_id")? != APPLICATION {
-        return Err(damaged(path, "it is a database of another program, or its head is overwritten"));
+        return Err(damaged(
+            path,
+            "it is a database of another program, or its head is overwritten",
+        ));
     }
     match pragma("user_version")? {
         FORMAT => Ok(()),

@@ -98,7 +98,11 @@ mod tests {
             recent.push(vec![change(revision, 1 << 20)]);
         }
         assert_eq!(recent.after(0), None);
-        assert_eq!(recent.after(17).unwrap().len(), 1, "two of 1 MiB and their keys are more than a page");
+        assert_eq!(
+            recent.after(17).unwrap().len(),
+            1,
+            "two of 1 MiB and their keys are more than a page"
+        );
         for revision in 21..=5000 {
             recent.push(vec![change(revision, 0)]);
         }

@@ -73,20 +73,20 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
 impl Table {
     pub(super) fn new(connection: Connection, path: PathBuf) -> Result<Self, StoreError> {
         let (state, checksum) = connection
-            .query_row("SELECT revision, compacted, rows, sum, checksum FROM state", [], |row| {
-                let state = State {
-                    revision: row.get(0)?,
-                    compacted: row.get(1)?,
-                    rows: row.get(2)?,
-                    sum: row.get(3)?,
-                };
-                Ok((state, row.get::<_, i64>(4)?))
-            })
-            .map_err(|error| match failure(&path, &error) {
-                // A statement that does not fit the tables: the tables are not ours.
-                StoreError::Unavailable { reason } if !is_io(&error) => damaged(&path, &reason),
-                other => other,
-            })?;
+            .query_row(
+                "SELECT revision, compacted, rows, sum, checksum FROM state",
+                [],
+                |row| {
+                    let state = State {
+                        revision: row.get(0)?,
+                        compacted: row.get(1)?,
+                        rows: row.get(2)?,
+                        sum: row.get(3)?,
+                    };
+                    Ok((state, row.get::<_, i64>(4)?))
+                },
+            )
+            .map_err(|error| failure(&path, &error))?;
         if checksum != state.checksum() {
             return Err(damaged(&path, "its state record fails the checksum"));
         }
@@ -136,7 +136,10 @@ impl Table {
         if found != self.state {
             return Err(damaged(
                 &self.path,
-                &format!("{} records are there, of {}, or some were exchanged", found.rows, self.state.rows),
+                &format!(
+                    "{} records are there, of {}, or some were exchanged",
+                    found.rows, self.state.rows
+                ),
             ));
         }
         // The index is a second copy of the keys, and compares rely on it.
@@ -226,7 +229,10 @@ impl Table {
             return Ok(());
         }
         // What revisions up to `compacted` replaced is gone already, so only what came after them needs a look.
-        let (from, to) = (start(self.state.compacted.saturating_add(1)), start(through.saturating_add(1)));
+        let (from, to) = (
+            start(self.state.compacted.saturating_add(1)),
+            start(through.saturating_add(1)),
+        );
         let sql = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -248,9 +254,7 @@ impl Table {
                  WHERE new.position >= ?1 AND new.position < ?2 AND new.previous > 0) RETURNING checksum",
         )
         .and_then(|()| {
-            delete(
-                "DELETE FROM revisions WHERE position >= ?1 AND position < ?2 AND value IS NULL RETURNING checksum",
-            )
+            delete("DELETE FROM revisions WHERE position >= ?1 AND position < ?2 AND value IS NULL RETURNING checksum")
         })
         .map_err(|error| failure(path, &error))?;
         state.compacted = through;
@@ -310,7 +314,13 @@ struct Row {
 
 impl Row {
     fn expected_checksum(&self) -> i64 {
-        row_checksum(self.position, &self.key, self.value.as_deref(), self.created, self.previous)
+        row_checksum(
+            self.position,
+            &self.key,
+            self.value.as_deref(),
+            self.created,
+            self.previous,
+        )
     }
 }
 
@@ -358,7 +368,9 @@ fn apply(
             Write::Delete { .. } => continue,
         };
         let previous = before.as_ref().map_or(0, |before| before.revision);
-        let created = before.filter(|before| before.live).map_or(revision, |before| before.created);
+        let created = before
+            .filter(|before| before.live)
+            .map_or(revision, |before| before.created);
         let checksum = row_checksum(position, key, value.as_deref(), created, previous);
         sql.prepare_cached(
             "INSERT INTO revisions (position, key, value, created, previous, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -416,7 +428,13 @@ fn prefix_empty(sql: &Connection, prefix: &str) -> rusqlite::Result<bool> {
 
 fn save(sql: &Connection, state: State) -> rusqlite::Result<()> {
     sql.prepare_cached("UPDATE state SET revision = ?1, compacted = ?2, rows = ?3, sum = ?4, checksum = ?5")?
-        .execute(params![state.revision, state.compacted, state.rows, state.sum, state.checksum()])?;
+        .execute(params![
+            state.revision,
+            state.compacted,
+            state.rows,
+            state.sum,
+            state.checksum()
+        ])?;
     Ok(())
 }
 
@@ -474,27 +492,16 @@ pub(super) fn damaged(path: &Path, reason: &str) -> StoreError {
     }
 }
 
-fn is_io(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::SystemIoFailure
-                | ErrorCode::CannotOpen
-                | ErrorCode::PermissionDenied
-                | ErrorCode::ReadOnly
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::OutOfMemory
-        )
-    )
-}
-
 /// What a failure of SQLite means to the caller.
 pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full {
             path: path.to_path_buf(),
         },
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => damaged(path, &error.to_string()),
+        // Our statements do not change, so if one does not fit the file (no such table, not a number), the file is not as it was.
+        None | Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
+            damaged(path, &error.to_string())
+        }
         _ => StoreError::Unavailable {
             reason: format!("`{}`: {error}", path.display()),
         },
