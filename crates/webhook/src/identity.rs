@@ -78,6 +78,8 @@ pub fn identity_with_warnings(
         match annotations.get(&key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
+            // As the API server decodes it.
+            Some(Value::Null) => Ok(Some("")),
             Some(_) => Err(IdentityError::NotAString { annotation: key }),
         }
     };
@@ -220,6 +222,7 @@ mod tests {
             json!({"metadata": {"annotations": null}}),
             account(&json!({})),
             account(&json!({"eks.amazonaws.com/role-arn": ""})),
+            account(&json!({"eks.amazonaws.com/role-arn": null})),
             account(&json!({"eks.amazonaws.com/audience": "x", "other.example/role-arn": ROLE})),
         ] {
             let settings = Settings {

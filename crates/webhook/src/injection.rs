@@ -67,19 +67,19 @@ impl Injection {
         json!({"name": self.volume, "projected": {"sources": [{"serviceAccountToken": token}]}})
     }
 
-    /// Whether a volume holds a token that serves as ours: same file name, same audience. Its life may differ.
+    /// Whether a volume holds a token that serves as ours: same file name, same audience. Its life may differ. Sources of
+    /// another kind could put a file of their own over the token, so a volume with such a source does not count.
     pub(crate) fn is_token_volume(&self, volume: &Value) -> bool {
-        let sources = volume.pointer("/projected/sources").and_then(Value::as_array);
-        sources.into_iter().flatten().any(|source| {
-            let token = source.get("serviceAccountToken");
-            let text = |key| {
-                token
-                    .and_then(|token| token.get(key))
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
-            token.is_some() && text("path") == self.token_file && text("audience") == self.audience
-        })
+        let Some(sources) = volume.pointer("/projected/sources").and_then(Value::as_array) else {
+            return false;
+        };
+        let tokens: Option<Vec<&Value>> = sources.iter().map(|source| source.get("serviceAccountToken")).collect();
+        let text = |token: &Value, key: &str| token.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut ours = tokens
+            .into_iter()
+            .flatten()
+            .filter(|token| text(token, "path") == self.token_file);
+        matches!((ours.next(), ours.next()), (Some(token), None) if text(token, "audience") == self.audience)
     }
 
     pub(crate) fn mount(&self) -> Value {
@@ -97,6 +97,7 @@ pub(crate) fn pod_annotation<'a>(
     let annotation = format!("{}/{name}", settings.annotation_prefix);
     match pod.get("metadata")?.get("annotations")?.get(&annotation)? {
         Value::String(text) => Some(text),
+        Value::Null => Some(""),
         _ => {
             warnings.push(Warning::AnnotationType { annotation });
             None
