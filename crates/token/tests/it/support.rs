@@ -67,11 +67,6 @@ pub(crate) fn compact(header: &str, payload: impl AsRef<[u8]>, signature: impl A
     format!("{}.{}.{}", encode(header), encode(payload), encode(signature))
 }
 
-/// An RS256 signature of the issuer over anything.
-pub(crate) fn rsa_signature(message: &str) -> Vec<u8> {
-    rsa_signature_with(&RSA_PKCS1_SHA256, message)
-}
-
 pub(crate) fn pss_signature(message: &str) -> Vec<u8> {
     rsa_signature_with(&RSA_PSS_SHA256, message)
 }
