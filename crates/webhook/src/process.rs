@@ -4,7 +4,6 @@
 //! have to lie where. There is no image, so a container without a `command` cannot be run, and no other volume is
 //! provided. Nothing here touches the machine: [`LocalProcess::relocate`] only rewrites paths.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -211,13 +210,11 @@ impl LocalProcess {
     pub fn relocate(&mut self, root: &Path) -> Result<(), ProcessError> {
         let root = root.to_str().ok_or(ProcessError::RootNotUnicode)?.trim_end_matches('/');
         let moved = |mount_path: &str| format!("{root}{mount_path}");
-        let mut moves: Vec<(String, String)> = self
+        let moves: Vec<(String, String)> = self
             .token_mounts
             .iter()
             .map(|mount| (mount.mount_path.clone(), moved(&mount.mount_path)))
             .collect();
-        // The longest first: of two nested mounts the inner one holds the file.
-        moves.sort_by_key(|(from, _)| Reverse(from.len()));
         for text in self.argv.iter_mut().chain(self.env.iter_mut().map(|(_, value)| value)) {
             if let Some(changed) = relocated(text, &moves) {
                 *text = changed;

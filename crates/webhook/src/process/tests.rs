@@ -293,6 +293,7 @@ fn relocated_paths() {
         ),
         (path::windows(&format!("{FOLDER}/token")), format!("/r{FOLDER}/token")),
         ("/inner/mount/x".into(), "/r/inner/mount/x".into()),
+        ("/odd@/inner/x,/inner".into(), "/r/odd@/inner/x,/r/inner".into()),
     ];
     let stays = [
         format!("{FOLDER}2/token"),
@@ -316,7 +317,12 @@ fn relocated_paths() {
         .chain(stays.into_iter().map(|text| (text.clone(), text)));
     for (text, expected) in all {
         let mut process = process_of(&json!({"command": [text], "env": [{"name": "V", "value": text}]})).unwrap();
-        process.token_mounts = vec![mount("/inner"), mount(FOLDER), mount("/inner/mount")];
+        process.token_mounts = vec![
+            mount("/inner"),
+            mount(FOLDER),
+            mount("/inner/mount"),
+            mount("/odd@/inner"),
+        ];
         process.relocate(Path::new("/r")).unwrap();
         assert_eq!(
             (process.argv[0].as_str(), process.env[0].1.as_str()),

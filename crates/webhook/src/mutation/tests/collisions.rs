@@ -12,6 +12,9 @@ fn a_foreign_volume_of_the_tokens_name_is_never_used() {
         json!({"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "other"}}]}}),
         token_volume("aws-iam-token", "vault"),
         json!({"name": "aws-iam-token", "projected": {"sources": [
+            {"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}},
+            {"serviceAccountToken": {"audience": "vault", "path": "token"}}]}}),
+        json!({"name": "aws-iam-token", "projected": {"sources": [
             {"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}}, {"configMap": {"name": "has-a-key-token"}}]}}),
     ];
     for volume in foreign {
