@@ -26,7 +26,7 @@ use crate::tls::{ThumbprintMismatch, Trust};
 /// The largest head of an answer: status line and headers together.
 const MAX_HEAD: usize = 16 * 1024;
 /// The most headers of an answer.
-const MAX_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 100;
 /// More addresses of one host are not tried.
 const MAX_ADDRESSES: usize = 8;
 

@@ -84,6 +84,12 @@ pub enum FetchError {
         /// The deadline.
         milliseconds: u64,
     },
+    /// Too many fetches from slow issuers are running to begin this one.
+    #[error("too many fetches are running to begin one from issuer `{issuer}`")]
+    Busy {
+        /// The issuer.
+        issuer: String,
+    },
     /// The answer is not HTTP, ended early, or its head is too large.
     #[error("`{url}` does not answer in HTTP: {reason}")]
     Http {

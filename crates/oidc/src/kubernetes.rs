@@ -336,7 +336,7 @@ mod tests {
                 ..request()
             };
             assert!(
-                refused(&named).starts_with("metadata.namespace: Invalid value: "),
+                refused(&request).starts_with("metadata.namespace: Invalid value: "),
                 "{namespace}"
             );
         }

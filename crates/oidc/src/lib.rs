@@ -1,4 +1,18 @@
 //! Who may vouch for a pod: the issuers that we host and the issuers that we trust.
+//!
+//! This is where the story begins and where the exchange comes back to. A [`HostedIssuer`] signs the tokens of a cluster that has no keys of
+//! its own and publishes what verifies them; [`State`] holds all of them in memory, built from the store's changes. [`Trusted`] fetches the
+//! keys of issuers that others host. Whoever verifies a token asks [`State::keys`] first and [`Trusted::keys`] if that knows nothing.
+//!
+//! Invariants:
+//! - Nothing is fetched but from the URL of a registered provider and the `jwks_uri` that it names: over https, from addresses that were
+//!   checked after resolution and are the ones connected to, without redirects, within limits of size and time.
+//! - However many calls there are, one fetch of an issuer runs at a time, and unknown key ids cause one each interval.
+//! - Keys are known by account and issuer; no two of these share anything.
+//! - Private keys are sealed wherever they lie, and bound to their issuer and their public half. Only the current key signs.
+//!
+//! Sources: OpenID Connect Discovery 1.0; the IAM user guide on OIDC providers
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>); the TokenRequest API of Kubernetes.
 
 mod address;
 mod document;

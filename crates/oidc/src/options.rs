@@ -69,7 +69,7 @@ pub struct FetchOptions {
     pub stale_limit: Duration,
     /// How many issuers are remembered; beyond, the one not used for longest is forgotten: 10,000.
     pub maximum_issuers: usize,
-    /// How many fetches run at a time: 256.
+    /// How many fetches run at a time: 256. Another one waits for its turn for at most `deadline`.
     pub maximum_fetches: usize,
     /// Where addresses come from: the system's resolver.
     pub resolver: Arc<dyn Resolve>,

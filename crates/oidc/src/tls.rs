@@ -114,8 +114,17 @@ impl ServerCertVerifier for IssuerVerifier {
             None => Err(CertificateError::UnknownIssuer.into()),
         };
         let Err(refusal) = by_roots else { return by_roots };
+        // Signed by an authority that has the name of a known one, but another key: as unknown as any.
+        let is_unknown = matches!(
+            refusal,
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)
+        );
         if self.thumbprints.is_empty() {
-            return Err(refusal);
+            return Err(if is_unknown {
+                CertificateError::UnknownIssuer.into()
+            } else {
+                refusal
+            });
         }
         let last = intermediates.last().unwrap_or(end_entity);
         let presented = thumbprint(last);
@@ -124,12 +133,8 @@ impl ServerCertVerifier for IssuerVerifier {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(&presented))
         {
-            return Err(match refusal {
-                Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    CertificateError::Other(OtherError(Arc::new(ThumbprintMismatch { presented }))).into()
-                }
-                other => other,
-            });
+            let mismatch = || CertificateError::Other(OtherError(Arc::new(ThumbprintMismatch { presented }))).into();
+            return Err(if is_unknown { mismatch() } else { refusal });
         }
         let mut pinned = RootCertStore::empty();
         pinned.add(last.clone().into_owned())?;

@@ -6,9 +6,10 @@ use std::time::Instant;
 use irsa_core::{AccountId, Timestamp};
 use irsa_token::JwkSet;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use crate::FetchError;
-use crate::fetch::fetch;
+use crate::fetch::{Fetched, fetch};
 use crate::options::FetchOptions;
 use crate::tls::Trust;
 
@@ -115,14 +116,12 @@ impl Trusted {
         let issuer_url = issuer_url.to_owned();
         tokio::spawn(async move {
             let began = Instant::now();
-            let permit = shared.fetches.acquire().await;
-            if !shared.trust.is_loaded() {
-                let shared = Arc::clone(&shared);
-                // If loading fails, the fetch fails for want of authorities, which is logged.
-                let _ = tokio::task::spawn_blocking(move || shared.trust.load()).await;
-            }
-            let result = fetch(&shared.options, &shared.trust, &issuer_url, entry.thumbprints()).await;
-            drop(permit);
+            let result = match timeout(shared.options.deadline, shared.fetches.acquire()).await {
+                Ok(_permit) => shared.fetch(&issuer_url, entry.thumbprints()).await,
+                Err(_) => Err(FetchError::Busy {
+                    issuer: issuer_url.clone(),
+                }),
+            };
             if let Err(error) = &result {
                 tracing::warn!(issuer = %issuer_url, %error, "the keys of an issuer cannot be fetched");
             }
@@ -146,6 +145,15 @@ impl fmt::Debug for Trusted {
 pub struct ExtraCaError(String);
 
 impl Shared {
+    async fn fetch(self: &Arc<Self>, issuer_url: &str, thumbprints: &[String]) -> Result<Fetched, FetchError> {
+        if !self.trust.is_loaded() {
+            let shared = Arc::clone(self);
+            // If loading fails, the fetch fails for want of authorities, which is logged.
+            let _ = tokio::task::spawn_blocking(move || shared.trust.load()).await;
+        }
+        fetch(&self.options, &self.trust, issuer_url, thumbprints).await
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

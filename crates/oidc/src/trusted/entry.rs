@@ -11,6 +11,9 @@ use crate::fetch::Fetched;
 use crate::freshness::Freshness;
 use crate::options::FetchOptions;
 
+/// How far apart the clocks of two calls may be, the waiting of a fetch for its turn included.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
 /// What is known of one issuer in one account. All decisions about fetching are made here, under one short lock, with no IO.
 pub(super) struct Entry {
     thumbprints: Vec<String>,
@@ -236,9 +239,10 @@ impl State {
     }
 }
 
-/// Whether `instant` is still to come, and no further away than it can be: a clock that was set back must not keep anything waiting.
+/// Whether `instant` is still to come, and not much further away than it can be: a clock that was set back must not keep anything waiting.
+/// Calls that run side by side may come with times that are a little apart.
 fn lies_ahead(instant: Timestamp, now: Timestamp, at_most: Duration) -> bool {
-    instant > now && instant.since(now) <= at_most
+    instant > now && instant.since(now) <= at_most.saturating_add(CLOCK_TOLERANCE)
 }
 
 fn after(instant: Timestamp, duration: Duration) -> Timestamp {
