@@ -60,7 +60,7 @@ pub(super) const PRIMES: [u32; 38] = [
 ];
 
 /// Whether the modulus looks made by the generator of CVE-2017-15361: then it is a power of 65537 modulo every small prime.
-/// About one in a hundred million honest moduli looks the same. Source: Nemec and others, "The Return of Coppersmith's Attack", 2017.
+/// About one honest modulus in two hundred million looks the same. Source: Nemec and others, "The Return of Coppersmith's Attack", 2017.
 fn has_roca_fingerprint(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| {
         let residue = modulus
