@@ -181,6 +181,19 @@ async fn jk_20_changed_thumbprints_are_heeded_at_once() {
     }
 }
 
+#[tokio::test]
+async fn jk_15_the_systems_authorities_do_not_vouch_for_a_private_one() {
+    let authority = Authority::new();
+    let issuer = issuer(&authority, &params("issuer.test")).await;
+    let system = |extra_ca| FetchOptions {
+        system_ca: true,
+        extra_ca,
+        ..options(&authority)
+    };
+    assert!(fetch_once(system(Vec::new()), &issuer).await.is_err());
+    assert!(fetch_once(system(vec![authority.certificate()]), &issuer).await.is_ok());
+}
+
 #[test]
 fn an_authority_that_is_none_is_told_at_the_start() {
     let options = FetchOptions {
