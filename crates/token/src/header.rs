@@ -41,14 +41,8 @@ impl Header {
             Some(_) => Err(TokenError::HeaderMember { member }),
         };
         text("typ")?;
-        let content = text("cty")?.unwrap_or_default();
-        let content = content
-            .get(..12)
-            .filter(|prefix| prefix.eq_ignore_ascii_case("application/"))
-            .map_or(content.as_str(), |prefix| {
-                content.get(prefix.len()..).unwrap_or_default()
-            });
-        if content.eq_ignore_ascii_case("JWT") {
+        let content = text("cty")?.unwrap_or_default().to_ascii_lowercase();
+        if matches!(content.as_str(), "jwt" | "application/jwt") {
             return Err(TokenError::HeaderFeature { member: "cty" });
         }
         let kid = text("kid")?;
