@@ -1,0 +1,344 @@
+//! The condition keys of one request.
+
+use std::fmt;
+
+/// A key's name folded to 32 bits without regard to ASCII case. Collisions are settled by comparing the names.
+pub(crate) fn key_hash(key: &[u8]) -> u32 {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    fn word(bytes: &[u8]) -> u64 {
+        let mut word = [0_u8; 8];
+        for (to, from) in word.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        u64::from_le_bytes(word) | CASE
+    }
+    // Keys of one service share their beginning, keys of one issuer too: the ends tell them apart, with the length.
+    let head = match key.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk) | CASE,
+        None => word(key),
+    };
+    let tail = match key.last_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk) | CASE,
+        None => 0,
+    };
+    let middle = match key.get(key.len() / 2..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(chunk) => u64::from_le_bytes(*chunk) | CASE,
+        None => 0,
+    };
+    let mixed = head.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ tail.wrapping_mul(0xc2b2_ae3d_27d4_eb4f).rotate_left(23)
+        ^ middle.wrapping_mul(0x1656_67b1_9e37_79f9).rotate_left(41)
+        ^ (key.len() as u64).wrapping_mul(0x27d4_eb2f_1656_67c5);
+    let [.., a, b, c, d] = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// A condition key as a policy names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) text: Box<str>,
+    hash: u32,
+}
+
+impl Key {
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            hash: key_hash(text.as_bytes()),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: Span,
+    /// Where its values begin in `spans`, and how many there are.
+    first: u32,
+    count: u32,
+    list: bool,
+}
+
+/// The condition keys of one request: case-insensitive names, each with a single value or a list.
+///
+/// Built once per request, so it is a few growing buffers: all texts stand in one string, and a look-up compares
+/// 32-bit hashes before names.
+#[derive(Clone, Default)]
+pub struct Context {
+    texts: String,
+    hashes: Vec<u32>,
+    entries: Vec<Entry>,
+    spans: Vec<Span>,
+}
+
+/// What a request says about one key.
+#[derive(Clone, Copy)]
+pub enum Values<'c> {
+    /// Nothing. An empty list counts as nothing too.
+    Absent,
+    /// One value of a single-valued key.
+    Single(&'c str),
+    /// The values of a multivalued key; at least one.
+    List(ValueList<'c>),
+}
+
+/// The values of a multivalued key.
+#[derive(Clone, Copy)]
+pub struct ValueList<'c> {
+    texts: &'c str,
+    spans: &'c [Span],
+}
+
+impl<'c> ValueList<'c> {
+    /// The values in the order they were given.
+    pub fn iter(self) -> impl Iterator<Item = &'c str> {
+        self.spans.iter().map(move |span| slice(self.texts, *span))
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    /// Never: an empty list is [`Values::Absent`].
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.spans.is_empty()
+    }
+}
+
+/// A key that differs only in case from one that is there already.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the condition key `{0}` is there twice")]
+pub struct RepeatedKeyError(String);
+
+impl Context {
+    /// No keys, and room for those of a usual request.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            texts: String::with_capacity(1024),
+            hashes: Vec::with_capacity(32),
+            entries: Vec::with_capacity(32),
+            spans: Vec::with_capacity(40),
+        }
+    }
+
+    /// Gives `key` one value, in place of what it had.
+    pub fn set(&mut self, key: &str, value: impl AsRef<str>) {
+        self.replace(key, std::iter::once(value), false);
+    }
+
+    /// Gives `key` a list of values, in place of what it had.
+    pub fn set_list<V: AsRef<str>>(&mut self, key: &str, values: impl IntoIterator<Item = V>) {
+        self.replace(key, values, true);
+    }
+
+    /// As [`set`](Self::set), for keys that come from outside.
+    ///
+    /// # Errors
+    /// The key is there already, in any case: such a request is refused, because either value could be the lie.
+    pub fn try_set(&mut self, key: &str, value: impl AsRef<str>) -> Result<(), RepeatedKeyError> {
+        self.refuse_repeat(key)?;
+        self.set(key, value);
+        Ok(())
+    }
+
+    /// As [`set_list`](Self::set_list), for keys that come from outside.
+    ///
+    /// # Errors
+    /// As [`try_set`](Self::try_set).
+    pub fn try_set_list<V: AsRef<str>>(
+        &mut self,
+        key: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<(), RepeatedKeyError> {
+        self.refuse_repeat(key)?;
+        self.set_list(key, values);
+        Ok(())
+    }
+
+    /// Takes `key` away.
+    pub fn remove(&mut self, key: &str) {
+        if let Some(index) = self.position(key.as_bytes(), key_hash(key.as_bytes())) {
+            self.hashes.swap_remove(index);
+            self.entries.swap_remove(index);
+        }
+    }
+
+    /// What the request says about `key`, whose case does not matter.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Values<'_> {
+        self.values(self.position(key.as_bytes(), key_hash(key.as_bytes())))
+    }
+
+    /// Every key with its values, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Values<'_>)> {
+        self.entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (slice(&self.texts, entry.key), self.values(Some(index))))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn find(&self, key: &Key) -> Values<'_> {
+        self.values(self.position(key.text.as_bytes(), key.hash))
+    }
+
+    fn values(&self, index: Option<usize>) -> Values<'_> {
+        let Some(entry) = index.and_then(|index| self.entries.get(index)) else {
+            return Values::Absent;
+        };
+        let (first, count) = (entry.first as usize, entry.count as usize);
+        match self.spans.get(first..first.saturating_add(count)) {
+            Some([span]) if !entry.list => Values::Single(slice(&self.texts, *span)),
+            Some(spans) if !spans.is_empty() => Values::List(ValueList {
+                texts: &self.texts,
+                spans,
+            }),
+            _ => Values::Absent,
+        }
+    }
+
+    fn position(&self, key: &[u8], hash: u32) -> Option<usize> {
+        self.hashes.iter().enumerate().find_map(|(index, found)| {
+            (*found == hash
+                && self
+                    .entries
+                    .get(index)
+                    .is_some_and(|entry| slice(&self.texts, entry.key).as_bytes().eq_ignore_ascii_case(key)))
+            .then_some(index)
+        })
+    }
+
+    fn refuse_repeat(&self, key: &str) -> Result<(), RepeatedKeyError> {
+        match self.position(key.as_bytes(), key_hash(key.as_bytes())) {
+            Some(_) => Err(RepeatedKeyError(key.chars().take(128).collect())),
+            None => Ok(()),
+        }
+    }
+
+    fn replace<V: AsRef<str>>(&mut self, key: &str, values: impl IntoIterator<Item = V>, list: bool) {
+        let hash = key_hash(key.as_bytes());
+        let position = self.position(key.as_bytes(), hash);
+        let key = self.push_text(key);
+        let first = self.spans.len();
+        for value in values {
+            let span = self.push_text(value.as_ref());
+            self.spans.push(span);
+        }
+        let count = self.spans.len().saturating_sub(first);
+        let entry = Entry {
+            key,
+            first: offset(first),
+            count: offset(count),
+            list,
+        };
+        match position.and_then(|index| self.entries.get_mut(index)) {
+            Some(old) => *old = entry,
+            None => {
+                self.hashes.push(hash);
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    fn push_text(&mut self, text: &str) -> Span {
+        let start = offset(self.texts.len());
+        self.texts.push_str(text);
+        Span {
+            start,
+            end: offset(self.texts.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Values<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("(absent)"),
+            Self::Single(value) => write!(f, "{value:?}"),
+            Self::List(values) => f.debug_list().entries(values.iter()).finish(),
+        }
+    }
+}
+
+/// A request of 4 GiB never gets here: bodies and headers are bounded far below. Beyond it, values read as empty.
+fn offset(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+fn slice(texts: &str, span: Span) -> &str {
+    texts.get(span.start as usize..span.end as usize).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_ignore_case_and_values_keep_it() {
+        let mut context = Context::new();
+        context.set("aws:SourceIp", "10.0.0.1");
+        context.set_list("aws:TagKeys", ["A", "b"]);
+        context.set_list("aws:CalledVia", Vec::<String>::new());
+        assert!(matches!(context.get("AWS:SOURCEIP"), Values::Single("10.0.0.1")));
+        assert!(matches!(context.get("aws:tagkeys"), Values::List(list) if list.iter().eq(["A", "b"])));
+        assert!(matches!(context.get("aws:CalledVia"), Values::Absent));
+        assert!(matches!(context.get("aws:Source"), Values::Absent));
+        assert_eq!(context.len(), 3);
+    }
+
+    #[test]
+    fn set_replaces_and_try_set_refuses() {
+        let mut context = Context::default();
+        context.set("k", "1");
+        context.set("K", "2");
+        assert!(matches!(context.get("k"), Values::Single("2")));
+        assert!(context.try_set("k", "3").is_err());
+        assert!(context.try_set_list("K", ["3"]).is_err());
+        assert!(context.try_set("k2", "3").is_ok());
+        context.remove("k");
+        assert!(matches!(context.get("k"), Values::Absent));
+        assert!(matches!(context.get("K2"), Values::Single("3")));
+    }
+
+    #[test]
+    fn hashes_tell_common_keys_apart_and_ignore_case() {
+        let keys = [
+            "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:userid",
+            "aws:username", "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:SecureTransport", "aws:CurrentTime",
+            "aws:EpochTime", "aws:UserAgent", "aws:referer", "aws:RequestedRegion", "s3:prefix", "s3:delimiter",
+            "s3:max-keys", "s3:x-amz-acl", "aws:TokenIssueTime", "aws:MultiFactorAuthPresent", "aws:FederatedProvider",
+            "sts:RoleSessionName", "oidc.example.com/id/A:sub", "oidc.example.com/id/A:aud", "oidc.example.com/id/A:amr",
+        ];
+        let hashes: std::collections::HashSet<u32> = keys.iter().map(|key| key_hash(key.as_bytes())).collect();
+        assert_eq!(hashes.len(), keys.len());
+        for key in keys {
+            assert_eq!(key_hash(key.as_bytes()), key_hash(key.to_ascii_uppercase().as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Patterns: wildcards and policy variables compiled once, matched without backtracking and without allocation.
+//!
+//! Text that a variable brings is literal always: a tag value `*` is an asterisk, never a wildcard.
+
+use crate::context::{Context, Key, Values};
+use crate::profile::PROFILE;
+
+/// A compiled pattern. Most are one of the simple forms.
+#[derive(Clone, Debug)]
+pub(crate) enum Pattern {
+    /// Matches every text.
+    Any,
+    Exact(Box<str>),
+    Prefix(Box<str>),
+    Tokens {
+        tokens: Box<[Token]>,
+        variables: usize,
+    },
+    /// Matches nothing: a broken variable, or one where none may stand.
+    Never,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Token {
+    Literal(Box<str>),
+    /// `?`: one character.
+    One,
+    /// `?` in one of an ARN's first five fields: one character, but no colon.
+    OneInField,
+    /// `*`: any run of characters.
+    Run,
+    /// `*` inside one of an ARN's first five fields: any run without a colon.
+    RunInField,
+    /// `${key}`: the value of a condition key.
+    Variable(Variable),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Variable {
+    pub(crate) key: Key,
+    pub(crate) default: Option<Box<str>>,
+    /// Its number among the pattern's variables.
+    slot: usize,
+}
+
+impl Variable {
+    /// The text it stands for; `None` if the request has no single value and the policy no default.
+    ///
+    /// An empty value with a default given counts as no value; so does a multivalued key.
+    fn resolve<'c>(&'c self, context: &'c Context) -> Option<&'c str> {
+        match (context.find(&self.key), &self.default) {
+            (Values::Single(""), Some(default)) if PROFILE.defaults_replace_empty_values => Some(default),
+            (Values::Single(value), _) => Some(value),
+            (Values::Absent | Values::List(_), default) => default.as_deref(),
+        }
+    }
+}
+
+/// Which signs mean something in a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Syntax {
+    pub(crate) wildcards: bool,
+    pub(crate) variables: bool,
+}
+
+/// A text split into tokens; `None` if a variable in it is broken.
+///
+/// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>.
+pub(crate) fn tokenize(text: &str, syntax: Syntax) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut literal = String::new();
+    let mut slot = 0_usize;
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let after = rest.get(character.len_utf8()..).unwrap_or_default();
+        match character {
+            '*' | '?' if syntax.wildcards => {
+                flush(&mut literal, &mut tokens);
+                tokens.push(if character == '*' { Token::Run } else { Token::One });
+                rest = after;
+            }
+            '$' if syntax.variables && after.starts_with('{') => {
+                let body = after.get(1..).unwrap_or_default();
+                let (piece, left) = variable(body, slot)?;
+                match piece {
+                    Piece::Literal(sign) => literal.push(sign),
+                    Piece::Variable(variable) => {
+                        flush(&mut literal, &mut tokens);
+                        tokens.push(Token::Variable(variable));
+                        slot = slot.saturating_add(1);
+                    }
+                }
+                rest = left;
+            }
+            _ => {
+                literal.push(character);
+                rest = after;
+            }
+        }
+    }
+    flush(&mut literal, &mut tokens);
+    Some(tokens)
+}
+
+enum Piece {
+    Literal(char),
+    Variable(Variable),
+}
+
+/// What follows `${`, and the text after the closing brace.
+fn variable(body: &str, slot: usize) -> Option<(Piece, &str)> {
+    for sign in ['*', '?', '$'] {
+        if let Some(left) = body.strip_prefix(sign).and_then(|rest| rest.strip_prefix('}')) {
+            return Some((Piece::Literal(sign), left));
+        }
+    }
+    let end = body.find([',', '}'])?;
+    let name = body.get(..end)?;
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '$' | '*' | '?' | '\'')) {
+        return None;
+    }
+    let rest = body.get(end..)?;
+    let (default, left) = match rest.strip_prefix('}') {
+        Some(left) => (None, left),
+        None => {
+            // The quoted text is read before the brace is looked for: a default may hold one.
+            let quoted = rest.strip_prefix(',')?.trim_start_matches(' ').strip_prefix('\'')?;
+            let (default, left) = quoted.split_once('\'')?;
+            (Some(default), left.trim_start_matches(' ').strip_prefix('}')?)
+        }
+    };
+    let variable = Variable {
+        key: Key::new(name),
+        default: default.map(Into::into),
+        slot,
+    };
+    Some((Piece::Variable(variable), left))
+}
+
+fn flush(literal: &mut String, tokens: &mut Vec<Token>) {
+    if !literal.is_empty() {
+        tokens.push(Token::Literal(std::mem::take(literal).into_boxed_str()));
+    }
+}
+
+impl Pattern {
+    /// Compiles `text`.
+    pub(crate) fn new(text: &str, syntax: Syntax) -> Self {
+        tokenize(text, syntax).map_or(Self::Never, Self::of)
+    }
+
+    /// Picks the simplest form for the tokens.
+    pub(crate) fn of(mut tokens: Vec<Token>) -> Self {
+        // A run beside a run adds nothing, and the wider one wins.
+        tokens.dedup_by(|next, previous| match (previous, &*next) {
+            (Token::Run, Token::Run | Token::RunInField) | (Token::RunInField, Token::RunInField) => true,
+            (previous @ Token::RunInField, Token::Run) => {
+                *previous = Token::Run;
+                true
+            }
+            _ => false,
+        });
+        match tokens.as_mut_slice() {
+            [] => Self::Exact("".into()),
+            [Token::Run] => Self::Any,
+            [Token::Literal(text)] => Self::Exact(std::mem::take(text)),
+            [Token::Literal(text), Token::Run] => Self::Prefix(std::mem::take(text)),
+            _ => {
+                let mut variables = 0_usize;
+                for token in &mut tokens {
+                    if let Token::Variable(variable) = token {
+                        variable.slot = variables;
+                        variables = variables.saturating_add(1);
+                    }
+                }
+                Self::Tokens {
+                    tokens: tokens.into_boxed_slice(),
+                    variables,
+                }
+            }
+        }
+    }
+
+    /// Whether the whole of `text` matches, case-sensitively.
+    #[inline]
+    pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => **exact == *text,
+            Self::Prefix(prefix) => text.as_bytes().starts_with(prefix.as_bytes()),
+            Self::Tokens { tokens, variables } => scan::<false>(tokens, *variables, text, context),
+            Self::Never => false,
+        }
+    }
+
+    /// As [`matches`](Self::matches), but ASCII letters match in either case.
+    pub(crate) fn matches_ignoring_case(&self, text: &str, context: &Context) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => exact.eq_ignore_ascii_case(text),
+            Self::Prefix(prefix) => starts_with::<true>(text.as_bytes(), prefix),
+            Self::Tokens { tokens, variables } => scan::<true>(tokens, *variables, text, context),
+            Self::Never => false,
+        }
+    }
+
+    /// The pattern as text with the request's values in it, for people; `None` if it holds no variable.
+    pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
+        let Self::Tokens { tokens, variables: 1.. } = self else {
+            return None;
+        };
+        let mut text = String::new();
+        for token in tokens {
+            match token {
+                Token::Literal(literal) => text.push_str(literal),
+                Token::One | Token::OneInField => text.push('?'),
+                Token::Run | Token::RunInField => text.push('*'),
+                Token::Variable(variable) => match variable.resolve(context) {
+                    Some(value) => text.push_str(value),
+                    None => {
+                        text.push_str("<no value for ");
+                        text.push_str(&variable.key.text);
+                        text.push('>');
+                    }
+                },
+            }
+        }
+        Some(text)
+    }
+}
+
+/// How many variables are resolved without a heap.
+const FEW: usize = 4;
+
+fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, context: &Context) -> bool {
+    let mut few = [""; FEW];
+    let mut many = Vec::new();
+    let resolved: &mut [&str] = if variables <= FEW {
+        &mut few
+    } else {
+        many.resize(variables, "");
+        &mut many
+    };
+    if variables > 0 {
+        for token in tokens {
+            if let Token::Variable(variable) = token {
+                let (Some(slot), Some(value)) = (resolved.get_mut(variable.slot), variable.resolve(context)) else {
+                    return false;
+                };
+                *slot = value;
+            }
+        }
+    }
+    glob::<FOLD>(tokens, resolved, text)
+}
+
+/// Matches with two places to come back to and no stack: the last `*`, and the last `*` confined to its ARN field
+/// after it.
+///
+/// The leftmost match up to a `*` is as good as any later one, because the `*` takes up the difference; so an earlier
+/// `*` is never tried again. A confined one is always followed by its field's colon or stands before a `*` that is, so
+/// the same holds within a field. Time is bounded by (length of text) × (length of pattern).
+fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut index, mut at) = (0_usize, 0_usize);
+    let mut run: Option<(usize, usize)> = None;
+    let mut field: Option<(usize, usize)> = None;
+    loop {
+        let taken = match tokens.get(index) {
+            None if at == bytes.len() => return true,
+            None => None,
+            Some(Token::Run) => {
+                index = index.saturating_add(1);
+                if index == tokens.len() {
+                    return true;
+                }
+                run = Some((index, at));
+                field = None;
+                continue;
+            }
+            Some(Token::RunInField) => {
+                index = index.saturating_add(1);
+                field = Some((index, at));
+                continue;
+            }
+            Some(Token::One) => one(bytes, at, false),
+            Some(Token::OneInField) => one(bytes, at, true),
+            Some(Token::Literal(literal)) => literal_at::<FOLD>(bytes, at, literal),
+            Some(Token::Variable(variable)) => {
+                literal_at::<FOLD>(bytes, at, resolved.get(variable.slot).copied().unwrap_or_default())
+            }
+        };
+        if let Some(length) = taken {
+            at = at.saturating_add(length);
+            index = index.saturating_add(1);
+            continue;
+        }
+        if let Some((after, from)) = field {
+            if bytes.get(from).is_some_and(|byte| *byte != b':') {
+                (index, at) = (after, from.saturating_add(1));
+                field = Some((index, at));
+                continue;
+            }
+            field = None;
+        }
+        let Some((after, from)) = run else {
+            return false;
+        };
+        let from = from.saturating_add(1);
+        let Some(rest) = bytes.get(from..) else {
+            return false;
+        };
+        // Go straight to the next byte that the literal after the `*` can begin with.
+        let skip = match tokens.get(after) {
+            Some(Token::Literal(literal)) if !FOLD => match literal.as_bytes().first() {
+                Some(first) => match rest.iter().position(|byte| byte == first) {
+                    Some(skip) => skip,
+                    None => return false,
+                },
+                None => 0,
+            },
+            _ => 0,
+        };
+        (index, at) = (after, from.saturating_add(skip));
+        run = Some((index, at));
+    }
+}
+
+/// The length of the character at `at`; `None` inside a character, at the end, and at a colon if that is barred.
+fn one(bytes: &[u8], at: usize, bar_colon: bool) -> Option<usize> {
+    match *bytes.get(at)? {
+        b':' if bar_colon => None,
+        0..=0x7f => Some(1),
+        0x80..=0xbf => None,
+        0xc0..=0xdf => Some(2),
+        0xe0..=0xef => Some(3),
+        0xf0.. => Some(4),
+    }
+}
+
+fn literal_at<const FOLD: bool>(bytes: &[u8], at: usize, literal: &str) -> Option<usize> {
+    starts_with::<FOLD>(bytes.get(at..)?, literal).then_some(literal.len())
+}
+
+fn starts_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool {
+    if FOLD {
+        bytes
+            .get(..literal.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(literal.as_bytes()))
+    } else {
+        bytes.starts_with(literal.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

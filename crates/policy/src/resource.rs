@@ -1,0 +1,323 @@
+//! Resource patterns: ARNs with wildcards, split at their first five colons.
+//!
+//! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>.
+
+use crate::PolicyKind;
+use crate::context::Context;
+use crate::pattern::{Pattern, Syntax, Token, tokenize};
+use crate::profile::PROFILE;
+
+/// One entry of `Resource` or `NotResource`.
+#[derive(Clone, Debug)]
+pub(crate) struct ResourcePattern {
+    first: Pattern,
+    /// A short ARN has a second reading, padded with `*` fields.
+    padded: Option<Box<Pattern>>,
+    /// The pattern is `*` alone.
+    everything: bool,
+    pub(crate) text: Box<str>,
+}
+
+impl ResourcePattern {
+    pub(crate) fn new(text: &str, kind: PolicyKind, variables: bool) -> Self {
+        let (first, padded) = match readings(text, kind, variables) {
+            Some((first, padded)) => (Pattern::of(first), padded.map(Pattern::of).map(Box::new)),
+            None => (Pattern::Never, None),
+        };
+        Self {
+            first,
+            padded,
+            everything: text == "*",
+            text: text.into(),
+        }
+    }
+
+    /// Whether `resource` matches. The resource `*` of an action without resource types matches only a lone `*`.
+    #[inline]
+    pub(crate) fn matches(&self, resource: &str, context: &Context) -> bool {
+        if resource == "*" {
+            return self.everything;
+        }
+        self.first.matches(resource, context)
+            || self
+                .padded
+                .as_ref()
+                .is_some_and(|padded| padded.matches(resource, context))
+    }
+
+    /// The pattern with the request's values in place of its variables.
+    pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
+        self.first.resolved(context)
+    }
+}
+
+type Readings = (Vec<Token>, Option<Vec<Token>>);
+
+/// The tokens of `text`, wildcards confined to their fields, and for a short ARN also the padded form if this kind of
+/// policy knows it. `None`: a broken or misplaced variable.
+fn readings(text: &str, kind: PolicyKind, variables: bool) -> Option<Readings> {
+    let tokens = tokenize(
+        text,
+        Syntax {
+            wildcards: true,
+            variables,
+        },
+    )?;
+    let (tokens, colons) = confine(tokens)?;
+    if colons >= 5 || text == "*" {
+        return Some((tokens, None));
+    }
+    let padded = match kind {
+        PolicyKind::Identity | PolicyKind::Boundary | PolicyKind::Session => true,
+        PolicyKind::Resource | PolicyKind::Trust | PolicyKind::VpcEndpoint => text.contains('*'),
+        // A service control policy's short ARN counts only with a trailing `*`, which needs no padding.
+        PolicyKind::ServiceControl => false,
+        PolicyKind::ResourceControl => return None,
+    };
+    // After a trailing `*`, which crosses colons, the padded form matches nothing more.
+    if !padded || matches!(tokens.last(), Some(Token::Run)) {
+        return Some((tokens, None));
+    }
+    let mut long = tokens.clone();
+    for _ in colons..5 {
+        long.push(Token::Literal(":".into()));
+        long.push(Token::Run);
+    }
+    Some((tokens, Some(merge(long))))
+}
+
+/// Confines the wildcards before the fifth colon to their fields, except a `*` that ends its field: that one "can
+/// expand to match beyond the colon boundaries". `None` if a variable stands before the fifth colon.
+fn confine(mut tokens: Vec<Token>) -> Option<(Vec<Token>, usize)> {
+    let mut colons = 0_usize;
+    for index in 0..tokens.len() {
+        let ends_field = match tokens.get(index.saturating_add(1)) {
+            Some(Token::Literal(next)) => next.starts_with(':'),
+            Some(_) => false,
+            None => true,
+        };
+        match tokens.get_mut(index) {
+            Some(Token::Literal(text)) => {
+                colons = colons.saturating_add(text.bytes().filter(|byte| *byte == b':').count());
+            }
+            Some(token @ Token::Run) if colons < 5 && !ends_field => *token = Token::RunInField,
+            Some(token @ Token::One) if colons < 5 => *token = Token::OneInField,
+            Some(Token::Variable(_)) if colons < 5 => return None,
+            _ => {}
+        }
+    }
+    Some((tokens, colons))
+}
+
+/// Joins neighbouring literals.
+fn merge(tokens: Vec<Token>) -> Vec<Token> {
+    let mut merged: Vec<Token> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match (merged.last_mut(), token) {
+            (Some(Token::Literal(before)), Token::Literal(text)) => *before = format!("{before}{text}").into(),
+            (_, token) => merged.push(token),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+pub(crate) fn confine_for_tests(text: &str) -> Vec<Vec<Token>> {
+    let (first, padded) = readings(text, PolicyKind::Identity, false).unwrap();
+    std::iter::once(first).chain(padded).collect()
+}
+
+/// An ARN pattern of `ArnLike` and `ArnEquals`, which are the same operator: each field for itself.
+#[derive(Clone, Debug)]
+pub(crate) enum ArnPattern {
+    /// A lone `*`.
+    Any,
+    /// No wildcard and no variable.
+    Exact(Box<str>),
+    Fields(Box<[Pattern; 6]>),
+    /// Fewer than six fields, or a broken variable.
+    Never,
+}
+
+impl ArnPattern {
+    pub(crate) fn new(text: &str, variables: bool) -> Self {
+        let syntax = Syntax {
+            wildcards: true,
+            variables,
+        };
+        if text == "*" && PROFILE.lone_star_matches_any_arn {
+            return Self::Any;
+        }
+        let Some(tokens) = tokenize(text, syntax) else {
+            return Self::Never;
+        };
+        let mut fields: Vec<Vec<Token>> = vec![Vec::new()];
+        for token in tokens {
+            match token {
+                Token::Literal(mut text) => {
+                    while let (true, Some((head, tail))) = (fields.len() < 6, text.split_once(':')) {
+                        push(&mut fields, head);
+                        fields.push(Vec::new());
+                        text = tail.into();
+                    }
+                    push(&mut fields, &text);
+                }
+                token => {
+                    if let Some(field) = fields.last_mut() {
+                        field.push(token);
+                    }
+                }
+            }
+        }
+        let patterns: Vec<Pattern> = fields.into_iter().map(Pattern::of).collect();
+        match <Box<[Pattern; 6]>>::try_from(patterns.into_boxed_slice()) {
+            Ok(fields) if fields.iter().all(|field| matches!(field, Pattern::Exact(_))) && !text.contains("${") => {
+                Self::Exact(text.into())
+            }
+            Ok(fields) => Self::Fields(fields),
+            Err(_) => Self::Never,
+        }
+    }
+
+    /// Whether `arn` matches; a text without six fields matches only a lone `*`.
+    pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => **exact == *arn,
+            Self::Fields(patterns) => {
+                let mut fields = arn.splitn(6, ':');
+                patterns
+                    .iter()
+                    .all(|pattern| fields.next().is_some_and(|field| pattern.matches(field, context)))
+            }
+            Self::Never => false,
+        }
+    }
+
+    /// The pattern with the request's values in place of its variables; `None` if there is none.
+    pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
+        let Self::Fields(patterns) = self else {
+            return None;
+        };
+        patterns.iter().any(|pattern| pattern.resolved(context).is_some()).then(|| {
+            let fields: Vec<String> = patterns
+                .iter()
+                .map(|pattern| match pattern {
+                    Pattern::Any => "*".to_owned(),
+                    Pattern::Exact(text) => text.to_string(),
+                    Pattern::Prefix(text) => format!("{text}*"),
+                    pattern => pattern.resolved(context).unwrap_or_else(|| "…".to_owned()),
+                })
+                .collect();
+            fields.join(":")
+        })
+    }
+}
+
+fn push(fields: &mut [Vec<Token>], text: &str) {
+    if let (false, Some(field)) = (text.is_empty(), fields.last_mut()) {
+        field.push(Token::Literal(text.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, resource: &str) -> bool {
+        matches_in(PolicyKind::Identity, pattern, resource)
+    }
+
+    fn matches_in(kind: PolicyKind, pattern: &str, resource: &str) -> bool {
+        ResourcePattern::new(pattern, kind, true).matches(resource, &Context::default())
+    }
+
+    #[test]
+    fn resources() {
+        for (pattern, resource, expected) in [
+            ("*", "arn:aws:s3:::b", true),
+            ("*", "*", true),
+            ("arn:*", "*", false),
+            ("**", "*", false),
+            ("?", "*", false),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b", true),
+            ("arn:aws:s3:::b", "arn:aws:s3:::B", false),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b-evil", false),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b/k", false),
+            ("arn:aws:s3:::b*", "arn:aws:s3:::b-evil/k", true),
+            ("arn:aws:s3:::b/*", "arn:aws:s3:::b/", true),
+            ("arn:aws:s3:::b/*", "arn:aws:s3:::b", false),
+            ("arn:aws:s3:::b/*/z", "arn:aws:s3:::b/x:y/\n/z", true),
+            ("arn:aws:s3:::b/?", "arn:aws:s3:::b/é", true),
+            ("arn:aws:ec2:*:*:*/*", "arn:aws:ec2:us-east-1:1:instance/i", true),
+            ("arn:aws:iam::*:user/x", "arn:aws:iam::1:user/x", true),
+            // A `*` that ends its field crosses colons; one inside does not; `?` never does.
+            ("arn:aws:dynamodb:*:table/prod-*", "arn:aws:dynamodb:us-east-1:1:table/prod-x", true),
+            ("arn:aws:x:us-*-1:1:r", "arn:aws:x:us-east-1:1:r", true),
+            ("arn:aws:x:us-*-1:r", "arn:aws:x:us-east:1-1:r", false),
+            ("arn:aws:x:*-1:1:r", "arn:aws:x:a:b-1:1:r", false),
+            ("arn:aws:x:?:1:r", "arn:aws:x::1:r", false),
+            ("arn:aws:x?:1:r:s", "arn:aws:x::1:r:s", false),
+            // Short ARNs.
+            ("arn:aws:s3", "arn:aws:s3:::b/k", true),
+            ("arn:aws:s3:*", "arn:aws:s3:::b/k", true),
+            ("arn:aws:sqs:*:*", "arn:aws:sqs:us-east-1:1:q", true),
+            ("arn:aws:s", "arn:aws:s3:::b/k", false),
+        ] {
+            assert_eq!(matches(pattern, resource), expected, "{pattern} against {resource}");
+        }
+    }
+
+    #[test]
+    fn short_arns_depend_on_the_kind() {
+        let resource = "arn:aws:sqs:us-east-1:1:q";
+        for (kind, plain, inner, trailing) in [
+            (PolicyKind::Identity, true, true, true),
+            (PolicyKind::Session, true, true, true),
+            (PolicyKind::Boundary, true, true, true),
+            (PolicyKind::Resource, false, true, true),
+            (PolicyKind::VpcEndpoint, false, true, true),
+            (PolicyKind::ServiceControl, false, false, true),
+            (PolicyKind::ResourceControl, false, false, false),
+        ] {
+            assert_eq!(matches_in(kind, "arn:aws:sqs", resource), plain, "{kind}");
+            assert_eq!(matches_in(kind, "arn:a*s:sqs", resource), inner, "{kind}");
+            assert_eq!(matches_in(kind, "arn:aws:sq*", resource), trailing, "{kind}");
+        }
+    }
+
+    #[test]
+    fn variables_only_after_the_fifth_colon() {
+        let mut context = Context::new();
+        context.set("k", "s3");
+        let of = |text| ResourcePattern::new(text, PolicyKind::Identity, true);
+        assert!(of("arn:aws:s3:::${k}/*").matches("arn:aws:s3:::s3/x", &context));
+        assert!(!of("arn:aws:${k}:::b").matches("arn:aws:s3:::b", &context));
+        assert!(of("arn:aws:s3:::${aws:x, 'a:b'}").matches("arn:aws:s3:::a:b", &context));
+    }
+
+    #[test]
+    fn arn_conditions_never_cross_a_colon() {
+        let none = Context::default();
+        let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &none);
+        assert!(matches("arn:aws:sns:*:111122223333:t", "arn:aws:sns:us-east-1:111122223333:t"));
+        assert!(!matches("arn:aws:sns:*:t", "arn:aws:sns:us-east-1:111122223333:t"));
+        assert!(!matches("arn:aws:iam::*:role/x", "arn:aws:iam::1:2:role/x"));
+        assert!(matches("arn:aws:iam::*:role/*", "arn:aws:iam::1:role/a:b/c"));
+        assert!(!matches("arn:aws:iam::1:role/A", "arn:aws:iam::1:role/a"));
+        assert!(matches("*", "not an arn"));
+        assert!(!matches("*:*:*:*:*:*", "not an arn"));
+        assert!(!matches("arn:aws:iam::1", "arn:aws:iam::1"));
+    }
+
+    #[test]
+    fn variables_in_arn_conditions() {
+        let mut context = Context::new();
+        context.set("aws:PrincipalAccount", "111122223333");
+        context.set("colon", "1:role/x");
+        let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &context);
+        assert!(matches("arn:aws:iam::${aws:PrincipalAccount}:role/*", "arn:aws:iam::111122223333:role/x"));
+        assert!(!matches("arn:aws:iam::${colon}", "arn:aws:iam::1:role/x"));
+        assert!(!matches("arn:aws:iam::${colon}:role/x", "arn:aws:iam::1:role/x"));
+    }
+}
