@@ -1,0 +1,120 @@
+use aws_lc_rs::hmac;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::presented::Scope;
+
+/// The last element of every credential scope.
+pub(crate) const TERMINATOR: &str = "aws4_request";
+
+/// The key that signs within one scope: derived from a secret access key, a date, a region and a service.
+///
+/// Deriving costs about half of a verification. A cache of these must be keyed by the scope and by everything that
+/// fixes the secret: the access key id alone does not, since two sessions may share one.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    /// Derives the key of `scope` from a secret access key.
+    ///
+    /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html#derive-signing-key>.
+    #[must_use]
+    pub fn derive(secret: &[u8], scope: &Scope<'_>) -> Self {
+        let secret = Zeroizing::new([b"AWS4", secret].concat());
+        let mut key = Self(hmac::Key::new(hmac::HMAC_SHA256, &secret));
+        for part in [scope.date, scope.region, scope.service, TERMINATOR] {
+            let mut derived = key.sign(part.as_bytes());
+            key = Self(hmac::Key::new(hmac::HMAC_SHA256, &derived));
+            derived.zeroize();
+        }
+        key
+    }
+
+    /// HMAC-SHA256 of `text`.
+    pub(crate) fn sign(&self, text: &[u8]) -> [u8; 32] {
+        let mut signature = [0; 32];
+        for (to, from) in signature.iter_mut().zip(hmac::sign(&self.0, text).as_ref()) {
+            *to = *from;
+        }
+        signature
+    }
+}
+
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest_bytes(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes))
+}
+
+/// The bytes of a finished SHA-256.
+pub(crate) fn digest_bytes(digest: &aws_lc_rs::digest::Digest) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// Writes 32 bytes as lower-case hex.
+pub(crate) fn hex32(bytes: &[u8; 32]) -> [u8; 64] {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + (value - 10) };
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 15);
+        }
+    }
+    text
+}
+
+/// Reads 64 lower-case hex digits; upper-case is not what signers write, and one value has one spelling.
+pub(crate) fn parse_hex32(text: &[u8]) -> Option<[u8; 32]> {
+    if text.len() != 64 || text.iter().any(u8::is_ascii_uppercase) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Whether two signatures are equal, in constant time.
+pub(crate) fn equal(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_derived_key_is_that_of_the_documentation() {
+        // The example of AWS's "Examples of how to derive a signing key".
+        let scope = Scope {
+            date: "20120215",
+            region: "us-east-1",
+            service: "iam",
+        };
+        let mut key = [b"AWS4", b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".as_slice()].concat();
+        for part in [scope.date, scope.region, scope.service, TERMINATOR] {
+            key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes())
+                .as_ref()
+                .to_vec();
+        }
+        assert_eq!(
+            hex::encode(&key),
+            "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"
+        );
+        let expected = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"text");
+        let derived = SigningKey::derive(b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", &scope);
+        assert_eq!(derived.sign(b"text"), expected.as_ref());
+    }
+
+    #[test]
+    fn hex_has_one_spelling() {
+        let bytes: [u8; 32] = std::array::from_fn(|index| u8::try_from(index * 8 + 7).unwrap());
+        assert_eq!(hex32(&bytes).as_slice(), hex::encode(bytes).as_bytes());
+        assert_eq!(parse_hex32(&hex32(&bytes)), Some(bytes));
+        assert_eq!(parse_hex32(hex::encode_upper(bytes).as_bytes()), None);
+        assert_eq!(parse_hex32(&hex32(&bytes)[1..]), None);
+        assert_eq!(parse_hex32(&[b'g'; 64]), None);
+    }
+}
