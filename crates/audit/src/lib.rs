@@ -1,1 +1,37 @@
-//! Placeholder.
+//! What happened, in CloudTrail's words, in a journal that nobody can quietly change.
+//!
+//! The flow: an [`Event`] is written as one line of JSON, [`Journal::append`] chains it to the line before and hands it to the kernel, and
+//! only then may the answer that it describes leave. [`lookup()`] finds events again, [`verify()`] proves that none was changed.
+//!
+//! Invariants:
+//! - When `append` has returned a sequence, the record survives `kill -9`, and a power cut from 100 ms later on. With
+//!   [`Durability::Disk`], [`Journal::durable`] waits for that.
+//! - When `append` has returned an error, nothing of the record stays in the journal, and the caller must refuse what the record is about.
+//! - Each line carries its number and a keyed hash over the hash before it, its number and its record. Nobody without the key can change,
+//!   leave out, insert or move a record. A head beside the segments, signed with the key, says how far the journal goes on disk, so that a
+//!   missing end is noticed too; what was cut off within the last 100 ms is not, nor is the return to an older copy of the whole folder.
+//! - No text of a caller's can end a line or start a field: all of it goes through one escaping writer.
+//!
+//! The record format is CloudTrail's event version 1.11:
+//! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
+
+mod chain;
+mod error;
+mod event;
+mod head;
+mod identity;
+mod journal;
+mod json;
+mod lookup;
+mod verify;
+
+pub use error::AuditError;
+pub use event::{Category, Event, EventError, Resource, TlsDetails, event_id};
+pub use identity::{SessionContext, SessionIssuer, UserIdentity};
+pub use journal::{Durability, Journal, JournalOptions};
+pub use json::ObjectWriter;
+pub use lookup::{Filter, Lookup, Record, lookup, user_name};
+pub use verify::{Problem, ProblemKind, Report, verify};
+
+/// The number of a record in its journal, counted from 1.
+pub type Sequence = u64;

@@ -1,0 +1,397 @@
+//! The journal: appending, flushing, rotating, opening.
+
+mod medium;
+mod open;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use irsa_core::Timestamp;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::chain::{Keys, Position};
+use crate::head::Head;
+use crate::journal::medium::Medium;
+use crate::{AuditError, Sequence};
+
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Durability {
+    /// When the kernel has it: it survives the end of the process, and a power cut 100 ms later.
+    #[default]
+    Kernel,
+    /// When the disk has it: [`Journal::durable`] waits for the flush, which all that wait share.
+    Disk,
+}
+
+/// Settings of a [`Journal`].
+#[derive(Clone)]
+pub struct JournalOptions {
+    /// When a record counts as written.
+    pub durability: Durability,
+    /// The key of the chain and the head. The same at each start, and secret.
+    pub key: Zeroizing<[u8; 32]>,
+    /// A new segment begins when the current one is this long, in bytes, and with each day in UTC.
+    pub segment_bytes: u64,
+    /// The most bytes of all segments together; beyond it, appending fails as it does on a full disk. `None`: as many as the disk holds.
+    pub max_bytes: Option<u64>,
+}
+
+impl JournalOptions {
+    /// The usual settings: segments of 256 MiB, no limit but the disk.
+    #[must_use]
+    pub fn new(durability: Durability, key: [u8; 32]) -> Self {
+        Self {
+            durability,
+            key: Zeroizing::new(key),
+            segment_bytes: 256 << 20,
+            max_bytes: None,
+        }
+    }
+}
+
+impl fmt::Debug for JournalOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JournalOptions")
+            .field("durability", &self.durability)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a record may wait for others to share its flush.
+const GROUP: Duration = Duration::from_millis(50);
+
+/// How long the journal waits before it tries again what failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// An open journal, the only one of its folder.
+///
+/// Appending chains, writes and returns; a thread flushes. Dropping it flushes what is left.
+pub struct Journal {
+    shared: Arc<Shared>,
+    flusher: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    options: JournalOptions,
+    keys: Keys,
+    state: Mutex<State>,
+    /// Wakes the flusher.
+    wake: Condvar,
+    /// Held for a whole flush; one at a time.
+    head: Mutex<HeadFile>,
+    progress: watch::Sender<Progress>,
+}
+
+struct State {
+    position: Position,
+    medium: Arc<Medium>,
+    /// Bytes of the older segments.
+    older: u64,
+    /// The day of the current segment.
+    day: String,
+    /// When `day` ends, in seconds since the epoch.
+    day_ends: u64,
+    /// Room for a line, kept.
+    line: Vec<u8>,
+    /// Part of a record could not be taken back after its write failed.
+    torn: bool,
+    /// The last flush failed.
+    unflushed: bool,
+    dirty: bool,
+    /// Somebody waits for the flush.
+    urgent: bool,
+    stop: bool,
+}
+
+struct HeadFile {
+    file: File,
+    head: Head,
+    // Locked for as long as the journal is open.
+    _lock: File,
+}
+
+/// What the flusher has reached.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    durable: Sequence,
+    failures: u64,
+}
+
+impl Journal {
+    /// The longest record, in bytes.
+    pub const MAX_RECORD: usize = 1 << 20;
+
+    /// Opens the journal in `folder`, or begins one there. A last line that a crash left incomplete is cut off.
+    ///
+    /// # Errors
+    /// [`AuditError::Locked`] if another process has it open; [`AuditError::Damaged`] if its end is not as it was left, the head is missing
+    /// or does not fit the key; [`AuditError::Full`] and [`AuditError::File`] if it cannot be read or written.
+    pub fn open(folder: &Path, options: JournalOptions) -> Result<Self, AuditError> {
+        let shared = Arc::new(open::open(folder, options)?);
+        let flusher = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || shared.run()
+            })
+            .map_err(|error| AuditError::file(folder, error))?;
+        Ok(Self {
+            shared,
+            flusher: Some(flusher),
+        })
+    }
+
+    /// Adds a record, which is one JSON object on one line, and hands it to the kernel.
+    ///
+    /// # Errors
+    /// [`AuditError::Full`], [`AuditError::File`] and [`AuditError::NotFlushed`]; nothing of the record stays in the journal then.
+    /// [`AuditError::Malformed`] for a record with a line break, or one that is too long.
+    pub fn append(&self, record: &str) -> Result<Sequence, AuditError> {
+        let bytes = record.as_bytes();
+        if bytes.len() > Self::MAX_RECORD
+            || !(bytes.starts_with(b"{") && bytes.ends_with(b"}"))
+            || bytes.iter().fold(false, |found, byte| found | (*byte < 0x20))
+        {
+            return Err(AuditError::Malformed);
+        }
+        let mut state = self.shared.state();
+        let sequence = self.shared.append(&mut state, record)?;
+        if !state.dirty {
+            state.dirty = true;
+            self.shared.wake.notify_one();
+        }
+        Ok(sequence)
+    }
+
+    /// Waits until a record counts as written: not at all with [`Durability::Kernel`], for the disk with [`Durability::Disk`].
+    ///
+    /// # Errors
+    /// [`AuditError::NotFlushed`].
+    pub async fn durable(&self, sequence: Sequence) -> Result<(), AuditError> {
+        if self.shared.options.durability == Durability::Kernel {
+            return Ok(());
+        }
+        let mut progress = self.shared.progress.subscribe();
+        let failures = progress.borrow_and_update().failures;
+        if progress.borrow().durable < sequence {
+            self.shared.state().urgent = true;
+            self.shared.wake.notify_one();
+        }
+        let reached = progress
+            .wait_for(|progress| progress.durable >= sequence || progress.failures != failures)
+            .await
+            .is_ok_and(|progress| progress.durable >= sequence);
+        if reached {
+            Ok(())
+        } else {
+            Err(self.shared.not_flushed())
+        }
+    }
+
+    /// Flushes all that was appended to the disk, now.
+    ///
+    /// # Errors
+    /// [`AuditError::NotFlushed`] and [`AuditError::File`].
+    pub fn flush(&self) -> Result<(), AuditError> {
+        self.shared.flush()
+    }
+
+    /// Whether the journal takes records, as far as is known: neither a failed flush nor half a record stands in the way.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        let state = self.shared.state();
+        !state.torn && !state.unflushed
+    }
+
+    /// The last record's sequence; 0 if there is none.
+    #[must_use]
+    pub fn last(&self) -> Sequence {
+        self.shared.state().position.sequence
+    }
+
+    /// The folder of the journal.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.shared.folder
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shared.state().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(flusher) = self.flusher.take() {
+            // A panic of the thread has been reported by the panic hook already.
+            drop(flusher.join());
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("folder", &self.shared.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, state: &mut State, record: &str) -> Result<Sequence, AuditError> {
+        if state.unflushed {
+            return Err(self.not_flushed());
+        }
+        self.repair(state)?;
+        self.rotate_if_due(state)?;
+        let State { line, medium, .. } = state;
+        let next = state.position.write(&self.keys, record, line);
+        let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        if let Some(most) = self.options.max_bytes
+            && state.older.saturating_add(medium.length()).saturating_add(bytes) > most
+        {
+            return Err(AuditError::Full {
+                folder: self.folder.clone(),
+            });
+        }
+        if let Err(error) = medium.append(line) {
+            // Whatever part of the line was written must go, or the next record would continue it.
+            state.torn = true;
+            let path = medium.path().to_path_buf();
+            if let Err(error) = self.repair(state) {
+                tracing::error!(%error, "part of an audit record could not be taken back");
+            }
+            return Err(AuditError::file(&path, error));
+        }
+        state.position = next;
+        // One record of a megabyte must not keep its room for ever.
+        state.line.shrink_to(64 << 10);
+        Ok(next.sequence)
+    }
+
+    /// Takes back part of a record that a failed write left.
+    fn repair(&self, state: &mut State) -> Result<(), AuditError> {
+        if state.torn {
+            state
+                .medium
+                .take_back()
+                .map_err(|error| AuditError::file(state.medium.path(), error))?;
+            state.torn = false;
+        }
+        Ok(())
+    }
+
+    /// Begins the next segment if the day or the size asks for it. The old one is on disk first: what a crash may tear is in one file.
+    fn rotate_if_due(&self, state: &mut State) -> Result<(), AuditError> {
+        let length = state.medium.length();
+        let now = seconds_now();
+        if length == 0 || (length < self.options.segment_bytes && now < state.day_ends) {
+            return Ok(());
+        }
+        let (day, day_ends) = day(now);
+        if length < self.options.segment_bytes && day <= state.day {
+            // The segment was begun before this process started, on the same day, or the clock was turned back.
+            state.day_ends = day_ends;
+            return Ok(());
+        }
+        if let Err(error) = state.medium.flush() {
+            (state.unflushed, state.dirty) = (true, true);
+            self.wake.notify_one();
+            return Err(AuditError::file(state.medium.path(), error));
+        }
+        let next = open::begin_segment(&self.folder, state.position.sequence.saturating_add(1), &day)?;
+        let old = std::mem::replace(&mut state.medium, Arc::new(next));
+        state.older = state.older.saturating_add(old.length());
+        (state.day, state.day_ends) = (day, day_ends);
+        Ok(())
+    }
+
+    /// What the thread does: flushes when something is dirty, soon, or at once if somebody waits.
+    fn run(&self) {
+        loop {
+            let mut state = self.state();
+            while !state.stop && !state.dirty {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            let (delay, failed) = if state.unflushed { (RETRY, true) } else { (GROUP, false) };
+            let (state, _) = self
+                .wake
+                .wait_timeout_while(state, delay, |state| !state.stop && (failed || !state.urgent))
+                .unwrap_or_else(PoisonError::into_inner);
+            let stop = state.stop;
+            drop(state);
+            if let Err(error) = self.flush() {
+                tracing::error!(%error, "audit records are not on disk yet");
+            }
+            if stop {
+                break;
+            }
+        }
+    }
+
+    fn flush(&self) -> Result<(), AuditError> {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        (state.dirty, state.urgent) = (false, false);
+        // Only what is appended by now counts as flushed. The segment cannot be an older one than the position's.
+        let (position, medium, length) = (state.position, Arc::clone(&state.medium), state.medium.length());
+        drop(state);
+        let outcome = medium.flush();
+        let mut state = self.state();
+        if let Err(error) = outcome {
+            // The thread tries again, also if nobody appends.
+            (state.unflushed, state.dirty) = (true, true);
+            drop(state);
+            self.progress.send_modify(|progress| progress.failures += 1);
+            return Err(AuditError::file(medium.path(), error));
+        }
+        state.unflushed = false;
+        if let Err(error) = self.repair(&mut state) {
+            tracing::error!(%error, "part of an audit record could not be taken back");
+        }
+        drop(state);
+        let HeadFile { file, head, .. } = &mut *head;
+        if head.position != position
+            && let Err(error) = head.advance(file, &self.keys, position, medium.first(), length)
+        {
+            // The records are on disk. An older head is true as well; it only proves less.
+            tracing::error!(%error, "the head of the audit journal was not written");
+        }
+        self.progress
+            .send_modify(|progress| progress.durable = progress.durable.max(position.sequence));
+        Ok(())
+    }
+
+    fn not_flushed(&self) -> AuditError {
+        AuditError::NotFlushed {
+            folder: self.folder.clone(),
+        }
+    }
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// The day as `20260102`, and when it ends.
+fn day(seconds: u64) -> (String, u64) {
+    let (year, month, day, ..) = Timestamp::from_unix_seconds(i64::try_from(seconds).unwrap_or_default()).civil();
+    let ends = (seconds / 86_400 + 1).saturating_mul(86_400);
+    (format!("{year:04}{month:02}{day:02}"), ends)
+}
