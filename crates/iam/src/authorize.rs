@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use irsa_core::{AccountId, Timestamp};
 use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Request, Verdict};
@@ -31,7 +31,13 @@ impl Target {
     /// A question about a resource without condition keys of its own.
     #[must_use]
     pub fn new(action: impl Into<Cow<'static, str>>, resource: impl Into<String>, resource_account: AccountId) -> Self {
-        Self { action: action.into(), resource: resource.into(), display: None, resource_account, context: Vec::new() }
+        Self {
+            action: action.into(),
+            resource: resource.into(),
+            display: None,
+            resource_account,
+            context: Vec::new(),
+        }
     }
 
     /// The same question with another name for the resource in error messages.
@@ -58,23 +64,36 @@ impl Target {
     /// The same question with the tags of the resource as `aws:ResourceTag/…` and, under the service's own name, `PREFIX:ResourceTag/…`.
     #[must_use]
     pub fn with_resource_tags(mut self, prefix: &str, tags: &[Tag]) -> Self {
-        for tag in tags {
-            self.context.push((format!("aws:ResourceTag/{}", tag.key).into(), vec![tag.value.clone()]));
-            self.context.push((format!("{prefix}:ResourceTag/{}", tag.key).into(), vec![tag.value.clone()]));
-        }
+        self.push_tags("aws:ResourceTag", tags);
+        self.push_tags(&format!("{prefix}:ResourceTag"), tags);
         self
     }
 
     /// The same question with the tags that the request sends: `aws:RequestTag/…` and `aws:TagKeys`.
     #[must_use]
     pub fn with_request_tags(mut self, tags: &[Tag]) -> Self {
-        for tag in tags {
-            self.context.push((format!("aws:RequestTag/{}", tag.key).into(), vec![tag.value.clone()]));
-        }
+        self.push_tags("aws:RequestTag", tags);
         if !tags.is_empty() {
-            self.context.push(("aws:TagKeys".into(), tags.iter().map(|tag| tag.key.clone()).collect()));
+            self.context
+                .push(("aws:TagKeys".into(), tags.iter().map(|tag| tag.key.clone()).collect()));
         }
         self
+    }
+
+    /// Names of condition keys have no case, but some entities may have `Team` and `team`: such a key gets both values, and a condition
+    /// that expects one is not met by either.
+    fn push_tags(&mut self, name: &str, tags: &[Tag]) {
+        for tag in tags {
+            let key = format!("{name}/{}", tag.key);
+            match self
+                .context
+                .iter_mut()
+                .find(|(known, _)| known.eq_ignore_ascii_case(&key))
+            {
+                Some((_, values)) => values.push(tag.value.clone()),
+                None => self.context.push((key.into(), vec![tag.value.clone()])),
+            }
+        }
     }
 }
 
@@ -143,7 +162,7 @@ pub fn authorize(
     let mut context = request_context(caller, facts);
     for (key, values) in &target.context {
         match values.as_slice() {
-            // aws:TagKeys and its like are lists even with one value; the engine treats a list of one as a single value.
+            // A list of one is met both by conditions with a set qualifier and by those without.
             [value] => context.set(key, value.clone()),
             values => context.set_list(key, values.to_vec()),
         }
@@ -151,22 +170,23 @@ pub fn authorize(
     context.set("aws:ResourceAccount", target.resource_account.to_string());
     let account = state.account(caller.account);
     let (identity, boundary) = match (&caller.identity, account) {
-        (Identity::User(user), Some(account)) => {
-            (user.permissions(account), boundary(account, user.record.permissions_boundary.as_deref()))
-        }
-        (Identity::Role(role), Some(account)) => {
-            (role.permissions(account), boundary(account, role.record.permissions_boundary.as_deref()))
-        }
+        (Identity::User(user), Some(account)) => (
+            user.permissions(account),
+            boundary(account, user.record.permissions_boundary.as_deref()),
+        ),
+        (Identity::Role(role), Some(account)) => (
+            role.permissions(account),
+            boundary(account, role.record.permissions_boundary.as_deref()),
+        ),
         (Identity::Root, _) | (_, None) => (Vec::new(), Boundary::None),
     };
     let session = session_policies(state, caller);
-    let nothing = irsa_policy::Policy::nothing();
     let layers = Layers {
         identity: &identity,
         boundary: match &boundary {
             Boundary::None => None,
             Boundary::Policy(policy) => Some(policy),
-            Boundary::Missing => Some(nothing),
+            Boundary::Missing => nothing(),
         },
         session: session.as_deref(),
         resource: resource_policy,
@@ -191,7 +211,10 @@ pub fn authorize(
 pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
     let mut context = Context::new();
     context.set("aws:SourceIp", facts.source_ip.to_string());
-    context.set("aws:SecureTransport", if facts.secure_transport { "true" } else { "false" });
+    context.set(
+        "aws:SecureTransport",
+        if facts.secure_transport { "true" } else { "false" },
+    );
     context.set("aws:CurrentTime", facts.now.iso8601());
     context.set("aws:EpochTime", facts.now.unix_seconds().to_string());
     context.set("aws:RequestedRegion", facts.region);
@@ -220,14 +243,20 @@ pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
             context.set("aws:PrincipalArn", role.arn.as_str());
         }
     }
-    let session_tags = caller.session.as_deref().map_or(&[][..], |session| session.tags.as_slice());
+    let session_tags = caller
+        .session
+        .as_deref()
+        .map_or(&[][..], |session| session.tags.as_slice());
     let entity_tags = match &caller.identity {
         Identity::Root => &[][..],
         Identity::User(user) => user.record.tags.as_slice(),
         Identity::Role(role) => role.record.tags.as_slice(),
     };
     // A session tag stands before the role's tag of that name, whatever the case.
-    for tag in entity_tags.iter().filter(|tag| !session_tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(&tag.key))) {
+    for tag in entity_tags
+        .iter()
+        .filter(|tag| !session_tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(&tag.key)))
+    {
         context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.as_str());
     }
     for (key, value) in session_tags {
@@ -252,6 +281,16 @@ pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
     context
 }
 
+/// A policy that allows nothing.
+fn nothing() -> Option<&'static irsa_policy::Policy> {
+    static NOTHING: OnceLock<Option<irsa_policy::Policy>> = OnceLock::new();
+    let parse =
+        || irsa_policy::Policy::parse("missing permissions boundary", PolicyKind::Boundary, NOTHING_DOCUMENT).ok();
+    NOTHING.get_or_init(parse).as_ref()
+}
+
+const NOTHING_DOCUMENT: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "irsa:Nothing", "Resource": "arn:aws:irsa:::nothing"}}"#;
+
 enum Boundary {
     None,
     Policy(Arc<irsa_policy::Policy>),
@@ -274,9 +313,14 @@ fn session_policies(state: &State, caller: &Caller) -> Option<Vec<Arc<irsa_polic
         return None;
     }
     let inline = session.session_policy.as_deref().and_then(|document| {
-        irsa_policy::Policy::parse("session policy", PolicyKind::Session, document).ok().map(Arc::new)
+        irsa_policy::Policy::parse("session policy", PolicyKind::Session, document)
+            .ok()
+            .map(Arc::new)
     });
     let account = state.account(caller.account);
-    let managed = session.session_policy_arns.iter().filter_map(|arn| account.and_then(|account| account.managed_policy(arn)));
+    let managed = session
+        .session_policy_arns
+        .iter()
+        .filter_map(|arn| account.and_then(|account| account.managed_policy(arn)));
     Some(inline.into_iter().chain(managed).collect())
 }

@@ -72,13 +72,20 @@ impl Caller {
     ///
     /// # Errors
     /// A session that is over, or whose role or user is gone.
-    pub fn of_session(state: &State, key: AccessKeyId, session: Arc<Session>, now: Timestamp) -> Result<Self, CallerError> {
+    pub fn of_session(
+        state: &State,
+        key: AccessKeyId,
+        session: Arc<Session>,
+        now: Timestamp,
+    ) -> Result<Self, CallerError> {
         if now >= session.expires_at {
             return Err(CallerError::Expired);
         }
         let account = state.account(session.account).ok_or(CallerError::Unknown)?;
         let identity = match &session.principal {
             SessionPrincipal::Root => Identity::Root,
+            // GetFederationToken is not served, so nobody can hold such a session.
+            SessionPrincipal::FederatedUser { .. } => return Err(CallerError::Unknown),
             SessionPrincipal::User { user_name, user_id, .. } => {
                 let user = account.user(user_name).filter(|user| user.record.id == *user_id);
                 Identity::User(Arc::clone(user.ok_or(CallerError::Unknown)?))
@@ -100,11 +107,21 @@ impl Caller {
             Identity::Root => (format!("arn:aws:iam::{account}:root"), account.to_string()),
             Identity::User(user) => (user.arn.clone(), user.record.id.clone()),
             Identity::Role(role) => (
-                format!("arn:aws:sts::{account}:assumed-role/{}/{session_name}", role.record.name),
+                format!(
+                    "arn:aws:sts::{account}:assumed-role/{}/{session_name}",
+                    role.record.name
+                ),
                 format!("{}:{session_name}", role.record.id),
             ),
         };
-        Self { account, access_key_id, identity, session, arn, user_id }
+        Self {
+            account,
+            access_key_id,
+            identity,
+            session,
+            arn,
+            user_id,
+        }
     }
 
     /// The ARN that GetCallerIdentity and error messages show: `assumed-role/NAME/SESSION` for a role's session.
@@ -133,7 +150,11 @@ impl Caller {
     pub fn principal(&self) -> Principal<'_> {
         match &self.identity {
             Identity::Root => Principal::Root { account: self.account },
-            Identity::User(user) => Principal::User { arn: &user.arn, unique_id: &user.record.id, account: self.account },
+            Identity::User(user) => Principal::User {
+                arn: &user.arn,
+                unique_id: &user.record.id,
+                account: self.account,
+            },
             Identity::Role(role) => Principal::RoleSession {
                 session_arn: &self.arn,
                 role_arn: &role.arn,

@@ -68,8 +68,12 @@ impl From<IamError> for WireError {
             IamError::ConcurrentModification(message) => ("ConcurrentModification", 409, message),
             IamError::Wire(error) => return error,
             IamError::Internal(reason) => {
-                return Self::new("ServiceFailure", 500, "The request processing has failed because of an unknown error.")
-                    .because(reason);
+                return Self::new(
+                    "ServiceFailure",
+                    500,
+                    "The request processing has failed because of an unknown error.",
+                )
+                .because(reason);
             }
         };
         Self::new(code, status, message)

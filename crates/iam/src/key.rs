@@ -16,7 +16,12 @@ pub(crate) enum Key<'a> {
     AccessKey(AccountId, &'a str),
     /// A managed policy in use: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and its name. The value is empty; the key
     /// exists so that a policy in use can't be deleted by somebody who doesn't see the use yet.
-    Attachment { account: AccountId, policy: &'a str, kind: &'a str, name: &'a str },
+    Attachment {
+        account: AccountId,
+        policy: &'a str,
+        kind: &'a str,
+        name: &'a str,
+    },
 }
 
 impl<'a> Key<'a> {
@@ -34,7 +39,12 @@ impl<'a> Key<'a> {
             "access-key" => Some(Self::AccessKey(account, name)),
             "attachment" => {
                 let mut parts = name.splitn(3, '/');
-                Some(Self::Attachment { account, policy: parts.next()?, kind: parts.next()?, name: parts.next()? })
+                Some(Self::Attachment {
+                    account,
+                    policy: parts.next()?,
+                    kind: parts.next()?,
+                    name: parts.next()?,
+                })
             }
             _ => None,
         }
@@ -84,12 +94,26 @@ mod tests {
         let id: AccountId = "111122223333".parse().unwrap();
         assert_eq!(Key::parse(&account(id)), Some(Key::Account(id)));
         assert_eq!(Key::parse(&role(id, "App")), Some(Key::Role(id, "app")));
-        assert_eq!(Key::parse(&provider(id, "Host/id/A/")), Some(Key::Provider(id, "Host/id/A/")));
+        assert_eq!(
+            Key::parse(&provider(id, "Host/id/A/")),
+            Some(Key::Provider(id, "Host/id/A/"))
+        );
         assert_eq!(
             Key::parse(&attachment(id, "Read", "role", "App")),
-            Some(Key::Attachment { account: id, policy: "read", kind: "role", name: "app" })
+            Some(Key::Attachment {
+                account: id,
+                policy: "read",
+                kind: "role",
+                name: "app"
+            })
         );
-        for bad in ["", "iam/", "iam/1/role/x", "iam/111122223333/other/x", "s3/111122223333/role/x"] {
+        for bad in [
+            "",
+            "iam/",
+            "iam/1/role/x",
+            "iam/111122223333/other/x",
+            "s3/111122223333/role/x",
+        ] {
             assert_eq!(Key::parse(bad), None, "{bad}");
         }
     }

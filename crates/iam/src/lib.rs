@@ -18,15 +18,15 @@ mod quota;
 mod record;
 mod state;
 
-pub use account::{NewAccount, new_account};
+pub use account::{NewAccount, NewAccountError, new_account};
 pub use authorize::{Authorization, RequestFacts, Target, authorize, request_context};
 pub use caller::{Caller, CallerError, Identity};
 pub use error::IamError;
-pub use managed::AWS_MANAGED;
-pub use operation::{Answer, Call, Execution, OPERATIONS, Operation, Outcome, Random, request_parameters};
+pub use managed::{AWS_MANAGED, AwsManagedPolicy};
+pub use operation::{Answer, Call, Execution, OPERATIONS, Operation, Outcome, Question, Random, request_parameters};
 pub use quota::Quotas;
 pub use record::{
-    AccessKeyRecord, AccessKeyStatus, AccountRecord, InlinePolicy, PolicyRecord, PolicyVersion, ProviderRecord, RoleRecord,
-    Tag, UserRecord,
+    AccessKeyRecord, AccessKeyStatus, AccountRecord, InlinePolicy, PolicyRecord, PolicyVersion, ProviderRecord,
+    RoleRecord, Tag, TrustedPrincipal, UserRecord,
 };
 pub use state::{AccessKey, Account, Policy, Provider, Role, State, StateError, User};

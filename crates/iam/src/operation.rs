@@ -3,7 +3,7 @@
 use irsa_core::{IdPrefix, Timestamp, UniqueId};
 use irsa_credentials::KeyEncryptionKey;
 use irsa_store::Transaction;
-use irsa_wire::{Access, EventKind, OperationSpec, Params, Service, WireError};
+use irsa_wire::{OperationSpec, Params, Service, WireError};
 use serde_json::{Map, Value};
 
 use crate::authorize::Target;
@@ -13,15 +13,19 @@ use crate::quota::Quotas;
 use crate::state::{Account, State};
 
 mod access_keys;
+mod account;
 mod authorization_details;
 mod common;
 mod documents;
+mod holder;
+mod page;
 mod policies;
 mod policy_versions;
 mod providers;
 mod render;
 mod role_policies;
 mod roles;
+mod tag_rules;
 mod tags;
 mod user_policies;
 mod users;
@@ -54,7 +58,9 @@ impl Execution<'_> {
     /// The caller's account: every operation of IAM works in it and sees no other.
     pub(crate) fn account(&self) -> Result<&Account, IamError> {
         let id = self.caller.account;
-        self.state.account(id).ok_or_else(|| IamError::Internal(format!("the caller's account `{id}` does not exist")))
+        self.state
+            .account(id)
+            .ok_or_else(|| IamError::Internal(format!("the caller's account `{id}` does not exist")))
     }
 
     pub(crate) fn unique_id(&self, prefix: IdPrefix) -> UniqueId {
@@ -84,66 +90,92 @@ pub struct Outcome {
 impl Outcome {
     /// A read.
     pub(crate) fn read(result: String) -> Self {
-        Self { transaction: Transaction::default(), answer: Answer { result: Some(result), response_elements: None } }
+        Self {
+            transaction: Transaction::default(),
+            answer: Answer {
+                result: Some(result),
+                response_elements: None,
+            },
+        }
     }
 
     /// A change that answers with metadata only.
     pub(crate) fn change(transaction: Transaction) -> Self {
-        Self { transaction, answer: Answer::default() }
+        Self {
+            transaction,
+            answer: Answer::default(),
+        }
     }
 
     /// A change that answers with a result.
     pub(crate) fn changed(transaction: Transaction, result: String, response_elements: Value) -> Self {
-        Self { transaction, answer: Answer { result: Some(result), response_elements: Some(response_elements) } }
+        Self {
+            transaction,
+            answer: Answer {
+                result: Some(result),
+                response_elements: Some(response_elements),
+            },
+        }
     }
 }
+
+/// What is known before an operation is authorized.
+pub struct Question<'a> {
+    /// The operation's action, such as `iam:CreateRole`.
+    pub action: &'static str,
+    /// The state that the request sees.
+    pub state: &'a State,
+    /// Who asks.
+    pub caller: &'a Caller,
+}
+
+/// Which questions the policy engine must answer with yes before the operation runs. Parameters are checked here first, so that a
+/// malformed name can't become part of an ARN.
+type Targets = fn(&Params, &Question<'_>) -> Result<Vec<Target>, IamError>;
+/// The operation itself.
+type Run = fn(&Params, &Execution<'_>) -> Result<Outcome, IamError>;
 
 /// One row of the table.
 pub struct Operation {
     /// Name, action, access.
     pub spec: OperationSpec,
-    /// Which questions the policy engine must answer with yes before the operation runs. Parameters are checked here first, so that a
-    /// malformed name can't become part of an ARN.
-    pub targets: fn(&Params, &State, &Caller) -> Result<Vec<Target>, IamError>,
-    /// The operation itself.
-    pub run: fn(&Params, &Execution<'_>) -> Result<Outcome, IamError>,
+    targets: Targets,
+    run: Run,
+}
+
+/// One row; IAM's actions have the names of their operations.
+macro_rules! row {
+    ($name:literal, read_only: $read_only:literal, $targets:expr, $run:expr) => {
+        $crate::operation::Operation {
+            spec: irsa_wire::OperationSpec {
+                service: irsa_wire::Service::Iam,
+                name: $name,
+                action: concat!("iam:", $name),
+                access: irsa_wire::Access::Authorized,
+                read_only: $read_only,
+                kind: irsa_wire::EventKind::Management,
+            },
+            targets: $targets,
+            run: $run,
+        }
+    };
 }
 
 /// A row that changes things.
-const fn write(
-    name: &'static str,
-    action: &'static str,
-    targets: fn(&Params, &State, &Caller) -> Result<Vec<Target>, IamError>,
-    run: fn(&Params, &Execution<'_>) -> Result<Outcome, IamError>,
-) -> Operation {
-    let spec = OperationSpec {
-        service: Service::Iam,
-        name,
-        action,
-        access: Access::Authorized,
-        read_only: false,
-        kind: EventKind::Management,
+macro_rules! change {
+    ($name:literal, $targets:expr, $run:expr) => {
+        $crate::operation::row!($name, read_only: false, $targets, $run)
     };
-    Operation { spec, targets, run }
 }
 
 /// A row that reads.
-const fn read(
-    name: &'static str,
-    action: &'static str,
-    targets: fn(&Params, &State, &Caller) -> Result<Vec<Target>, IamError>,
-    run: fn(&Params, &Execution<'_>) -> Result<Outcome, IamError>,
-) -> Operation {
-    let spec = OperationSpec {
-        service: Service::Iam,
-        name,
-        action,
-        access: Access::Authorized,
-        read_only: true,
-        kind: EventKind::Management,
+macro_rules! read {
+    ($name:literal, $targets:expr, $run:expr) => {
+        $crate::operation::row!($name, read_only: true, $targets, $run)
     };
-    Operation { spec, targets, run }
 }
+
+pub(crate) use {change, read, row};
 
 /// Every operation of IAM that exists here, by module.
 pub static OPERATIONS: &[&[Operation]] = &[
@@ -157,6 +189,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     access_keys::OPERATIONS,
     tags::OPERATIONS,
     authorization_details::OPERATIONS,
+    account::OPERATIONS,
 ];
 
 /// One call of an operation that exists.
@@ -172,13 +205,21 @@ impl Call {
     /// `InvalidAction`, 400, in AWS's words.
     pub fn new(params: Params) -> Result<Self, WireError> {
         let action = params.get("Action").unwrap_or_default();
-        let operation = OPERATIONS.iter().flat_map(|operations| operations.iter()).find(|operation| operation.spec.name == action);
+        let operation = OPERATIONS
+            .iter()
+            .flat_map(|operations| operations.iter())
+            .find(|operation| operation.spec.name == action);
         let version = params.get("Version").unwrap_or(Service::Iam.version());
         match operation {
             Some(operation) if version == Service::Iam.version() => Ok(Self { operation, params }),
             _ => {
-                let (action, version): (String, String) = (action.chars().take(128).collect(), version.chars().take(32).collect());
-                Err(WireError::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}")))
+                let (action, version): (String, String) =
+                    (action.chars().take(128).collect(), version.chars().take(32).collect());
+                Err(WireError::new(
+                    "InvalidAction",
+                    400,
+                    format!("Could not find operation {action} for version {version}"),
+                ))
             }
         }
     }
@@ -200,7 +241,14 @@ impl Call {
     /// # Errors
     /// Parameters that are missing or malformed.
     pub fn targets(&self, state: &State, caller: &Caller) -> Result<Vec<Target>, IamError> {
-        (self.operation.targets)(&self.params, state, caller)
+        (self.operation.targets)(
+            &self.params,
+            &Question {
+                action: self.operation.spec.action,
+                state,
+                caller,
+            },
+        )
     }
 
     /// Runs the operation on a state.
@@ -223,13 +271,17 @@ pub fn request_parameters(params: &Params) -> Value {
             continue;
         };
         let (index, member) = rest.split_once('.').unwrap_or((rest, ""));
-        let Some(index) = index.parse::<usize>().ok().filter(|index| (1..=1000).contains(index)) else { continue };
+        let Some(index) = index.parse::<usize>().ok().filter(|index| (1..=1000).contains(index)) else {
+            continue;
+        };
         let elements = root.entry(small(list)).or_insert_with(|| Value::Array(Vec::new()));
         let Value::Array(elements) = elements else { continue };
         if elements.len() < index {
             elements.resize(index, Value::Null);
         }
-        let Some(element) = elements.get_mut(index - 1) else { continue };
+        let Some(element) = elements.get_mut(index - 1) else {
+            continue;
+        };
         if member.is_empty() {
             *element = Value::from(value);
         } else {
@@ -246,5 +298,10 @@ pub fn request_parameters(params: &Params) -> Value {
 
 fn small(name: &str) -> String {
     let mut characters = name.chars();
-    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }

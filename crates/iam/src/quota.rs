@@ -33,7 +33,14 @@ pub struct Quotas {
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { roles: 10_000, policies: 10_000, providers: 700, attached_policies: 25, trust_policy_size: 8192, ..Self::aws_default() }
+        Self {
+            roles: 10_000,
+            policies: 10_000,
+            providers: 700,
+            attached_policies: 25,
+            trust_policy_size: 8192,
+            ..Self::aws_default()
+        }
     }
 }
 

@@ -34,6 +34,16 @@ pub struct InlinePolicy {
     pub document: String,
 }
 
+/// A user or role that a trust policy names, as it was when the policy was written.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedPrincipal {
+    /// The ARN in the document.
+    pub arn: String,
+    /// The unique id behind it: another entity made later under the same name is not trusted.
+    pub id: String,
+}
+
 /// A role.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +58,8 @@ pub struct RoleRecord {
     pub created: i64,
     /// The trust policy as sent.
     pub trust_policy: String,
+    /// The users and roles that the trust policy names.
+    pub trusted_principals: Vec<TrustedPrincipal>,
     /// Empty if none was given.
     pub description: Option<String>,
     /// Seconds, 3600 to 43200.

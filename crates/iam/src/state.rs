@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use crate::key::Key;
 use crate::managed;
 use crate::record::{
-    AccessKeyRecord, AccessKeyStatus, AccountRecord, InlinePolicy, PolicyRecord, PolicyVersion, ProviderRecord, RoleRecord,
-    UserRecord,
+    AccessKeyRecord, AccessKeyStatus, AccountRecord, InlinePolicy, PolicyRecord, PolicyVersion, ProviderRecord,
+    RoleRecord, UserRecord,
 };
 
 /// Every account, and the index of long-term keys over all of them.
@@ -41,7 +41,7 @@ pub struct Account {
     pub providers: RedBlackTreeMapSync<String, Arc<Provider>>,
     /// Long-term keys by id.
     pub access_keys: RedBlackTreeMapSync<String, Arc<AccessKey>>,
-    /// Uses of customer managed policies: (policy, entity kind, entity name), all in lower case.
+    /// Uses of managed policies: (policy, entity kind, entity name), all in lower case; see [`Account::attachments_of`].
     pub attachments: RedBlackTreeMapSync<(String, String, String), ()>,
 }
 
@@ -144,12 +144,18 @@ impl State {
     /// An account, if it exists.
     #[must_use]
     pub fn account(&self, account: AccountId) -> Option<&Account> {
-        self.accounts.get(&account).map(Arc::as_ref).filter(|account| account.record.is_some())
+        self.accounts
+            .get(&account)
+            .map(Arc::as_ref)
+            .filter(|account| account.record.is_some())
     }
 
     /// All accounts, in no order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values().map(Arc::as_ref).filter(|account| account.record.is_some())
+        self.accounts
+            .values()
+            .map(Arc::as_ref)
+            .filter(|account| account.record.is_some())
     }
 
     /// A long-term key by its id, whatever its status.
@@ -168,13 +174,27 @@ impl State {
     ///
     /// # Errors
     /// A record that can't be read: the store was damaged, or a newer version wrote it. The state is unchanged then.
-    pub fn apply(&mut self, key: &str, value: Option<&[u8]>, revision: u64, kek: &KeyEncryptionKey) -> Result<(), StateError> {
+    pub fn apply(
+        &mut self,
+        key: &str,
+        value: Option<&[u8]>,
+        revision: u64,
+        kek: &KeyEncryptionKey,
+    ) -> Result<(), StateError> {
         let parsed = Key::parse(key).ok_or_else(|| StateError::Key(key.to_owned()))?;
         let id = match parsed {
-            Key::Account(id) | Key::Role(id, _) | Key::User(id, _) | Key::Policy(id, _) | Key::Provider(id, _) | Key::AccessKey(id, _) => id,
+            Key::Account(id)
+            | Key::Role(id, _)
+            | Key::User(id, _)
+            | Key::Policy(id, _)
+            | Key::Provider(id, _)
+            | Key::AccessKey(id, _) => id,
             Key::Attachment { account, .. } => account,
         };
-        let mut account = self.accounts.get(&id).map_or_else(|| Account::empty(id), |account| account.as_ref().clone());
+        let mut account = self
+            .accounts
+            .get(&id)
+            .map_or_else(|| Account::empty(id), |account| account.as_ref().clone());
         match parsed {
             Key::Account(_) => account.record = value.map(|value| record(key, value)).transpose()?,
             Key::Role(_, name) => match value {
@@ -201,8 +221,13 @@ impl State {
             Key::Provider(_, url) => match value {
                 Some(value) => {
                     let record: ProviderRecord = record(key, value)?;
-                    let arn = format!("arn:aws:iam::{id}:oidc-provider/{}", record.url);
-                    let provider = Provider { account: id, record, arn, revision };
+                    let arn = arn_of(id, "oidc-provider", "/", &record.url);
+                    let provider = Provider {
+                        account: id,
+                        record,
+                        arn,
+                        revision,
+                    };
                     account.providers.insert_mut(url.to_owned(), Arc::new(provider));
                 }
                 None => drop(account.providers.remove_mut(url)),
@@ -263,7 +288,9 @@ impl Account {
     pub fn policy(&self, arn: &str) -> Option<&Arc<Policy>> {
         let parsed: Arn = arn.parse().ok()?;
         let name = parsed.resource_of_kind("policy").map(|_| parsed.resource_name())?;
-        self.policies.get(&name.to_ascii_lowercase()).filter(|policy| policy.arn == arn)
+        self.policies
+            .get(&name.to_ascii_lowercase())
+            .filter(|policy| policy.arn == arn)
     }
 
     /// An OIDC provider by its issuer URL without scheme.
@@ -278,24 +305,55 @@ impl Account {
         managed::compiled(arn).or_else(|| self.policy(arn).map(|policy| Arc::clone(&policy.compiled)))
     }
 
-    /// How many entities a customer managed policy is attached to, and of how many it is the boundary.
-    #[must_use]
-    pub fn uses(&self, policy_name: &str) -> (usize, usize) {
+    /// The uses of a managed policy: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and entity name in lower case. A policy of
+    /// AWS goes by `aws:` and its name.
+    pub fn attachments_of(&self, policy_name: &str) -> impl Iterator<Item = (&str, &str)> {
         let policy = policy_name.to_ascii_lowercase();
         let start = (policy.clone(), String::new(), String::new());
-        let uses = self.attachments.range(start..).map(|(entry, ())| entry).take_while(|(name, _, _)| *name == policy);
-        uses.fold((0, 0), |(attached, boundary), (_, kind, _)| {
-            if kind.ends_with("-boundary") { (attached, boundary + 1) } else { (attached + 1, boundary) }
-        })
+        let uses = self
+            .attachments
+            .range(start..)
+            .map(|(entry, ())| entry)
+            .take_while(move |(name, _, _)| *name == policy);
+        uses.map(|(_, kind, name)| (kind.as_str(), name.as_str()))
+    }
+
+    /// How many entities a managed policy is attached to, and of how many it is the boundary.
+    #[must_use]
+    pub fn uses(&self, policy_name: &str) -> (usize, usize) {
+        self.attachments_of(policy_name)
+            .fold((0, 0), |(attached, boundary), (kind, _)| {
+                if kind.ends_with("-boundary") {
+                    (attached, boundary + 1)
+                } else {
+                    (attached + 1, boundary)
+                }
+            })
     }
 }
 
 impl Role {
     fn build(key: &str, account: AccountId, record: RoleRecord, revision: u64) -> Result<Self, StateError> {
-        let arn = format!("arn:aws:iam::{account}:role{}{}", record.path, record.name);
-        let trust = compile(key, &format!("trust policy of role {}", record.name), PolicyKind::Trust, &record.trust_policy)?;
+        let arn = arn_of(account, "role", &record.path, &record.name);
+        let mut trust = compile(
+            key,
+            &format!("trust policy of role {}", record.name),
+            PolicyKind::Trust,
+            &record.trust_policy,
+        )?;
+        trust.bind_principals(|arn| {
+            let bound = record.trusted_principals.iter().find(|principal| principal.arn == arn);
+            bound.map(|principal| principal.id.clone())
+        });
         let inline = compile_inline(key, &format!("role {}", record.name), &record.inline_policies)?;
-        Ok(Self { account, record, arn, trust, inline, revision })
+        Ok(Self {
+            account,
+            record,
+            arn,
+            trust: Arc::new(trust),
+            inline,
+            revision,
+        })
     }
 
     /// The policies that speak for a session of this role: inline and attached.
@@ -307,9 +365,15 @@ impl Role {
 
 impl User {
     fn build(key: &str, account: AccountId, record: UserRecord, revision: u64) -> Result<Self, StateError> {
-        let arn = format!("arn:aws:iam::{account}:user{}{}", record.path, record.name);
+        let arn = arn_of(account, "user", &record.path, &record.name);
         let inline = compile_inline(key, &format!("user {}", record.name), &record.inline_policies)?;
-        Ok(Self { account, record, arn, inline, revision })
+        Ok(Self {
+            account,
+            record,
+            arn,
+            inline,
+            revision,
+        })
     }
 
     /// The policies that speak for the user: inline and attached.
@@ -321,13 +385,19 @@ impl User {
 
 impl Policy {
     fn build(key: &str, account: AccountId, record: PolicyRecord, revision: u64) -> Result<Self, StateError> {
-        let arn = format!("arn:aws:iam::{account}:policy{}{}", record.path, record.name);
+        let arn = arn_of(account, "policy", &record.path, &record.name);
         let document = record.default_document().ok_or_else(|| StateError::Policy {
             key: key.to_owned(),
             reason: format!("the default version v{} is missing", record.default_version),
         })?;
-        let compiled = compile(key, &arn, PolicyKind::Identity, &document.document)?;
-        Ok(Self { account, record, arn, compiled, revision })
+        let compiled = Arc::new(compile(key, &arn, PolicyKind::Identity, &document.document)?);
+        Ok(Self {
+            account,
+            record,
+            arn,
+            compiled,
+            revision,
+        })
     }
 }
 
@@ -335,17 +405,30 @@ impl PolicyRecord {
     /// The version in force.
     #[must_use]
     pub fn default_document(&self) -> Option<&PolicyVersion> {
-        self.versions.iter().find(|version| version.number == self.default_version)
+        self.versions
+            .iter()
+            .find(|version| version.number == self.default_version)
     }
 }
 
 impl AccessKey {
-    fn build(key: &str, account: AccountId, record: AccessKeyRecord, revision: u64, kek: &KeyEncryptionKey) -> Result<Self, StateError> {
+    fn build(
+        key: &str,
+        account: AccountId,
+        record: AccessKeyRecord,
+        revision: u64,
+        kek: &KeyEncryptionKey,
+    ) -> Result<Self, StateError> {
         let unreadable = || StateError::Secret(key.to_owned());
         let sealed = STANDARD.decode(&record.sealed_secret).map_err(|_| unreadable())?;
         let opened = kek.open(record.id.as_bytes(), &sealed).map_err(|_| unreadable())?;
         let secret = std::str::from_utf8(&opened).map_err(|_| unreadable())?;
-        Ok(Self { account, secret: SecretAccessKey::from_stored(secret), record, revision })
+        Ok(Self {
+            account,
+            secret: SecretAccessKey::from_stored(secret),
+            record,
+            revision,
+        })
     }
 
     /// Whether requests may be signed with it.
@@ -355,22 +438,42 @@ impl AccessKey {
     }
 }
 
-fn permissions(inline: &[Arc<irsa_policy::Policy>], attached: &[String], account: &Account) -> Vec<Arc<irsa_policy::Policy>> {
+/// The ARN of an entity of IAM; the path begins and ends with a slash.
+pub(crate) fn arn_of(account: AccountId, kind: &str, path: &str, name: &str) -> String {
+    format!("arn:aws:iam::{account}:{kind}{path}{name}")
+}
+
+fn permissions(
+    inline: &[Arc<irsa_policy::Policy>],
+    attached: &[String],
+    account: &Account,
+) -> Vec<Arc<irsa_policy::Policy>> {
     let attached = attached.iter().filter_map(|arn| account.managed_policy(arn));
     inline.iter().cloned().chain(attached).collect()
 }
 
 fn record<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StateError> {
-    serde_json::from_slice(value).map_err(|source| StateError::Record { key: key.to_owned(), source })
+    serde_json::from_slice(value).map_err(|source| StateError::Record {
+        key: key.to_owned(),
+        source,
+    })
 }
 
-fn compile(key: &str, label: &str, kind: PolicyKind, document: &str) -> Result<Arc<irsa_policy::Policy>, StateError> {
-    irsa_policy::Policy::parse(label, kind, document)
-        .map(Arc::new)
-        .map_err(|error| StateError::Policy { key: key.to_owned(), reason: error.to_string() })
+fn compile(key: &str, label: &str, kind: PolicyKind, document: &str) -> Result<irsa_policy::Policy, StateError> {
+    irsa_policy::Policy::parse(label, kind, document).map_err(|error| StateError::Policy {
+        key: key.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
-fn compile_inline(key: &str, owner: &str, policies: &[InlinePolicy]) -> Result<Vec<Arc<irsa_policy::Policy>>, StateError> {
+fn compile_inline(
+    key: &str,
+    owner: &str,
+    policies: &[InlinePolicy],
+) -> Result<Vec<Arc<irsa_policy::Policy>>, StateError> {
     let label = |policy: &InlinePolicy| format!("inline policy {} of {owner}", policy.name);
-    policies.iter().map(|policy| compile(key, &label(policy), PolicyKind::Identity, &policy.document)).collect()
+    policies
+        .iter()
+        .map(|policy| compile(key, &label(policy), PolicyKind::Identity, &policy.document).map(Arc::new))
+        .collect()
 }
