@@ -1,1 +1,25 @@
-//! Placeholder.
+//! S3: operation → IAM action, enforcement, and an object store of our own.
+//!
+//! The step of the story where credentials are worth something. The server's pipeline has authenticated the request before it comes
+//! here; [`Front`] finds out which operation it is, asks the [`Authorizer`] for each [`Target`] of it, and lets the operation run with
+//! the [`Allowed`] values that it got. Parsing and encoding of the protocol is the crate `s3s`.
+//!
+//! Invariants:
+//! - An operation without an entry in [`OPERATIONS`] is refused.
+//! - The object store takes bucket and key from a permit, and a permit is made of an [`Allowed`] and nothing else.
+//! - A write is answered when it is on disk.
+
+mod access;
+mod backend;
+mod bucket;
+mod front;
+mod operation;
+mod permit;
+mod store;
+mod target;
+
+pub use bucket::{BucketRecord, Buckets, BucketsError, MemoryBuckets, is_valid_bucket_name};
+pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, S3Outcome};
+pub use operation::{OPERATIONS, Operation, ResourceKind};
+pub use store::{ObjectStore, ObjectStoreError};
+pub use target::{Allowed, Authorizer, Denied, Target};

@@ -1,0 +1,145 @@
+//! The operations themselves. Each takes its permit first, and has nothing to work with before.
+
+mod buckets;
+mod checksum;
+mod copy;
+mod delete;
+mod listing;
+mod put;
+mod read;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use irsa_core::{AccountId, Clock, Timestamp};
+use s3s::crypto::{Checksum as _, Sha256};
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput,
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Owner, PutObjectInput, PutObjectOutput, Timestamp as WireTimestamp,
+};
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
+
+use crate::access::error;
+use crate::bucket::Buckets;
+use crate::store::{ObjectStore, ObjectStoreError, Refused};
+
+/// What the operations work on.
+pub(crate) struct Backend {
+    pub(crate) store: ObjectStore,
+    pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) region: String,
+}
+
+#[async_trait]
+impl S3 for Backend {
+    async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+        self.list_buckets(&request)
+    }
+
+    async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
+        self.create_bucket(request).await
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.head_bucket(&request)
+    }
+
+    async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
+        self.delete_bucket(&request).await
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        self.get_bucket_location(&request)
+    }
+
+    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+        self.list_objects(request).await
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.list_objects_v2(request).await
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.get_object(request).await
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.head_object(request).await
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        self.put_object(request).await
+    }
+
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        self.copy_object(request).await
+    }
+
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.delete_object(request).await
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        self.delete_objects(request).await
+    }
+}
+
+/// A failure of the store. The operator sees why, the caller only that it is not the caller's fault.
+fn store_failure(failure: ObjectStoreError) -> S3Error {
+    let source = std::error::Error::source(&failure).map(ToString::to_string);
+    tracing::error!(error = %failure, source, "the object store failed");
+    error("InternalError", crate::front::INTERNAL)
+}
+
+fn refusal(refused: Refused) -> S3Error {
+    match refused {
+        Refused::BucketGone => error("NoSuchBucket", "The specified bucket does not exist"),
+        Refused::Precondition => precondition_failed(),
+        Refused::NoSuchKey => error("NoSuchKey", "The specified key does not exist."),
+    }
+}
+
+fn precondition_failed() -> S3Error {
+    error(
+        "PreconditionFailed",
+        "At least one of the pre-conditions you specified did not hold",
+    )
+}
+
+fn not_implemented() -> S3Error {
+    error("NotImplemented", crate::operation::NOT_IMPLEMENTED)
+}
+
+fn wire_time(instant: Timestamp) -> WireTimestamp {
+    let nanos = i128::from(instant.unix_millis()).saturating_mul(1_000_000);
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+        .into()
+}
+
+fn unix_seconds(instant: WireTimestamp) -> i64 {
+    time::OffsetDateTime::from(instant).unix_timestamp()
+}
+
+/// The owner of buckets and objects: S3's canonical user id is 64 hex digits that stand for an account.
+fn owner(account: AccountId) -> Owner {
+    let digest = Sha256::checksum(format!("irsa canonical user {account}").as_bytes());
+    Owner {
+        display_name: None,
+        id: Some(hex::encode(digest)),
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use s3s::dto::{ETag, ETagCondition, Metadata, PutObjectInput, PutObjectOutput};
+use s3s::{S3Request, S3Response, S3Result};
+
+use super::checksum::{Claimed, set_checksum};
+use super::{Backend, not_implemented, refusal, store_failure, unix_seconds};
+use crate::access::{Grants, error};
+use crate::front::{Arrival, INCOMPLETE, MAX_OBJECT, TOO_LARGE};
+use crate::permit::{Permit, WriteObject};
+use crate::store::{Attributes, NewRow, Precondition};
+
+/// User metadata may have so many bytes, names and values together.
+const MAX_METADATA: usize = 2048;
+
+impl Backend {
+    pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = request.input;
+        let permit: Permit<WriteObject> = Grants::of(&request.extensions)?.permit(&input.bucket, Some(&input.key))?;
+        let length = input
+            .content_length
+            .and_then(|length| u64::try_from(length).ok())
+            .ok_or_else(|| {
+                error(
+                    "MissingContentLength",
+                    "You must provide the Content-Length HTTP header.",
+                )
+            })?;
+        if length > MAX_OBJECT {
+            return Err(error("EntityTooLarge", TOO_LARGE));
+        }
+        let precondition = precondition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        let claimed = Claimed::of(&request.headers)?;
+        let mut attributes = Attributes {
+            content_type: input.content_type,
+            content_encoding: input.content_encoding,
+            content_language: input.content_language,
+            content_disposition: input.content_disposition,
+            cache_control: input.cache_control,
+            expires: input.expires.map(unix_seconds),
+            metadata: metadata(input.metadata)?,
+            checksum: None,
+        };
+
+        let mut staged = self.store.stage(&permit);
+        let mut hashes = claimed.hashes();
+        if let Some(mut body) = input.body {
+            while let Some(piece) = body.next().await {
+                // The reason is kept with the body, and told instead of this.
+                let bytes = piece.map_err(|_| error("IncompleteBody", INCOMPLETE))?;
+                if staged.size().saturating_add(bytes.len() as u64) > length {
+                    return Err(error("IncompleteBody", INCOMPLETE));
+                }
+                (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
+            }
+        }
+        if staged.size() != length {
+            return Err(error("IncompleteBody", INCOMPLETE));
+        }
+        let (staged, hashes) = staged.finish(hashes).await.map_err(store_failure)?;
+        let trailers = request
+            .extensions
+            .get::<Arc<Arrival>>()
+            .and_then(|arrival| arrival.trailers());
+        let (etag, checksum) = claimed.check(hashes, trailers.as_ref())?;
+        attributes.checksum = Some(checksum.stored());
+        let row = NewRow {
+            etag,
+            modified: self.clock.now(),
+            attributes,
+        };
+        let row = self
+            .store
+            .commit(permit, staged, row, precondition)
+            .await
+            .map_err(store_failure)?
+            .map_err(refusal)?;
+        let mut output = PutObjectOutput {
+            e_tag: Some(ETag::Strong(row.etag)),
+            ..PutObjectOutput::default()
+        };
+        set_checksum!(output, Some(checksum));
+        Ok(S3Response::new(output))
+    }
+}
+
+/// The condition of a write. S3 knows `If-None-Match` with `*` only.
+pub(super) fn precondition(
+    matching: Option<&ETagCondition>,
+    none_matching: Option<&ETagCondition>,
+) -> S3Result<Precondition> {
+    match (matching, none_matching) {
+        (None, None) => Ok(Precondition::None),
+        (None, Some(ETagCondition::Any)) => Ok(Precondition::Absent),
+        (Some(ETagCondition::Any), None) => Ok(Precondition::Present),
+        (Some(ETagCondition::ETag(ETag::Strong(etag))), None) => Ok(Precondition::ETag(etag.clone())),
+        _ => Err(not_implemented()),
+    }
+}
+
+/// User metadata in the order of names.
+pub(super) fn metadata(given: Option<Metadata>) -> S3Result<Vec<(String, String)>> {
+    let mut metadata: Vec<(String, String)> = given.into_iter().flatten().collect();
+    let size: usize = metadata
+        .iter()
+        .map(|(name, value)| name.len().saturating_add(value.len()))
+        .sum();
+    if size > MAX_METADATA {
+        return Err(error(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+        ));
+    }
+    metadata.sort_unstable();
+    Ok(metadata)
+}

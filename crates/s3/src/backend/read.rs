@@ -1,0 +1,264 @@
+use std::ops::Range;
+
+use http::{HeaderMap, HeaderValue, header};
+use irsa_core::Timestamp;
+use s3s::dto::{
+    ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Metadata,
+    Range as WireRange, Timestamp as WireTimestamp,
+};
+use s3s::{S3Error, S3Request, S3Response, S3Result};
+
+use super::checksum::{Checksum, set_checksum};
+use super::{Backend, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
+use crate::access::{Grants, error};
+use crate::permit::{Permit, ReadObject};
+use crate::store::{Attributes, Content, ObjectRow};
+
+/// The type of objects that were stored without one.
+const DEFAULT_TYPE: &str = "binary/octet-stream";
+
+/// The conditions of a read: RFC 9110, section 13.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    pub(super) matching: Option<ETagCondition>,
+    pub(super) none_matching: Option<ETagCondition>,
+    pub(super) modified_since: Option<WireTimestamp>,
+    pub(super) unmodified_since: Option<WireTimestamp>,
+}
+
+/// What came of the conditions.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Held {
+    Yes,
+    NotModified,
+    Failed,
+}
+
+impl Conditions {
+    /// In the order of RFC 9110, 13.2.2: an entity tag is stronger than a date.
+    pub(super) fn check(&self, etag: &str, modified: Timestamp) -> Held {
+        let seconds = modified.unix_seconds();
+        let matches = |condition: &ETagCondition| match condition {
+            ETagCondition::Any => true,
+            ETagCondition::ETag(wanted) => wanted.value() == etag,
+        };
+        let strong = |condition: &ETagCondition| match condition {
+            ETagCondition::ETag(ETag::Weak(_)) => false,
+            other => matches(other),
+        };
+        match (&self.matching, &self.unmodified_since) {
+            (Some(condition), _) if !strong(condition) => return Held::Failed,
+            (None, Some(limit)) if seconds > unix_seconds(limit.clone()) => return Held::Failed,
+            _ => {}
+        }
+        match (&self.none_matching, &self.modified_since) {
+            (Some(condition), _) if matches(condition) => Held::NotModified,
+            (None, Some(limit)) if seconds <= unix_seconds(limit.clone()) => Held::NotModified,
+            _ => Held::Yes,
+        }
+    }
+}
+
+/// A read as it was planned on the object's row.
+struct Plan {
+    conditions: Conditions,
+    range: Option<WireRange>,
+}
+
+impl Plan {
+    fn bytes(&self, row: &ObjectRow) -> S3Result<Range<u64>> {
+        match self.conditions.check(&row.etag, row.modified) {
+            Held::Yes => {}
+            Held::NotModified => return Err(not_modified(row)),
+            Held::Failed => return Err(precondition_failed()),
+        }
+        match &self.range {
+            None => Ok(0..row.size),
+            Some(range) => range
+                .check(row.size)
+                .ok()
+                .filter(|bytes| !bytes.is_empty())
+                .ok_or_else(|| {
+                    let mut refused = error("InvalidRange", "The requested range is not satisfiable");
+                    let mut headers = HeaderMap::new();
+                    if let Ok(value) = HeaderValue::try_from(format!("bytes */{}", row.size)) {
+                        headers.insert(header::CONTENT_RANGE, value);
+                    }
+                    refused.set_headers(headers);
+                    refused
+                }),
+        }
+    }
+}
+
+impl Backend {
+    pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = request.input;
+        let grants = Grants::of(&request.extensions)?;
+        let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
+        if input.version_id.is_some() || input.part_number.is_some() || input.sse_customer_key.is_some() {
+            return Err(not_implemented());
+        }
+        let plan = Plan {
+            conditions: Conditions {
+                matching: input.if_match,
+                none_matching: input.if_none_match,
+                modified_since: input.if_modified_since,
+                unmodified_since: input.if_unmodified_since,
+            },
+            range: input.range,
+        };
+        let is_part = plan.range.is_some();
+        let found = self.store.read(permit, move |row| plan.bytes(row).map(Some)).await;
+        let Some(read) = found.map_err(store_failure)? else {
+            return Err(grants.missing_key(&request.extensions, &input.bucket));
+        };
+        let (row, content) = read?;
+        let range = is_part.then(|| content.range());
+        let with_checksum = !is_part && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
+        let common = Common::of(&row, range.as_ref());
+        let mut output = GetObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            cache_control: row.attributes.cache_control.clone(),
+            content_disposition: row.attributes.content_disposition.clone(),
+            content_encoding: row.attributes.content_encoding.clone(),
+            content_language: row.attributes.content_language.clone(),
+            content_length: Some(common.length),
+            content_range: common.range,
+            content_type: Some(common.content_type),
+            e_tag: Some(common.etag),
+            expires: common.expires,
+            last_modified: Some(common.modified),
+            metadata: common.metadata,
+            ..GetObjectOutput::default()
+        };
+        if with_checksum {
+            set_checksum!(output, Checksum::from_stored(row.attributes.checksum.as_ref()));
+        }
+        output.body = Some(content.into_body().into());
+        Ok(S3Response::new(output))
+    }
+
+    pub(super) async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = request.input;
+        let grants = Grants::of(&request.extensions)?;
+        let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
+        if input.version_id.is_some() || input.part_number.is_some() || input.sse_customer_key.is_some() {
+            return Err(not_implemented());
+        }
+        let plan = Plan {
+            conditions: Conditions {
+                matching: input.if_match,
+                none_matching: input.if_none_match,
+                modified_since: input.if_modified_since,
+                unmodified_since: input.if_unmodified_since,
+            },
+            range: input.range,
+        };
+        let is_part = plan.range.is_some();
+        let (row, range) = self.head(grants, &request.extensions, permit, plan).await?;
+        let range = is_part.then_some(range);
+        let with_checksum = !is_part && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
+        let common = Common::of(&row, range.as_ref());
+        let mut output = HeadObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            cache_control: row.attributes.cache_control.clone(),
+            content_disposition: row.attributes.content_disposition.clone(),
+            content_encoding: row.attributes.content_encoding.clone(),
+            content_language: row.attributes.content_language.clone(),
+            content_length: Some(common.length),
+            content_range: common.range,
+            content_type: Some(common.content_type),
+            e_tag: Some(common.etag),
+            expires: common.expires,
+            last_modified: Some(common.modified),
+            metadata: common.metadata,
+            ..HeadObjectOutput::default()
+        };
+        if with_checksum {
+            set_checksum!(output, Checksum::from_stored(row.attributes.checksum.as_ref()));
+        }
+        let mut response = S3Response::new(output);
+        if is_part {
+            response.status = Some(http::StatusCode::PARTIAL_CONTENT);
+        }
+        Ok(response)
+    }
+
+    async fn head(
+        &self,
+        grants: &Grants,
+        extensions: &http::Extensions,
+        permit: Permit<ReadObject>,
+        plan: Plan,
+    ) -> S3Result<(ObjectRow, Range<u64>)> {
+        let bucket = permit.target().bucket.clone().unwrap_or_default();
+        let found: Option<Result<(ObjectRow, Content), S3Error>> =
+            self.store.read(permit, |_| Ok(None)).await.map_err(store_failure)?;
+        let Some(read) = found else {
+            return Err(grants.missing_key(extensions, &bucket));
+        };
+        let (row, _) = read?;
+        let range = plan.bytes(&row)?;
+        Ok((row, range))
+    }
+}
+
+/// What GetObject and HeadObject say alike.
+struct Common {
+    length: i64,
+    range: Option<String>,
+    content_type: String,
+    etag: ETag,
+    expires: Option<WireTimestamp>,
+    modified: WireTimestamp,
+    metadata: Option<Metadata>,
+}
+
+impl Common {
+    fn of(row: &ObjectRow, range: Option<&Range<u64>>) -> Self {
+        let length = range.map_or(row.size, |range| range.end.saturating_sub(range.start));
+        Self {
+            length: i64::try_from(length).unwrap_or(i64::MAX),
+            range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), row.size)),
+            content_type: row
+                .attributes
+                .content_type
+                .clone()
+                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+            etag: ETag::Strong(row.etag.clone()),
+            expires: row
+                .attributes
+                .expires
+                .map(|seconds| wire_time(Timestamp::from_unix_seconds(seconds))),
+            modified: wire_time(row.modified),
+            metadata: metadata_of(&row.attributes),
+        }
+    }
+}
+
+fn metadata_of(attributes: &Attributes) -> Option<Metadata> {
+    (!attributes.metadata.is_empty()).then(|| attributes.metadata.iter().cloned().collect())
+}
+
+/// 304, with the headers that a cache needs.
+fn not_modified(row: &ObjectRow) -> S3Error {
+    let mut answer = error("NotModified", "Not Modified");
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::try_from(format!("\"{}\"", row.etag)) {
+        headers.insert(header::ETAG, value);
+    }
+    let mut date = Vec::new();
+    if wire_time(row.modified)
+        .format(s3s::dto::TimestampFormat::HttpDate, &mut date)
+        .is_ok()
+        && let Ok(value) = HeaderValue::from_bytes(&date)
+    {
+        headers.insert(header::LAST_MODIFIED, value);
+    }
+    answer.set_headers(headers);
+    answer
+}

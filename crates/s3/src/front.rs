@@ -1,0 +1,286 @@
+mod body;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty, Full};
+use irsa_core::{Clock, partition_of_region};
+use s3s::S3Result;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::dto::{Range, Timestamp as WireTimestamp, TimestampFormat};
+use s3s::host::{S3Host, VirtualHost};
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+pub(crate) use body::{Arrival, MAX_OBJECT};
+pub use body::{Body, BodyError, BoxError};
+pub(crate) use error::{INCOMPLETE, INTERNAL, TOO_LARGE};
+
+use crate::access::{Door, Recorder, RefuseCredentials};
+use crate::backend::Backend;
+use crate::bucket::Buckets;
+use crate::operation::Operation;
+use crate::store::ObjectStore;
+use crate::target::Target;
+use body::Metered;
+use error::ErrorDocument;
+
+/// The largest body of a request that is not an object: 1,000 keys of 1,024 bytes with their markup fit.
+const MAX_DOCUMENT: usize = 2 * 1024 * 1024;
+
+/// What [`Front::new`] needs.
+pub struct FrontOptions {
+    /// Where the objects are.
+    pub store: ObjectStore,
+    /// Which buckets there are.
+    pub buckets: Arc<dyn Buckets>,
+    /// The time for new objects and buckets.
+    pub clock: Arc<dyn Clock>,
+    /// The region of this server, where buckets are made unless the client names another.
+    pub region: String,
+    /// Host names, without port, whose subdomains are buckets: with `s3.example`, `logs.s3.example` is the bucket `logs`. May be empty.
+    pub domains: Vec<String>,
+}
+
+/// The S3 service.
+///
+/// A request that comes here is authenticated: its signature was checked, its `aws-chunked` encoding removed, and its body is checked
+/// against the signed hash while it is read (a mismatch is a [`BodyError`] of the body). The extensions of the request hold an
+/// `Arc<dyn Authorizer>`, without which everything is refused, and [`Identifiers`]. Trailing headers, if any, come as a trailer frame of
+/// the body. The extensions of the response hold an [`S3Outcome`].
+pub struct Front {
+    service: S3Service,
+}
+
+/// The ids that the response carries; put one into the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Identifiers {
+    /// For `x-amz-request-id` and the error document.
+    pub request_id: String,
+    /// For `x-amz-id-2` and the error document.
+    pub host_id: String,
+}
+
+/// What the event record of a request needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct S3Outcome {
+    /// The operation; `None` if the request is none that we know.
+    pub operation: Option<&'static Operation>,
+    /// The bucket of the path or host name.
+    pub bucket: Option<String>,
+    /// The key of the path.
+    pub key: Option<String>,
+    /// What was decided, in order, and whether it was allowed.
+    pub targets: Vec<(Arc<Target>, bool)>,
+    /// Error code and message, if it failed.
+    pub error: Option<(String, String)>,
+    /// Bytes of the request's body that were read, after decoding.
+    pub bytes_in: u64,
+    /// Bytes that the response's body will have.
+    pub bytes_out: u64,
+}
+
+impl Front {
+    /// Builds the service.
+    #[must_use]
+    pub fn new(options: FrontOptions) -> Self {
+        let mut builder = S3ServiceBuilder::new(Backend {
+            store: options.store,
+            buckets: Arc::clone(&options.buckets),
+            clock: options.clock,
+            region: options.region.clone(),
+        });
+        // Both or none: without an authenticator, `s3s` asks no door.
+        builder.set_auth(RefuseCredentials);
+        builder.set_access(Door {
+            buckets: options.buckets,
+            partition: partition_of_region(&options.region),
+        });
+        builder.set_host(Domains(options.domains));
+        let mut config = S3Config::default();
+        config.xml_max_body_size = MAX_DOCUMENT;
+        // Keys are names, not paths.
+        config.normalize_forward_slash_path = false;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        Self {
+            service: builder.build(),
+        }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let (mut parts, body) = request.into_parts();
+        let identifiers = parts.extensions.get::<Identifiers>().cloned().unwrap_or_default();
+        let resource = parts.uri.path().to_owned();
+        let is_head = parts.method == Method::HEAD;
+        let recorder = Recorder::default();
+        let arrival = Arc::new(Arrival::default());
+        let refused = refused_early(&parts.method, &parts.headers);
+        normalise(&mut parts.headers);
+        parts.extensions.insert(recorder.clone());
+        parts.extensions.insert(Arc::clone(&arrival));
+
+        let answer = match refused {
+            Some(refused) => refused.to_http_response(),
+            None => {
+                let body = if body.is_end_stream() {
+                    s3s::Body::empty()
+                } else {
+                    s3s::Body::http_body_unsync(Metered::new(body, Arc::clone(&arrival)))
+                };
+                match self.service.call(http::Request::from_parts(parts, body)).await {
+                    Ok(response) => Ok(response),
+                    Err(error) => {
+                        let error: BoxError = error.into();
+                        tracing::error!(%error, "an S3 response could not be written");
+                        crate::access::error("InternalError", INTERNAL).to_http_response()
+                    }
+                }
+            }
+        };
+        let (mut head, body) = match answer {
+            Ok(response) => response.into_parts(),
+            Err(_) => {
+                let mut response = http::Response::new(s3s::Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response.into_parts()
+            }
+        };
+
+        let mut outcome = recorder.outcome().clone();
+        outcome.bytes_in = arrival.bytes();
+        let failed = head.status.is_client_error() || head.status.is_server_error();
+        let body: Body = if failed {
+            let mut document = ErrorDocument::read(&body.bytes().unwrap_or_default());
+            if let Some(error) = arrival.error() {
+                head.status = error.status();
+                document = ErrorDocument::new(&error.code, &error.message);
+            }
+            outcome.error = Some(document.code_and_message());
+            head.headers.remove(header::CONTENT_LENGTH);
+            head.headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+            let text = document.write(&resource, &outcome, &identifiers);
+            full(if is_head { Bytes::new() } else { text.into() })
+        } else if head.status == StatusCode::NOT_MODIFIED {
+            head.headers.remove(header::CONTENT_TYPE);
+            full(Bytes::new())
+        } else {
+            match body.bytes() {
+                Some(document) if is_xml(&head.headers) => full(error::escape_controls(document)),
+                Some(bytes) => full(bytes),
+                None => Body::new(body),
+            }
+        };
+        outcome.bytes_out = body.size_hint().exact().unwrap_or_default();
+        for (name, value) in [
+            ("x-amz-request-id", &identifiers.request_id),
+            ("x-amz-id-2", &identifiers.host_id),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value)
+                && !value.is_empty()
+            {
+                head.headers.insert(name, value);
+            }
+        }
+        head.extensions.insert(outcome);
+        http::Response::from_parts(head, body)
+    }
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").finish_non_exhaustive()
+    }
+}
+
+/// Requests that `s3s` must not see: it reads the whole file of a form upload into memory before it asks anyone.
+fn refused_early(method: &Method, headers: &HeaderMap) -> Option<s3s::S3Error> {
+    let is_form = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"multipart/form-data")
+    });
+    (method == Method::POST && is_form)
+        .then(|| crate::access::error("NotImplemented", "Browser-based uploads are not implemented."))
+}
+
+/// Removes what was used up by authentication, and what HTTP says to ignore.
+fn normalise(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove("x-amz-security-token");
+    // The body is decoded already: its length is the decoded one, and `aws-chunked` is no encoding of the object.
+    if let Some(length) = headers.remove("x-amz-decoded-content-length") {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    if let Some(encoding) = headers
+        .get(header::CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+    {
+        let kept: Vec<&str> = encoding
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty() && !part.eq_ignore_ascii_case("aws-chunked"))
+            .collect();
+        let kept = kept.join(",");
+        match HeaderValue::from_str(&kept) {
+            Ok(value) if !kept.is_empty() => drop(headers.insert(header::CONTENT_ENCODING, value)),
+            _ => drop(headers.remove(header::CONTENT_ENCODING)),
+        }
+    }
+    // A range that cannot be understood is no range (RFC 9110, 14.2), and we give several ranges no more than S3 does.
+    let text = |name: &header::HeaderName, headers: &HeaderMap| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default().to_owned())
+    };
+    if text(&header::RANGE, headers).is_some_and(|range| Range::parse(&range).is_err()) {
+        headers.remove(header::RANGE);
+    }
+    // The same for dates (13.1.3, 13.1.4).
+    for name in [header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
+        if text(&name, headers).is_some_and(|date| WireTimestamp::parse(TimestampFormat::HttpDate, &date).is_err()) {
+            headers.remove(name);
+        }
+    }
+}
+
+fn is_xml(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == b"application/xml")
+}
+
+fn full(bytes: Bytes) -> Body {
+    if bytes.is_empty() {
+        return Empty::new().map_err(|never| match never {}).boxed_unsync();
+    }
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Buckets in host names.
+struct Domains(Vec<String>);
+
+impl S3Host for Domains {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let bucket = self.0.iter().find_map(|domain| {
+            let (bucket, rest) = name.split_at_checked(name.len().checked_sub(domain.len())?)?;
+            rest.eq_ignore_ascii_case(domain)
+                .then(|| bucket.strip_suffix('.'))
+                .flatten()
+        });
+        Ok(match bucket {
+            Some(bucket) if !bucket.is_empty() => VirtualHost::new(name).with_bucket(bucket.to_ascii_lowercase()),
+            _ => VirtualHost::new(name),
+        })
+    }
+}

@@ -1,0 +1,353 @@
+//! The embedded object store: immutable content files, and an index that says which object has which content.
+//!
+//! An object becomes visible when its index row is committed, after its content file is on disk; it disappears when the
+//! row does, before the file. What a crash leaves over is therefore a file without a row, which the next start removes.
+//! Keys never become paths.
+
+mod content;
+mod index;
+mod listing;
+mod sweep;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use irsa_core::Timestamp;
+use uuid::Uuid;
+
+pub(crate) use content::{Content, Digest, Staged};
+pub(crate) use listing::{ListPage, ListQuery, Listed};
+
+use crate::permit::{DeleteBucket, DeleteObject, ListBucket, Permit, ReadObject, WriteObject};
+use content::{ContentId, Contents, Janitor};
+use index::Index;
+
+/// Objects in a folder of this machine.
+///
+/// All that reads or writes an object takes a permit, and a permit is made of an [`Allowed`](crate::Allowed) alone.
+#[derive(Clone)]
+pub struct ObjectStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    index: Index,
+    contents: Arc<Contents>,
+    /// Held as long as the store is open: a second process on the same folder would sweep away our uploads.
+    _lock: File,
+}
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectStoreError {
+    /// Another process has the folder open.
+    #[error("the object store `{}` is in use by another process", .0.display())]
+    Locked(PathBuf),
+    /// The index is not a database, or its pages contradict each other.
+    #[error(
+        "the object index `{}` is damaged: restore it from a backup, or move the folder away to start without objects",
+        .path.display()
+    )]
+    Damaged {
+        /// The index file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The index was written by a later release.
+    #[error(
+        "the object index has version {found}, and this release knows versions up to {known}: use the release that wrote it"
+    )]
+    Newer {
+        /// The version in the file.
+        found: i64,
+        /// The latest version that we know.
+        known: i64,
+    },
+    /// A file could not be read or written; a full disk shows here.
+    #[error("cannot {action} `{}`", .path.display())]
+    File {
+        /// What was tried: `write`, `open`…
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The index could not be read or written; a full disk shows here too.
+    #[error("the object index failed")]
+    Index(#[from] rusqlite::Error),
+    /// The index holds a row that this release cannot read.
+    #[error("the index row of an object is unreadable")]
+    Row(#[source] serde_json::Error),
+    /// The writer has stopped: the process is ending.
+    #[error("the object store is closed")]
+    Stopped,
+}
+
+/// What the index knows of one object.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ObjectRow {
+    pub(crate) content: ContentId,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Without quotes: the MD5 of the content in hex.
+    pub(crate) etag: String,
+    pub(crate) modified: Timestamp,
+    pub(crate) attributes: Attributes,
+}
+
+/// The headers that an object is stored with.
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
+pub(crate) struct Attributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content_encoding: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content_language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content_disposition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_control: Option<String>,
+    /// Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<i64>,
+    /// User metadata by name, without `x-amz-meta-`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) metadata: Vec<(String, String)>,
+    /// Algorithm, such as `CRC32`, and value in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<(String, String)>,
+}
+
+/// The condition that a write makes on the object that is there.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Precondition {
+    #[default]
+    None,
+    /// `If-None-Match: *`.
+    Absent,
+    /// `If-Match: *`.
+    Present,
+    /// `If-Match: "…"`, without quotes.
+    ETag(String),
+}
+
+/// Why a write was not done; the store is unharmed and as it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Refused {
+    /// The bucket was removed in the meantime.
+    BucketGone,
+    /// The precondition does not hold.
+    Precondition,
+    /// `If-Match` on an object that does not exist.
+    NoSuchKey,
+}
+
+impl ObjectStore {
+    /// Opens the store in a folder, which is made if need be, and begins to sweep away what a crash left over.
+    ///
+    /// # Errors
+    /// The folder is in use, unreadable, or damaged.
+    pub fn open(root: &Path) -> Result<Self, ObjectStoreError> {
+        let fail = |action: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| ObjectStoreError::File { action, path, source }
+        };
+        fs::create_dir_all(root).map_err(fail("create", root))?;
+        let lock_path = root.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(fail("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(ObjectStoreError::Locked(root.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(fail("lock", &lock_path)(source)),
+        }
+        let index = Index::open(&root.join("index.db"))?;
+        let generation = Uuid::new_v4().as_u64_pair().1;
+        let contents = Arc::new(Contents::open(root, generation, Janitor::start())?);
+        sweep::start(Arc::clone(&contents), index.readers());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                index,
+                contents,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Reads one object. `plan` sees what is known of it, and says which bytes are wanted (`None`: none of them) or why not.
+    /// `Ok(None)`: there is no such object.
+    pub(crate) async fn read<E, P>(
+        &self,
+        permit: Permit<ReadObject>,
+        plan: P,
+    ) -> Result<Option<Result<(ObjectRow, Content), E>>, ObjectStoreError>
+    where
+        E: Send + 'static,
+        P: Fn(&ObjectRow) -> Result<Option<std::ops::Range<u64>>, E> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            // The object may be replaced, and its old content removed, between the look-up and the opening.
+            for _ in 0..16 {
+                let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
+                    return Ok(None);
+                };
+                let range = match plan(&row) {
+                    Ok(Some(range)) => range,
+                    Ok(None) => return Ok(Some(Ok((row, Content::empty())))),
+                    Err(error) => return Ok(Some(Err(error))),
+                };
+                match inner.contents.read(row.content, range) {
+                    Ok(content) => return Ok(Some(Ok((row, content)))),
+                    Err(error) if error.is_missing() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(inner.contents.lost(permit.bucket()))
+        })
+        .await
+    }
+
+    /// Begins an upload, for which nobody has been told anything yet.
+    pub(crate) fn stage(&self, _permit: &Permit<WriteObject>) -> Staged {
+        Staged::new(Arc::clone(&self.inner.contents))
+    }
+
+    /// Makes an upload the content of the object. When this returns, it is on disk.
+    pub(crate) async fn commit(
+        &self,
+        permit: Permit<WriteObject>,
+        staged: Staged,
+        row: NewRow,
+        precondition: Precondition,
+    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        let file = blocking(move || staged.seal()).await?;
+        self.place(permit, file, row, precondition).await
+    }
+
+    /// Gives the content of one object to another, without copying a byte where the file system can.
+    /// `Ok(None)`: the source has no content of this id any more; look it up again.
+    pub(crate) async fn link(
+        &self,
+        _source: &Permit<ReadObject>,
+        content: ContentId,
+        permit: Permit<WriteObject>,
+        row: NewRow,
+    ) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+        let contents = Arc::clone(&self.inner.contents);
+        let file = match blocking(move || contents.duplicate(content)).await {
+            Ok(file) => file,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.place(permit, file, row, Precondition::None).await.map(Some)
+    }
+
+    async fn place(
+        &self,
+        permit: Permit<WriteObject>,
+        file: content::Sealed,
+        row: NewRow,
+        precondition: Precondition,
+    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        let row = ObjectRow {
+            content: file.id(),
+            size: file.size(),
+            etag: row.etag,
+            modified: row.modified,
+            attributes: row.attributes,
+        };
+        self.inner
+            .index
+            .put(permit.bucket(), permit.key().to_owned(), row, file, precondition)
+            .await
+    }
+
+    /// Removes one object; `Ok(Ok(false))`: there was none.
+    pub(crate) async fn delete(
+        &self,
+        permit: Permit<DeleteObject>,
+        precondition: Precondition,
+    ) -> Result<Result<bool, Refused>, ObjectStoreError> {
+        let contents = Arc::clone(&self.inner.contents);
+        self.inner
+            .index
+            .delete(permit.bucket(), permit.key().to_owned(), contents, precondition)
+            .await
+    }
+
+    /// One page of the objects of a bucket.
+    pub(crate) async fn list(
+        &self,
+        permit: Permit<ListBucket>,
+        query: ListQuery,
+    ) -> Result<ListPage, ObjectStoreError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let bucket = permit.bucket();
+            inner
+                .index
+                .readers()
+                .with(|connection| listing::list(connection, bucket, &query))
+        })
+        .await
+    }
+
+    /// Closes a bucket for writes if it is empty; `false`: it is not. Uploads that are under way end with [`Refused::BucketGone`].
+    pub(crate) async fn close_bucket(&self, permit: &Permit<DeleteBucket>) -> Result<bool, ObjectStoreError> {
+        self.inner.index.close_bucket(permit.bucket()).await
+    }
+
+    /// Opens a bucket again whose removal failed elsewhere.
+    pub(crate) async fn reopen_bucket(&self, permit: &Permit<DeleteBucket>) -> Result<(), ObjectStoreError> {
+        self.inner.index.reopen_bucket(permit.bucket()).await
+    }
+}
+
+impl std::fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectStore").finish_non_exhaustive()
+    }
+}
+
+/// What the caller of [`ObjectStore::commit`] knows of the new object.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRow {
+    pub(crate) etag: String,
+    pub(crate) modified: Timestamp,
+    pub(crate) attributes: Attributes,
+}
+
+impl ObjectStoreError {
+    /// A content file that is not there.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Runs file and database work where it may block.
+async fn blocking<T, F>(work: F) -> Result<T, ObjectStoreError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, ObjectStoreError> + Send + 'static,
+{
+    // A join error means that the runtime is going down (or that the work panicked, which is reported where it happens).
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(ObjectStoreError::Stopped))
+}
+
+/// How the index writes a bucket's id.
+fn bucket_key(bucket: Uuid) -> [u8; 16] {
+    bucket.into_bytes()
+}
