@@ -16,7 +16,7 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use crate::bucket::{BucketRecord, Buckets};
-use crate::front::S3Outcome;
+use crate::front::{Arrival, S3Outcome};
 use crate::operation::{self, COMMON_HEADERS, NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
 use crate::permit::{Permit, Verb};
 use crate::target::{Allowed, Authorizer, Denied, Target};
@@ -162,6 +162,11 @@ impl S3Access for Door {
             return Err(error("NotImplemented", NOT_IMPLEMENTED));
         };
         recorder.outcome().operation = Some(operation);
+        if operation.object_body
+            && let Some(arrival) = context.extensions_mut().get::<Arc<Arrival>>()
+        {
+            arrival.expect_object();
+        }
         let query = query_of(operation, context.uri())?;
         check_headers(operation, context.headers())?;
 

@@ -29,9 +29,6 @@ use crate::target::Target;
 use body::Metered;
 use error::ErrorDocument;
 
-/// The largest body of a request that is not an object: 1,000 keys of 1,024 bytes with their markup fit.
-const MAX_DOCUMENT: usize = 2 * 1024 * 1024;
-
 /// What [`Front::new`] needs.
 pub struct FrontOptions {
     /// Where the objects are.
@@ -102,7 +99,7 @@ impl Front {
         });
         builder.set_host(Domains(options.domains));
         let mut config = S3Config::default();
-        config.xml_max_body_size = MAX_DOCUMENT;
+        config.xml_max_body_size = usize::try_from(body::MAX_DOCUMENT).unwrap_or(usize::MAX);
         // Keys are names, not paths.
         config.normalize_forward_slash_path = false;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
@@ -151,6 +148,10 @@ impl Front {
             }
         };
 
+        // `s3s` answers 200 to a HEAD of a part.
+        if head.status == StatusCode::OK && head.headers.contains_key(header::CONTENT_RANGE) {
+            head.status = StatusCode::PARTIAL_CONTENT;
+        }
         let mut outcome = recorder.outcome().clone();
         outcome.bytes_in = arrival.bytes();
         let failed = head.status.is_client_error() || head.status.is_server_error();

@@ -19,6 +19,8 @@ pub struct Operation {
     pub read_only: bool,
     /// Whether CloudTrail has it among the data events; else among the management events.
     pub data_event: bool,
+    /// Whether its body is the content of an object; else it is a document, and a short one.
+    pub(crate) object_body: bool,
     /// Query parameters that it takes.
     pub(crate) query: &'static [&'static str],
     /// `x-amz-` headers that it takes besides those of every request.
@@ -135,6 +137,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Service,
         read_only: true,
         data_event: false,
+        object_body: false,
         query: &["max-buckets", "continuation-token", "prefix", "bucket-region"],
         headers: &[],
         conditions: &[],
@@ -146,6 +149,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::NewBucket,
         read_only: false,
         data_event: false,
+        object_body: false,
         query: &[],
         headers: &[
             (
@@ -177,6 +181,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Bucket,
         read_only: true,
         data_event: true,
+        object_body: false,
         query: &[],
         headers: &[],
         conditions: &[],
@@ -188,6 +193,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Bucket,
         read_only: false,
         data_event: false,
+        object_body: false,
         query: &[],
         headers: &[],
         conditions: &[],
@@ -199,6 +205,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Bucket,
         read_only: true,
         data_event: false,
+        object_body: false,
         query: &["location"],
         headers: &[],
         conditions: &[],
@@ -210,6 +217,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Bucket,
         read_only: true,
         data_event: true,
+        object_body: false,
         query: &["prefix", "delimiter", "max-keys", "marker", "encoding-type"],
         headers: &[],
         conditions: LIST_CONDITIONS,
@@ -221,6 +229,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Bucket,
         read_only: true,
         data_event: true,
+        object_body: false,
         query: &[
             "list-type",
             "prefix",
@@ -241,6 +250,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Object,
         read_only: true,
         data_event: true,
+        object_body: false,
         query: READ_QUERY,
         headers: &[],
         conditions: &[],
@@ -252,6 +262,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Object,
         read_only: true,
         data_event: true,
+        object_body: false,
         query: READ_QUERY,
         headers: &[],
         conditions: &[],
@@ -263,6 +274,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Object,
         read_only: false,
         data_event: true,
+        object_body: true,
         query: &[],
         headers: &[("x-amz-acl", NO_ACL), ("x-amz-storage-class", STANDARD)],
         conditions: WRITE_CONDITIONS,
@@ -274,6 +286,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Copy,
         read_only: false,
         data_event: true,
+        object_body: false,
         query: &[],
         headers: &[
             ("x-amz-acl", NO_ACL),
@@ -300,6 +313,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Object,
         read_only: false,
         data_event: true,
+        object_body: false,
         query: &[],
         headers: &[],
         conditions: &[("s3:if-match", Source::Header("if-match"))],
@@ -311,6 +325,7 @@ pub const OPERATIONS: &[Operation] = &[
         resource: ResourceKind::Keys,
         read_only: false,
         data_event: true,
+        object_body: false,
         query: &["delete"],
         headers: &[],
         conditions: &[],

@@ -8,6 +8,8 @@ mod content;
 mod index;
 mod listing;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io;

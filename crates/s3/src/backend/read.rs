@@ -181,11 +181,7 @@ impl Backend {
         if with_checksum {
             set_checksum!(output, Checksum::from_stored(row.attributes.checksum.as_ref()));
         }
-        let mut response = S3Response::new(output);
-        if is_part {
-            response.status = Some(http::StatusCode::PARTIAL_CONTENT);
-        }
-        Ok(response)
+        Ok(S3Response::new(output))
     }
 
     async fn head(

@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -36,10 +36,15 @@ impl BodyError {
     }
 }
 
+/// The largest body of a request that is not an object: 1,000 keys of 1,024 bytes with their markup fit.
+pub(super) const MAX_DOCUMENT: u64 = 2 * 1024 * 1024;
+
 /// What is known of a request's body while and after it is read.
 #[derive(Debug, Default)]
 pub(crate) struct Arrival {
     bytes: AtomicU64,
+    /// Whether it may be as large as an object.
+    object: AtomicBool,
     error: Mutex<Option<BodyError>>,
     trailers: Mutex<Option<HeaderMap>>,
 }
@@ -51,6 +56,11 @@ impl Arrival {
 
     pub(super) fn error(&self) -> Option<BodyError> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that the operation is one whose body is an object.
+    pub(crate) fn expect_object(&self) {
+        self.object.store(true, Ordering::Relaxed);
     }
 
     /// The trailing headers; `None` if there were none or the body is not at its end.
@@ -100,10 +110,15 @@ impl http_body::Body for Metered {
             Ok(bytes) => {
                 let length = bytes.len() as u64;
                 let before = self.arrival.bytes.fetch_add(length, Ordering::Relaxed);
-                if before.saturating_add(length) > MAX_OBJECT {
+                let (limit, code, message) = if self.arrival.object.load(Ordering::Relaxed) {
+                    (MAX_OBJECT, "EntityTooLarge", super::error::TOO_LARGE)
+                } else {
+                    (MAX_DOCUMENT, "MaxMessageLengthExceeded", "Your request was too big.")
+                };
+                if before.saturating_add(length) > limit {
                     return self.failed(BodyError {
-                        code: "EntityTooLarge".to_owned(),
-                        message: super::error::TOO_LARGE.to_owned(),
+                        code: code.to_owned(),
+                        message: message.to_owned(),
                     });
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))

@@ -395,3 +395,8 @@ fn check(precondition: &Precondition, etag: Option<&str>) -> Result<(), Refused>
         (Precondition::Absent | Precondition::ETag(_), Some(_)) => Err(Refused::Precondition),
     }
 }
+
+#[cfg(test)]
+pub(super) fn create_tables(connection: &Connection) {
+    connection.execute_batch(TABLES).unwrap();
+}
