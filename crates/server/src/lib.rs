@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Composition: configuration, the snapshot that requests read, the services, the listeners, and the one pipeline between them.
+//!
+//! A request goes: listener → [`pipeline`] → service → answer, and every one takes exactly that way. The pipeline
+//! authenticates, authorizes, runs, records and answers; services know nothing of HTTP or of each other.
+
+mod admin;
+mod authenticate;
+mod body;
+mod buckets;
+mod call;
+mod config;
+mod data_folder;
+mod first_start;
+mod issuer_pages;
+mod keeper;
+mod listener;
+mod metrics;
+mod peer;
+mod pipeline;
+mod random;
+mod recording;
+mod route;
+mod run;
+mod s3_gate;
+mod snapshot;
+mod start;
+mod tls;
+
+pub use config::{AuditDurability, ServerConfig};
+pub use data_folder::{DataFolder, DataFolderError};
+pub use first_start::RootKey;
+pub use start::{RunningServer, StartError, start};

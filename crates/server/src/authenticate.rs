@@ -1,0 +1,284 @@
+//! The gate: which key signed a request, and whose it is. One table turns every failure into the words of the called service.
+
+use std::sync::Arc;
+
+use irsa_core::{AccessKeyId, Timestamp};
+use irsa_iam::{Caller, CallerError};
+use irsa_sigv4::{LocationKind, Presented, Rules, SigV4Error, Verified};
+use irsa_wire::{Service, WireError};
+
+use crate::snapshot::Snapshot;
+
+/// Why a signed request is nobody's.
+#[derive(Debug)]
+pub(crate) enum AuthenticationError {
+    /// Not signed at all.
+    Missing,
+    /// The signature's form, time, scope or value.
+    Signature(SigV4Error),
+    /// No such key, or temporary credentials without their token, or a token that is not theirs. Holds the reason for operators.
+    UnknownKey(String),
+    /// The session is over.
+    Expired,
+}
+
+/// Verifies a request's signature and finds its owner.
+pub(crate) fn authenticate(
+    snapshot: &Snapshot,
+    presented: &Presented<'_>,
+    body_sha256: Option<[u8; 32]>,
+    now: Timestamp,
+    rules: &Rules,
+) -> Result<(Caller, Verified), AuthenticationError> {
+    let id: AccessKeyId = presented
+        .access_key_id()
+        .parse()
+        .map_err(|error| AuthenticationError::UnknownKey(format!("{error}")))?;
+    let unknown = |reason: &str| AuthenticationError::UnknownKey(reason.to_owned());
+    match presented.session_token() {
+        Some(token) => {
+            let keys = snapshot
+                .epoch_keys
+                .as_ref()
+                .ok_or_else(|| unknown("there are no epoch keys"))?;
+            let (session, secret) = keys
+                .open(&id, token)
+                .map_err(|error| AuthenticationError::UnknownKey(error.to_string()))?;
+            let verified = presented
+                .verify(secret.as_bytes(), body_sha256, now, rules)
+                .map_err(AuthenticationError::Signature)?;
+            let caller = Caller::of_session(&snapshot.iam, id, Arc::new(session), now).map_err(nobody)?;
+            Ok((caller, verified))
+        }
+        None if id.is_temporary() => Err(unknown("temporary credentials came without their session token")),
+        None => {
+            let key = snapshot
+                .iam
+                .access_key(&id)
+                .ok_or_else(|| unknown("there is no such access key"))?;
+            let verified = presented
+                .verify(key.secret.as_bytes(), body_sha256, now, rules)
+                .map_err(AuthenticationError::Signature)?;
+            let caller = Caller::of_access_key(&snapshot.iam, key).map_err(nobody)?;
+            Ok((caller, verified))
+        }
+    }
+}
+
+fn nobody(error: CallerError) -> AuthenticationError {
+    match error {
+        CallerError::Expired => AuthenticationError::Expired,
+        CallerError::Unknown | CallerError::Inactive => AuthenticationError::UnknownKey(error.to_string()),
+    }
+}
+
+impl AuthenticationError {
+    /// What the caller of a service is told.
+    pub(crate) fn wire(&self, service: Service) -> WireError {
+        let error = match service {
+            Service::S3 => self.s3(),
+            Service::Iam | Service::Sts => self.query(),
+            Service::Eks | Service::CloudTrail | Service::Irsa => self.json(),
+        };
+        match self {
+            Self::Missing => error,
+            Self::Signature(reason) => error.because(reason.to_string()),
+            Self::UnknownKey(reason) => error.because(reason.clone()),
+            Self::Expired => error.because("the session has expired"),
+        }
+    }
+
+    fn query(&self) -> WireError {
+        match self {
+            Self::Missing => WireError::new(
+                "MissingAuthenticationToken",
+                403,
+                "Request is missing Authentication Token",
+            ),
+            Self::UnknownKey(_) => WireError::new(
+                "InvalidClientTokenId",
+                403,
+                "The security token included in the request is invalid.",
+            ),
+            Self::Expired => WireError::new(
+                "ExpiredToken",
+                403,
+                "The security token included in the request is expired",
+            ),
+            Self::Signature(error) => match signature_text(error) {
+                Text::Mismatch(message) => WireError::new("SignatureDoesNotMatch", 403, message),
+                Text::Incomplete(message) => WireError::new("IncompleteSignature", 403, message),
+            },
+        }
+    }
+
+    fn json(&self) -> WireError {
+        match self {
+            Self::Missing => WireError::new(
+                "MissingAuthenticationTokenException",
+                403,
+                "Missing Authentication Token",
+            ),
+            Self::UnknownKey(_) => WireError::new(
+                "UnrecognizedClientException",
+                403,
+                "The security token included in the request is invalid.",
+            ),
+            Self::Expired => WireError::new(
+                "ExpiredTokenException",
+                403,
+                "The security token included in the request is expired",
+            ),
+            Self::Signature(error) => match signature_text(error) {
+                Text::Mismatch(message) => WireError::new("InvalidSignatureException", 403, message),
+                Text::Incomplete(message) => WireError::new("IncompleteSignatureException", 403, message),
+            },
+        }
+    }
+
+    fn s3(&self) -> WireError {
+        match self {
+            Self::Missing => WireError::new("AccessDenied", 403, "Access Denied"),
+            Self::UnknownKey(reason) if reason.contains("access key") => WireError::new(
+                "InvalidAccessKeyId",
+                403,
+                "The AWS Access Key Id you provided does not exist in our records.",
+            ),
+            Self::UnknownKey(_) => WireError::new(
+                "InvalidToken",
+                400,
+                "The provided token is malformed or otherwise invalid.",
+            ),
+            Self::Expired => WireError::new("ExpiredToken", 400, "The provided token has expired."),
+            Self::Signature(error) => match error {
+                SigV4Error::SignatureMismatch => WireError::new(
+                    "SignatureDoesNotMatch",
+                    403,
+                    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+                ),
+                SigV4Error::TooOld { .. } | SigV4Error::NotYetCurrent { .. } => WireError::new(
+                    "RequestTimeTooSkewed",
+                    403,
+                    "The difference between the request time and the current time is too large.",
+                ),
+                SigV4Error::Expired { .. } => WireError::new("AccessDenied", 403, "Request has expired"),
+                SigV4Error::UnsignedHeaders { .. } => WireError::new(
+                    "AccessDenied",
+                    403,
+                    "There were headers present in the request which were not signed",
+                ),
+                SigV4Error::HostNotSigned | SigV4Error::DateNotSigned { .. } => {
+                    WireError::new("AccessDenied", 403, error.to_string())
+                }
+                SigV4Error::HeaderAndQuery => WireError::new(
+                    "InvalidArgument",
+                    400,
+                    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the \
+                     Authorization header should be specified",
+                ),
+                SigV4Error::SignatureV2 | SigV4Error::UnsupportedScheme => WireError::new(
+                    "InvalidRequest",
+                    400,
+                    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+                ),
+                SigV4Error::PayloadMismatch { .. } => WireError::new(
+                    "XAmzContentSHA256Mismatch",
+                    400,
+                    "The provided 'x-amz-content-sha256' header does not match what was computed.",
+                ),
+                SigV4Error::ContentSha256Missing => WireError::new(
+                    "InvalidRequest",
+                    400,
+                    "Missing required header for this request: x-amz-content-sha256",
+                ),
+                SigV4Error::MalformedContentSha256 { .. } => WireError::new(
+                    "InvalidArgument",
+                    400,
+                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a valid sha256 value.",
+                ),
+                SigV4Error::Incomplete {
+                    location: LocationKind::Query,
+                    ..
+                }
+                | SigV4Error::DuplicateParameter { .. }
+                | SigV4Error::MalformedExpires { .. } => {
+                    WireError::new("AuthorizationQueryParametersError", 400, error.to_string())
+                }
+                SigV4Error::BodyNotHashed => WireError::internal(error.to_string()),
+                _ => WireError::new(
+                    "AuthorizationHeaderMalformed",
+                    400,
+                    format!("The authorization header is malformed; {error}"),
+                ),
+            },
+        }
+    }
+}
+
+enum Text {
+    Mismatch(String),
+    Incomplete(String),
+}
+
+/// The texts that all services but S3 share.
+fn signature_text(error: &SigV4Error) -> Text {
+    match error {
+        SigV4Error::SignatureMismatch | SigV4Error::PayloadMismatch { .. } => Text::Mismatch(
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing \
+             method. Consult the service documentation for details."
+                .to_owned(),
+        ),
+        SigV4Error::TooOld { signed_at, now, max_skew_seconds } => Text::Mismatch(format!(
+            "Signature expired: {} is now earlier than {} ({} - {} min.)",
+            signed_at.basic(),
+            now.plus_seconds(-max_skew_seconds).basic(),
+            now.basic(),
+            max_skew_seconds / 60
+        )),
+        SigV4Error::NotYetCurrent { signed_at, now, max_skew_seconds } => Text::Mismatch(format!(
+            "Signature not yet current: {} is still later than {} ({} + {} min.)",
+            signed_at.basic(),
+            now.plus_seconds(*max_skew_seconds).basic(),
+            now.basic(),
+            max_skew_seconds / 60
+        )),
+        SigV4Error::Expired { expires_at, now, .. } => {
+            Text::Mismatch(format!("Signature expired: {} is now earlier than {}", expires_at.basic(), now.basic()))
+        }
+        SigV4Error::ScopeService { expected, .. } => {
+            Text::Mismatch(format!("Credential should be scoped to correct service: '{expected}'. "))
+        }
+        SigV4Error::ScopeRegion { .. } => Text::Mismatch("Credential should be scoped to a valid region. ".to_owned()),
+        SigV4Error::ScopeTerminator { found } => {
+            Text::Mismatch(format!("Credential should be scoped with a valid terminator: 'aws4_request', not '{found}'."))
+        }
+        SigV4Error::ScopeDate { scope, request } => Text::Mismatch(format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{scope}' != '{}', from '{request}'.",
+            request.get(..8).unwrap_or(request)
+        )),
+        SigV4Error::HostNotSigned => {
+            Text::Mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned())
+        }
+        SigV4Error::DateNotSigned { .. } => {
+            Text::Mismatch("'X-Amz-Date' or 'Date' must be a 'SignedHeader' in the AWS Authorization.".to_owned())
+        }
+        SigV4Error::UnsignedHeaders { names } => {
+            Text::Mismatch(format!("The header(s) {} must be signed in the AWS Authorization.", names.join(", ")))
+        }
+        SigV4Error::Incomplete { location, missing } => {
+            let prefix = match location {
+                LocationKind::Header => "Authorization header requires",
+                LocationKind::Query => "AWS query-string parameters must include",
+            };
+            let texts: Vec<String> = missing
+                .iter()
+                .map(|part| match location {
+                    LocationKind::Header => format!("{prefix} '{}' parameter.", part.name()),
+                    LocationKind::Query => format!("{prefix} 'X-Amz-{}'.", part.name()),
+                })
+                .collect();
+            Text::Incomplete(texts.join(" "))
+        }
+        other => Text::Incomplete(other.to_string()),
+    }
+}

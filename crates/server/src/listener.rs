@@ -1,0 +1,176 @@
+//! Listeners: accept, handshake, serve, and stop without dropping anyone in the middle of an answer.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::body::full;
+use crate::peer::{Peer, TlsSession};
+use crate::pipeline::Pipeline;
+
+/// How many connections are served at a time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 8192;
+/// How long a caller may take for a handshake, or for the head of a request.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long requests under way may take once the server stops.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+const MAX_HEAD: usize = 64 * 1024;
+
+/// What a listener serves.
+#[derive(Clone)]
+pub(crate) enum Face {
+    /// The AWS API and hosted issuers.
+    Api(Option<TlsAcceptor>),
+    /// Health and metrics.
+    Metrics,
+}
+
+/// Binds an address; the error names it.
+pub(crate) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), std::io::Error> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Accepts until told to stop, then waits for what is under way.
+pub(crate) async fn serve(listener: TcpListener, face: Face, pipeline: Arc<Pipeline>, mut stop: watch::Receiver<bool>) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let slot = tokio::select! {
+            slot = Arc::clone(&slots).acquire_owned() => slot,
+            () = stopped(&mut stop) => break,
+        };
+        let Ok(slot) = slot else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: let some connections end first.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (face, pipeline, stop) = (face.clone(), Arc::clone(&pipeline), stop.clone());
+        connections.spawn(async move {
+            pipeline.metrics.connection_opened();
+            connection(stream, address, face, &pipeline, stop).await;
+            pipeline.metrics.connection_closed();
+            drop(slot);
+        });
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_DEADLINE, drained).await.is_err() {
+        tracing::warn!("some requests were still under way when the server stopped");
+    }
+}
+
+/// Waits until the server is told to stop; a server that is gone has stopped.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    face: Face,
+    pipeline: &Arc<Pipeline>,
+    stop: watch::Receiver<bool>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection's delay could not be switched off");
+    }
+    match face {
+        Face::Api(None) => http(stream, Peer { address, tls: None }, false, pipeline, stop).await,
+        Face::Metrics => http(stream, Peer { address, tls: None }, true, pipeline, stop).await,
+        Face::Api(Some(acceptor)) => {
+            let stream = match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(%error, %address, "a TLS handshake failed"),
+                Err(_) => return tracing::debug!(%address, "a TLS handshake took too long"),
+            };
+            let session = stream.get_ref().1;
+            let version = match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            };
+            let suite = session
+                .negotiated_cipher_suite()
+                .map(|suite| format!("{:?}", suite.suite()))
+                .unwrap_or_default();
+            // rustls writes TLS13_AES_…, the registry and CloudTrail TLS_AES_….
+            let tls = TlsSession {
+                version,
+                cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+            };
+            http(
+                stream,
+                Peer {
+                    address,
+                    tls: Some(tls),
+                },
+                false,
+                pipeline,
+                stop,
+            )
+            .await;
+        }
+    }
+}
+
+async fn http<S>(stream: S, peer: Peer, metrics: bool, pipeline: &Arc<Pipeline>, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = &peer;
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
+        let response = if metrics {
+            match request.uri().path() {
+                "/metrics" => {
+                    let mut response = hyper::Response::new(full(pipeline.metrics.text()));
+                    let content_type =
+                        http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+                    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+                    response
+                }
+                path => pipeline.health(path),
+            }
+        } else {
+            pipeline.serve(peer, request).await
+        };
+        Ok::<_, Infallible>(response)
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_HEAD)
+        .half_close(false);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, address = %peer.address, "a connection ended early");
+    }
+}

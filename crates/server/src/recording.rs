@@ -1,0 +1,198 @@
+//! The audit record of one call, whatever became of it.
+
+use irsa_audit::{Category, Event, EventError, SessionContext, SessionIssuer, TlsDetails, UserIdentity, event_id};
+use irsa_core::AccountId;
+use irsa_iam::{Caller, Identity, RequestFacts};
+use irsa_sts::{Resource, WebIdentityUser};
+use irsa_wire::{EventKind, Service, WireError};
+
+use crate::peer::Peer;
+use crate::random::random;
+
+/// What is known of a call when its record is written.
+pub(crate) struct Recording<'a> {
+    pub(crate) service: Service,
+    pub(crate) event_name: &'a str,
+    pub(crate) read_only: bool,
+    pub(crate) kind: EventKind,
+    pub(crate) request_id: &'a str,
+    pub(crate) facts: &'a RequestFacts<'a>,
+    pub(crate) peer: &'a Peer,
+    pub(crate) host: Option<&'a str>,
+    pub(crate) caller: Option<&'a Caller>,
+    /// The key that a request names whose signature failed.
+    pub(crate) unproven_key: Option<&'a str>,
+    pub(crate) web_identity: Option<&'a WebIdentityUser>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) request_parameters: Option<&'a str>,
+    pub(crate) response_elements: Option<&'a str>,
+    pub(crate) error: Option<&'a WireError>,
+    pub(crate) resources: &'a [Resource],
+    pub(crate) additional: &'a [(&'a str, &'a str)],
+    /// The statement that allowed it.
+    pub(crate) allowed_by: Option<&'a str>,
+    pub(crate) unverified_claims: Option<&'a str>,
+}
+
+impl Recording<'_> {
+    /// The record as one line of JSON.
+    pub(crate) fn to_json(&self) -> String {
+        let principal_id;
+        let user_identity = match (self.caller, self.web_identity) {
+            (Some(caller), _) => identity(caller),
+            (None, Some(user)) => {
+                principal_id = format!("{}:{}:{}", user.provider_arn, user.audience, user.subject);
+                UserIdentity::WebIdentityUser {
+                    principal_id: &principal_id,
+                    user_name: &user.subject,
+                    identity_provider: &user.provider_arn,
+                }
+            }
+            (None, None) if self.error.is_none() || self.service == Service::S3 && self.unproven_key.is_none() => {
+                UserIdentity::Anonymous
+            }
+            (None, None) => UserIdentity::Unknown {
+                access_key_id: self.unproven_key,
+            },
+        };
+        let code = self.error.map(|error| long_code(self.service, &error.code));
+        let error = self.error.zip(code.as_deref()).map(|(error, code)| EventError {
+            code,
+            message: &error.message,
+        });
+        let resources: Vec<irsa_audit::Resource<'_>> = self
+            .resources
+            .iter()
+            .map(|resource| irsa_audit::Resource {
+                account: Some(resource.account),
+                kind: resource.kind,
+                arn: &resource.arn,
+            })
+            .collect();
+        let irsa = self.explanation();
+        let source_ip = self.facts.source_ip.to_string();
+        let event_id = event_id(random());
+        Event {
+            user_identity,
+            event_time: self.facts.now,
+            event_source: self.service.event_source(),
+            event_name: self.event_name,
+            aws_region: self.facts.region,
+            source_ip_address: &source_ip,
+            user_agent: self.facts.user_agent,
+            error,
+            request_parameters: self.request_parameters,
+            response_elements: self.response_elements,
+            additional_event_data: self.additional,
+            irsa: irsa.as_deref(),
+            request_id: self.request_id,
+            event_id: &event_id,
+            read_only: self.read_only,
+            resources: &resources,
+            category: match self.kind {
+                EventKind::Management => Category::Management,
+                EventKind::Data => Category::Data,
+            },
+            recipient_account: self.account,
+            tls: Some(TlsDetails {
+                version: self.peer.tls.as_ref().map(|tls| tls.version),
+                cipher_suite: self.peer.tls.as_ref().map(|tls| tls.cipher_suite.as_str()),
+                host: self.host,
+                key_exchange: None,
+            }),
+        }
+        .to_json()
+    }
+
+    /// What operators may know beyond AWS's record.
+    fn explanation(&self) -> Option<String> {
+        let reason = self.error.and_then(|error| error.reason.as_deref());
+        if reason.is_none() && self.allowed_by.is_none() && self.unverified_claims.is_none() {
+            return None;
+        }
+        let mut writer = irsa_audit::ObjectWriter::with_capacity(256);
+        writer.text("decision", if self.error.is_some() { "refused" } else { "allowed" });
+        if let Some(allowed_by) = self.allowed_by {
+            writer.text("statement", allowed_by);
+        }
+        if let Some(reason) = reason {
+            writer.text("reason", reason);
+        }
+        if let Some(claims) = self.unverified_claims {
+            writer.raw("unverifiedClaims", claims);
+        }
+        Some(writer.finish())
+    }
+}
+
+fn identity(caller: &Caller) -> UserIdentity<'_> {
+    let access_key_id = Some(caller.access_key_id.as_str());
+    let session = caller.session.as_deref();
+    let context = |issuer| {
+        session.map(|session| SessionContext {
+            issuer,
+            federated_provider: session
+                .federated
+                .as_ref()
+                .map(|federated| federated.provider_arn.as_str()),
+            created: session.issued_at,
+            mfa: session.mfa,
+            source_identity: session.source_identity.as_deref(),
+        })
+    };
+    match &caller.identity {
+        Identity::Root => UserIdentity::Root {
+            arn: caller.arn(),
+            account: caller.account,
+            access_key_id,
+            session: context(None),
+        },
+        Identity::User(user) => UserIdentity::IamUser {
+            principal_id: &user.record.id,
+            arn: &user.arn,
+            account: caller.account,
+            access_key_id,
+            user_name: &user.record.name,
+            session: context(None),
+        },
+        Identity::Role(role) => {
+            let issuer = SessionIssuer {
+                principal_id: &role.record.id,
+                arn: &role.arn,
+                account: role.account,
+                user_name: &role.record.name,
+            };
+            match context(Some(issuer)) {
+                Some(session) => UserIdentity::AssumedRole {
+                    principal_id: caller.user_id(),
+                    arn: caller.arn(),
+                    account: caller.account,
+                    access_key_id,
+                    session,
+                },
+                // A role has no long-term keys: every caller of one has a session.
+                None => UserIdentity::Unknown { access_key_id },
+            }
+        }
+    }
+}
+
+/// CloudTrail logs IAM's errors under the names of their shapes.
+fn long_code(service: Service, code: &str) -> String {
+    const SHAPES: [&str; 9] = [
+        "NoSuchEntity",
+        "EntityAlreadyExists",
+        "DeleteConflict",
+        "LimitExceeded",
+        "MalformedPolicyDocument",
+        "InvalidInput",
+        "UnmodifiableEntity",
+        "PolicyNotAttachable",
+        "ConcurrentModification",
+    ];
+    if service == Service::Iam && SHAPES.contains(&code) {
+        format!("{code}Exception")
+    } else {
+        code.to_owned()
+    }
+}

@@ -1,0 +1,371 @@
+//! The middle of the pipeline: who calls, may they, and what comes of it.
+
+use irsa_credentials::SessionPrincipal;
+use irsa_iam::{Caller, Execution, authorize};
+use irsa_oidc::{NewIssuer, new_hosted_issuer};
+use irsa_sigv4::{Presented, Rules, SigV4Error};
+use irsa_store::{StoreError, Transaction};
+use irsa_token::{Algorithm, SigningKey};
+use irsa_wire::{Access, OperationSpec, Service, WireError};
+use serde_json::json;
+
+use crate::admin;
+use crate::authenticate::{AuthenticationError, authenticate};
+use crate::call::{Call, Done};
+use crate::first_start::random_account;
+use crate::pipeline::{Pipeline, RequestContext};
+use crate::random::{SystemRandom, random};
+use crate::snapshot::Snapshot;
+
+/// How often a write is tried when others change the same records.
+const ATTEMPTS: usize = 16;
+
+/// Finds the caller of a signed operation; `None` for an anonymous one.
+pub(crate) fn caller(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    spec: &OperationSpec,
+    presented: &Result<Option<Presented<'_>>, SigV4Error>,
+    rules: &Rules,
+    body_sha256: impl FnOnce() -> [u8; 32],
+) -> Result<Option<Caller>, AuthenticationError> {
+    if spec.access == Access::Anonymous {
+        return Ok(None);
+    }
+    let presented = match presented {
+        Ok(Some(presented)) => presented,
+        Ok(None) => return Err(AuthenticationError::Missing),
+        Err(error) => return Err(AuthenticationError::Signature(error.clone())),
+    };
+    let snapshot = pipeline.keeper.snapshot();
+    let (caller, _) = authenticate(&snapshot, presented, Some(body_sha256()), context.facts.now, rules)?;
+    // GetSessionToken's credentials without a second factor may not call IAM, and of STS only two operations.
+    // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+    let own_session = caller.session.as_deref().is_some_and(|session| {
+        !session.mfa
+            && matches!(
+                session.principal,
+                SessionPrincipal::User { .. } | SessionPrincipal::Root
+            )
+    });
+    let allowed = match spec.service {
+        Service::Iam => false,
+        Service::Sts => matches!(spec.name, "AssumeRole" | "GetCallerIdentity" | "GetSessionToken"),
+        _ => true,
+    };
+    if own_session && !allowed {
+        return Err(AuthenticationError::UnknownKey(
+            "a session of GetSessionToken without a second factor may not call this".to_owned(),
+        ));
+    }
+    Ok(Some(caller))
+}
+
+/// Authorizes and runs a call.
+pub(crate) async fn run(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    call: &Call,
+    caller: Option<&Caller>,
+) -> Done {
+    let mut allowed_by = None;
+    if let (Access::Authorized, Some(caller)) = (call.spec().access, caller) {
+        match permit(&pipeline.keeper.snapshot(), context, call, caller) {
+            Ok(statement) => allowed_by = statement,
+            Err(error) => return Done::failed(error),
+        }
+    }
+    if !pipeline.journal.healthy() && !call.spec().read_only {
+        return Done::failed(WireError::internal(
+            "the audit journal can't be written, so nothing is changed",
+        ));
+    }
+    let mut done = match (call, caller) {
+        (Call::Sts(call), caller) => sts(pipeline, context, call, caller).await,
+        (Call::Iam(call), Some(caller)) => iam(pipeline, context, call, caller).await,
+        (Call::Eks(call), Some(caller)) => eks(pipeline, context, call, caller).await,
+        (Call::Irsa(call), Some(caller)) => irsa(pipeline, context, call, caller).await,
+        (Call::Iam(_) | Call::Eks(_) | Call::Irsa(_), None) => {
+            Done::failed(WireError::internal("a signed operation has no caller"))
+        }
+    };
+    done.allowed_by = allowed_by;
+    done
+}
+
+/// Asks the policy engine every question of a call. Gives the statement that allowed the first.
+fn permit(
+    snapshot: &Snapshot,
+    context: &RequestContext<'_>,
+    call: &Call,
+    caller: &Caller,
+) -> Result<Option<String>, WireError> {
+    let targets = call.targets(snapshot, caller, context.facts.region)?;
+    if targets.is_empty() {
+        return Err(WireError::internal("the operation asks the policy engine nothing"));
+    }
+    let mut statement = None;
+    for target in &targets {
+        let authorization = authorize(&snapshot.iam, caller, &context.facts, target, None);
+        if let Some(mut refusal) = authorization.refusal(caller, target) {
+            if matches!(call.spec().service, Service::Eks | Service::Irsa) {
+                refusal.code = "AccessDeniedException".into();
+            }
+            return Err(refusal);
+        }
+        statement = statement.or_else(|| authorization.verdict.statement.as_ref().map(ToString::to_string));
+    }
+    Ok(statement)
+}
+
+async fn sts(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    call: &irsa_sts::Call,
+    caller: Option<&Caller>,
+) -> Done {
+    let snapshot = pipeline.keeper.snapshot();
+    let Some(epoch_keys) = &snapshot.epoch_keys else {
+        return Done::failed(WireError::internal("there are no epoch keys"));
+    };
+    let environment = irsa_sts::Environment {
+        iam: &snapshot.iam,
+        hosted: &snapshot.oidc,
+        trusted: &pipeline.trusted,
+        epoch_keys,
+        facts: &context.facts,
+        caller,
+    };
+    let exchange = call.run(&environment).await;
+    let mut done = match exchange.outcome {
+        Ok(answer) => {
+            let mut done = Done::of(Ok(Some(answer.result)));
+            done.response_elements = answer.response_elements;
+            done
+        }
+        Err(error) => Done::failed(error.into()),
+    };
+    done.request_parameters = exchange.request_parameters;
+    done.web_identity = exchange.web_identity;
+    done.unverified_claims = exchange.unverified_claims;
+    done.resources = exchange.resources;
+    done.account = call.account();
+    done
+}
+
+async fn iam(pipeline: &Pipeline, context: &RequestContext<'_>, call: &irsa_iam::Call, caller: &Caller) -> Done {
+    for _ in 0..ATTEMPTS {
+        let snapshot = pipeline.keeper.snapshot();
+        let hosted = call
+            .params()
+            .get("Url")
+            .is_some_and(|url| snapshot.oidc.hosted(url).is_some());
+        let execution = Execution {
+            state: &snapshot.iam,
+            caller,
+            now: context.facts.now,
+            random: &SystemRandom,
+            quotas: &pipeline.quotas,
+            kek: pipeline.keeper.kek(),
+            allow_issuer_ports: pipeline.config.allow_private_issuers || hosted,
+        };
+        let outcome = match call.run(&execution) {
+            Ok(outcome) => outcome,
+            Err(error) => return Done::failed(error.into()),
+        };
+        match commit(pipeline, outcome.transaction).await {
+            Ok(()) => {
+                forget_issuer(pipeline, call, caller);
+                let mut done = Done::of(Ok(outcome.answer.result));
+                done.response_elements = outcome.answer.response_elements.map(|elements| elements.to_string());
+                return done;
+            }
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Failed(error)) => return Done::failed(error),
+        }
+    }
+    let message = "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes \
+                   and submit your request again.";
+    Done::failed(WireError::new("ConcurrentModification", 409, message))
+}
+
+/// What was fetched for a provider is not used for the provider as it is now.
+fn forget_issuer(pipeline: &Pipeline, call: &irsa_iam::Call, caller: &Caller) {
+    if call.spec().name.contains("OpenIDConnectProvider") && !call.spec().read_only {
+        let arn = call.params().get("OpenIDConnectProviderArn").unwrap_or_default();
+        if let Some((_, url)) = arn.split_once(":oidc-provider/") {
+            pipeline.trusted.forget(caller.account, &format!("https://{url}"));
+        }
+    }
+}
+
+async fn eks(pipeline: &Pipeline, context: &RequestContext<'_>, call: &irsa_eks::Call, caller: &Caller) -> Done {
+    let region = context.facts.region;
+    let mut new_issuer = None;
+    if call.wants_issuer() {
+        let cluster = format!(
+            "arn:aws:eks:{region}:{}:cluster/{}",
+            caller.account,
+            call.cluster_name()
+        );
+        match make_issuer(pipeline, context, cluster).await {
+            Ok(issuer) => new_issuer = Some(issuer),
+            Err(error) => return Done::failed(error),
+        }
+    }
+    for _ in 0..ATTEMPTS {
+        let snapshot = pipeline.keeper.snapshot();
+        let execution = irsa_eks::Execution {
+            state: &snapshot.eks,
+            caller,
+            region,
+            now: context.facts.now,
+            new_issuer: new_issuer.as_ref(),
+        };
+        let outcome = match call.run(&execution) {
+            Ok(outcome) => outcome,
+            Err(error) => return Done::failed(error.into()),
+        };
+        let mut transaction = outcome.transaction;
+        if let Some(issuer) = &new_issuer {
+            transaction = issuer.write_to(transaction);
+        }
+        match commit(pipeline, transaction).await {
+            Ok(()) => {
+                let body = outcome.answer.body.to_string();
+                let mut done = Done::of(Ok(Some(body.clone())));
+                done.response_elements = (!call.spec().read_only).then_some(body);
+                return done;
+            }
+            Err(CommitError::Conflict) => {}
+            Err(CommitError::Failed(error)) => return Done::failed(error),
+        }
+    }
+    Done::failed(WireError::new(
+        "ResourceInUseException",
+        409,
+        "Others are changing this cluster at the same time. Try again.",
+    ))
+}
+
+/// Makes a key, which takes a while, and the issuer that signs with it.
+async fn make_issuer(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    cluster: String,
+) -> Result<NewIssuer, WireError> {
+    let key = tokio::task::spawn_blocking(|| SigningKey::generate(Algorithm::Rs256)).await;
+    let key = key
+        .map_err(|error| WireError::internal(error.to_string()))?
+        .map_err(|error| WireError::internal(error.to_string()))?;
+    new_hosted_issuer(
+        &pipeline.issuer_base,
+        &cluster,
+        &key,
+        pipeline.keeper.kek(),
+        context.facts.now,
+    )
+    .map_err(|error| WireError::internal(error.to_string()))
+}
+
+async fn irsa(pipeline: &Pipeline, context: &RequestContext<'_>, call: &admin::Call, caller: &Caller) -> Done {
+    match call {
+        admin::Call::CreateAccount { account, name } => {
+            let account = account.unwrap_or_else(random_account);
+            let made = irsa_iam::new_account(account, name, context.facts.now, random(), pipeline.keeper.kek());
+            let made = match made {
+                Ok(made) => made,
+                Err(error) => return Done::failed(WireError::internal(error.to_string())),
+            };
+            match commit(pipeline, made.transaction).await {
+                Ok(()) => {}
+                Err(CommitError::Conflict) => {
+                    let message = format!("The account {account} exists already.");
+                    return Done::failed(WireError::new("ResourceInUseException", 409, message));
+                }
+                Err(CommitError::Failed(error)) => return Done::failed(error),
+            }
+            let region = &pipeline.config.region;
+            if let Err(error) =
+                pipeline
+                    .folder
+                    .add_root_profile(account, &made.access_key_id, &made.secret_access_key, region, false)
+            {
+                tracing::warn!(%error, "the new account's key is not in the credentials file; it was answered to the caller all the same");
+            }
+            let body = json!({
+                "account": { "id": account.to_string(), "name": name },
+                "accessKey": { "accessKeyId": made.access_key_id.as_str(), "secretAccessKey": made.secret_access_key.expose() },
+            });
+            let mut done = Done::of(Ok(Some(body.to_string())));
+            done.response_elements =
+                Some(json!({ "account": { "id": account.to_string() }, "accessKey": { "accessKeyId": made.access_key_id.as_str() } }).to_string());
+            done
+        }
+        admin::Call::ListAccounts => {
+            let snapshot = pipeline.keeper.snapshot();
+            let mut accounts: Vec<_> = snapshot
+                .iam
+                .accounts()
+                .filter_map(|account| account.record.as_ref())
+                .collect();
+            accounts.sort_by(|one, other| one.id.cmp(&other.id));
+            let accounts: Vec<_> = accounts
+                .iter()
+                .map(|account| json!({ "id": account.id, "name": account.name }))
+                .collect();
+            Done::of(Ok(Some(json!({ "accounts": accounts }).to_string())))
+        }
+        admin::Call::CreateToken { cluster, request } => {
+            let snapshot = pipeline.keeper.snapshot();
+            let found = snapshot.eks.cluster(caller.account, context.facts.region, cluster);
+            let Some(found) = found else {
+                let message = format!("No cluster found for name: {cluster}.");
+                return Done::failed(WireError::new("ResourceNotFoundException", 404, message));
+            };
+            let issuer = found
+                .record
+                .hosted_issuer_id
+                .as_deref()
+                .and_then(|id| snapshot.oidc.by_id(id));
+            let Some(issuer) = issuer else {
+                let message = format!(
+                    "The cluster {cluster} has an issuer of its own, {}: its tokens come from its own Kubernetes API.",
+                    found.record.issuer
+                );
+                return Done::failed(WireError::new("InvalidRequestException", 400, message));
+            };
+            match issuer.issue(request, context.facts.now) {
+                Ok(issued) => {
+                    let body = json!({
+                        "apiVersion": "authentication.k8s.io/v1",
+                        "kind": "TokenRequest",
+                        "status": { "token": issued.token, "expirationTimestamp": issued.expires_at.iso8601() },
+                    });
+                    let mut done = Done::of(Ok(Some(body.to_string())));
+                    let elements =
+                        json!({ "tokenId": issued.token_id, "expirationTimestamp": issued.expires_at.iso8601() });
+                    done.response_elements = Some(elements.to_string());
+                    done
+                }
+                Err(error) => Done::failed(WireError::new("InvalidParameterException", 400, error.to_string())),
+            }
+        }
+    }
+}
+
+enum CommitError {
+    /// Others were faster: run the operation again.
+    Conflict,
+    Failed(WireError),
+}
+
+async fn commit(pipeline: &Pipeline, transaction: Transaction) -> Result<(), CommitError> {
+    if transaction.writes.is_empty() {
+        return Ok(());
+    }
+    pipeline.keeper.commit(transaction).await.map_err(|error| match error {
+        StoreError::Conflict => CommitError::Conflict,
+        error => CommitError::Failed(WireError::internal(error.to_string())),
+    })
+}

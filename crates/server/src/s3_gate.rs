@@ -1,0 +1,479 @@
+//! S3's side of the pipeline: the signature gate before the front, the authorizer that the front asks, and the record of what it did.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use irsa_core::AccountId;
+use irsa_iam::{Caller, RequestFacts, authorize};
+use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, S3Outcome, Target};
+use irsa_sigv4::{Payload, Presented, Rules, SigV4Error, Verified};
+use irsa_sts::Resource;
+use irsa_wire::{EventKind, Service, WireError, s3_error};
+
+use crate::authenticate::{AuthenticationError, authenticate};
+use crate::body::{ChunkedBody, HashedBody, chunk_error, full};
+use crate::pipeline::{Pipeline, RequestContext};
+use crate::random::random;
+use crate::recording::Recording;
+use crate::snapshot::Snapshot;
+
+/// Answers one S3 request.
+pub(crate) async fn serve(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    presented: &Result<Option<Presented<'_>>, SigV4Error>,
+    mut parts: Parts,
+    body: Incoming,
+) -> Response<Body> {
+    let host_id = base64_id();
+    let snapshot = pipeline.keeper.snapshot();
+    let query_signed = matches!(presented, Ok(Some(presented)) if presented.location() != irsa_sigv4::Location::Header);
+    let gate = match presented {
+        Ok(None) => Ok(None),
+        Err(error) => Err(AuthenticationError::Signature(error.clone())),
+        Ok(Some(presented)) => authenticate(&snapshot, presented, None, context.facts.now, &Rules::s3()).map(Some),
+    };
+    let (caller, verified) = match gate {
+        Ok(Some((caller, verified))) => (Some(caller), Some(verified)),
+        Ok(None) => (None, None),
+        Err(error) => {
+            let error = error.wire(Service::S3);
+            let key = crate::pipeline::unproven_key(presented);
+            return refuse(pipeline, context, &parts, key, &host_id, error).await;
+        }
+    };
+    let bucket_account = |name: Option<&str>| {
+        name.and_then(|name| snapshot.buckets.get(name))
+            .map(|(bucket, _)| bucket.account)
+    };
+    let body = match checked_body(&mut parts, verified, body) {
+        Ok(body) => body,
+        Err(error) => {
+            return refuse(pipeline, context, &parts, None, &host_id, error).await;
+        }
+    };
+    strip_signature(&mut parts);
+    let authorizer = Arc::new(Gate {
+        snapshot: Arc::clone(&snapshot),
+        caller,
+        facts: OwnedFacts::of(&context.facts),
+        reasons: Mutex::new(Reasons::default()),
+    });
+    let door: Arc<dyn Authorizer> = Arc::<Gate>::clone(&authorizer);
+    parts.extensions.insert(door);
+    parts.extensions.insert(Identifiers {
+        request_id: context.id.to_owned(),
+        host_id: host_id.clone(),
+    });
+    let resource = parts.uri.path().to_owned();
+    let is_write = !matches!(parts.method.as_str(), "GET" | "HEAD");
+    if is_write && !pipeline.journal.healthy() {
+        let error = WireError::new(
+            "InternalError",
+            500,
+            "We encountered an internal error. Please try again.",
+        )
+        .because("the audit journal can't be written, so nothing is changed");
+        return s3_answer(&error, &resource, context.id, &host_id);
+    }
+    let response = pipeline.front.handle(Request::from_parts(parts, body)).await;
+
+    let outcome = response.extensions().get::<S3Outcome>().cloned().unwrap_or_default();
+    let reasons = authorizer.take_reasons();
+    let error = outcome.error.as_ref().map(|(code, message)| WireError {
+        code: code.clone().into(),
+        status: response.status().as_u16(),
+        message: message.clone(),
+        reason: reasons.refused,
+    });
+    let account = bucket_account(outcome.bucket.as_deref()).or_else(|| authorizer.account());
+    let event_name = outcome.operation.map_or("Unknown", |operation| operation.name);
+    let recorded = record(
+        pipeline,
+        context,
+        &outcome,
+        authorizer.caller.as_ref(),
+        account,
+        error.as_ref(),
+        reasons.allowed.as_deref(),
+        &host_id,
+        query_signed,
+    )
+    .await;
+    pipeline.log(
+        context,
+        Service::S3,
+        event_name,
+        authorizer.caller.as_ref(),
+        error.as_ref(),
+    );
+    pipeline.metrics.call("s3", event_name, response.status().as_u16());
+    match recorded {
+        Ok(()) => response,
+        // The body, an object perhaps, is dropped with the response.
+        Err(error) => {
+            let error = WireError {
+                code: "InternalError".into(),
+                message: "We encountered an internal error. Please try again.".to_owned(),
+                ..error
+            };
+            s3_answer(&error, &resource, context.id, &host_id)
+        }
+    }
+}
+
+/// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says.
+fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -> Result<Body, WireError> {
+    let Some(verified) = verified else {
+        return Ok(body.map_err(Into::into).boxed_unsync());
+    };
+    match verified.payload() {
+        Payload::Sha256(declared) => Ok(HashedBody::new(body, declared).boxed_unsync()),
+        Payload::Unsigned | Payload::Absent => Ok(body.map_err(Into::into).boxed_unsync()),
+        Payload::StreamingSigned | Payload::StreamingSignedTrailer | Payload::StreamingUnsignedTrailer => {
+            let decoder = verified.chunk_decoder(&parts.headers).map_err(|error| {
+                let error = chunk_error(&error);
+                WireError {
+                    code: error.code.into(),
+                    status: 400,
+                    message: error.message,
+                    reason: None,
+                }
+            })?;
+            let decoder = decoder.ok_or_else(|| WireError::internal("a streaming body has no decoder"))?;
+            remove_chunked_encoding(parts, decoder.decoded_length());
+            Ok(ChunkedBody::new(body, decoder).boxed_unsync())
+        }
+    }
+}
+
+/// The body is decoded now: `aws-chunked` goes, and the length is that of the content.
+fn remove_chunked_encoding(parts: &mut Parts, length: u64) {
+    let rest: Vec<String> = parts
+        .headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_owned())
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    parts.headers.remove(header::CONTENT_ENCODING);
+    if let Ok(value) = HeaderValue::from_str(&rest.join(","))
+        && !rest.is_empty()
+    {
+        parts.headers.insert(header::CONTENT_ENCODING, value);
+    }
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+/// The front must not look at signatures again: all that belongs to them goes.
+fn strip_signature(parts: &mut Parts) {
+    for name in [
+        "authorization",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+        "x-amz-decoded-content-length",
+    ] {
+        parts.headers.remove(HeaderName::from_static(name));
+    }
+    const PARAMETERS: [&str; 8] = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+        "X-Amz-Security-Token",
+        "X-Amz-Content-Sha256",
+    ];
+    let Some(query) = parts.uri.query() else { return };
+    let of_signature = |part: &&str| {
+        let name = part.split('=').next().unwrap_or_default();
+        PARAMETERS.iter().any(|parameter| name.eq_ignore_ascii_case(parameter))
+    };
+    if !query.split('&').any(|part| of_signature(&part)) {
+        return;
+    }
+    let kept: Vec<&str> = query.split('&').filter(|part| !of_signature(part)).collect();
+    let path = parts.uri.path();
+    let target = if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", kept.join("&"))
+    };
+    if let Ok(uri) = target.parse::<Uri>() {
+        parts.uri = uri;
+    }
+}
+
+/// The authorizer of one request: its snapshot, its caller, and why things were allowed or refused.
+struct Gate {
+    snapshot: Arc<Snapshot>,
+    caller: Option<Caller>,
+    facts: OwnedFacts,
+    reasons: Mutex<Reasons>,
+}
+
+#[derive(Default)]
+struct Reasons {
+    refused: Option<String>,
+    allowed: Option<String>,
+}
+
+impl Gate {
+    fn decide(&self, target: &Target) -> (Result<(), Denied>, Reasons) {
+        let Some(caller) = &self.caller else {
+            let reasons = Reasons {
+                refused: Some("the request is not signed, and no bucket here is public".to_owned()),
+                allowed: None,
+            };
+            return (Err(Denied::bare()), reasons);
+        };
+        let owner = target.resource_account.unwrap_or(caller.account);
+        let mut question = irsa_iam::Target::new(target.action, target.resource_arn.as_str(), owner);
+        for (key, values) in &target.context {
+            question = question.with_list(*key, values.clone());
+        }
+        let authorization = authorize(&self.snapshot.iam, caller, &self.facts.borrow(), &question, None);
+        if authorization.is_allowed() {
+            let allowed = authorization.verdict.statement.as_ref().map(ToString::to_string);
+            return (Ok(()), Reasons { refused: None, allowed });
+        }
+        let refused = authorization.explanation.as_ref().map(ToString::to_string);
+        // Callers of other accounts learn nothing.
+        let denied = if owner == caller.account {
+            // S3 alone puts the resource between quotes.
+            let question = question.shown_as(format!("\"{}\"", target.resource_arn));
+            let message = authorization
+                .refusal(caller, &question)
+                .map_or_else(String::new, |error| error.message);
+            Denied {
+                code: "AccessDenied",
+                message,
+            }
+        } else {
+            Denied::bare()
+        };
+        (Err(denied), Reasons { refused, allowed: None })
+    }
+
+    fn take_reasons(&self) -> Reasons {
+        std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Authorizer for Gate {
+    fn account(&self) -> Option<AccountId> {
+        self.caller.as_ref().map(|caller| caller.account)
+    }
+
+    fn authorize(&self, target: &Arc<Target>) -> Result<Allowed, Denied> {
+        let (decision, reasons) = self.decide(target);
+        let mut kept = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.refused = kept.refused.take().or(reasons.refused);
+        kept.allowed = kept.allowed.take().or(reasons.allowed);
+        decision.map(|()| Allowed::decided(target))
+    }
+
+    fn permits(&self, target: &Target) -> Result<(), Denied> {
+        self.decide(target).0
+    }
+}
+
+/// The facts of a request, for an authorizer that outlives the borrow.
+struct OwnedFacts {
+    source_ip: std::net::IpAddr,
+    secure_transport: bool,
+    user_agent: String,
+    referer: Option<String>,
+    region: String,
+    now: irsa_core::Timestamp,
+}
+
+impl OwnedFacts {
+    fn of(facts: &RequestFacts<'_>) -> Self {
+        Self {
+            source_ip: facts.source_ip,
+            secure_transport: facts.secure_transport,
+            user_agent: facts.user_agent.to_owned(),
+            referer: facts.referer.map(str::to_owned),
+            region: facts.region.to_owned(),
+            now: facts.now,
+        }
+    }
+
+    fn borrow(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            source_ip: self.source_ip,
+            secure_transport: self.secure_transport,
+            user_agent: &self.user_agent,
+            referer: self.referer.as_deref(),
+            region: &self.region,
+            now: self.now,
+        }
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the record, and nothing else holds them together"
+)]
+async fn record(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    outcome: &S3Outcome,
+    caller: Option<&Caller>,
+    account: Option<AccountId>,
+    error: Option<&WireError>,
+    allowed_by: Option<&str>,
+    host_id: &str,
+    query_signed: bool,
+) -> Result<(), WireError> {
+    let target = outcome.targets.first().map(|(target, _)| target);
+    let mut parameters = serde_json::Map::new();
+    if let Some(bucket) = &outcome.bucket {
+        parameters.insert("bucketName".to_owned(), bucket.as_str().into());
+    }
+    if let Some(host) = context.host {
+        parameters.insert("Host".to_owned(), host.into());
+    }
+    if let Some(key) = &outcome.key {
+        parameters.insert("key".to_owned(), key.as_str().into());
+    }
+    for (name, values) in target.iter().flat_map(|target| &target.context) {
+        let name = name.strip_prefix("s3:").unwrap_or(name);
+        parameters.insert(name.to_owned(), values.join(",").into());
+    }
+    let parameters = serde_json::Value::Object(parameters).to_string();
+    let mut resources = Vec::new();
+    if let (Some(bucket), Some(account)) = (&outcome.bucket, account) {
+        if let Some(key) = &outcome.key {
+            resources.push(Resource {
+                account,
+                kind: "AWS::S3::Object",
+                arn: format!("arn:aws:s3:::{bucket}/{key}"),
+            });
+        }
+        resources.push(Resource {
+            account,
+            kind: "AWS::S3::Bucket",
+            arn: format!("arn:aws:s3:::{bucket}"),
+        });
+    }
+    let (bytes_in, bytes_out) = (outcome.bytes_in.to_string(), outcome.bytes_out.to_string());
+    let host_id = format!("\"{host_id}\"");
+    let mut additional = Vec::with_capacity(5);
+    if caller.is_some() {
+        additional.push(("SignatureVersion", "\"SigV4\""));
+        additional.push((
+            "AuthenticationMethod",
+            if query_signed {
+                "\"QueryString\""
+            } else {
+                "\"AuthHeader\""
+            },
+        ));
+    }
+    additional.extend([
+        ("bytesTransferredIn", bytes_in.as_str()),
+        ("bytesTransferredOut", bytes_out.as_str()),
+        ("x-amz-id-2", host_id.as_str()),
+    ]);
+    let recording = Recording {
+        service: Service::S3,
+        event_name: outcome.operation.map_or("Unknown", |operation| operation.name),
+        read_only: target.is_none_or(|target| target.read_only),
+        kind: if target.is_some_and(|target| target.data_event) {
+            EventKind::Data
+        } else {
+            EventKind::Management
+        },
+        request_id: context.id,
+        facts: &context.facts,
+        peer: context.peer,
+        host: context.host,
+        caller,
+        unproven_key: None,
+        web_identity: None,
+        account,
+        request_parameters: Some(&parameters),
+        response_elements: None,
+        error,
+        resources: &resources,
+        additional: &additional,
+        allowed_by,
+        unverified_claims: None,
+    };
+    pipeline.record(&recording.to_json()).await
+}
+
+/// A request that did not pass the gate.
+async fn refuse(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    parts: &Parts,
+    unproven_key: Option<&str>,
+    host_id: &str,
+    error: WireError,
+) -> Response<Body> {
+    let resource = parts.uri.path();
+    let parameters =
+        serde_json::json!({ "Host": context.host, "path": resource.chars().take(1024).collect::<String>() })
+            .to_string();
+    let account = unproven_key
+        .and_then(|key| key.parse::<irsa_core::AccessKeyId>().ok())
+        .and_then(|key| key.account());
+    let recording = Recording {
+        service: Service::S3,
+        event_name: "Unknown",
+        read_only: matches!(parts.method.as_str(), "GET" | "HEAD"),
+        kind: EventKind::Data,
+        request_id: context.id,
+        facts: &context.facts,
+        peer: context.peer,
+        host: context.host,
+        caller: None,
+        unproven_key: Some(unproven_key.unwrap_or_default()).filter(|key| !key.is_empty()),
+        web_identity: None,
+        account,
+        request_parameters: Some(&parameters),
+        response_elements: None,
+        error: Some(&error),
+        resources: &[],
+        additional: &[],
+        allowed_by: None,
+        unverified_claims: None,
+    };
+    let recorded = pipeline.record(&recording.to_json()).await;
+    pipeline.log(context, Service::S3, "Unknown", None, Some(&error));
+    pipeline.metrics.call("s3", "Unknown", error.status);
+    let error = recorded.err().unwrap_or(error);
+    let mut response = s3_answer(&error, resource, context.id, host_id);
+    if parts.method == http::Method::HEAD {
+        *response.body_mut() = full("");
+    }
+    response
+}
+
+fn s3_answer(error: &WireError, resource: &str, request_id: &str, host_id: &str) -> Response<Body> {
+    let mut response = Response::new(full(s3_error(error, resource, request_id, host_id)));
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    for (name, value) in [("x-amz-request-id", request_id), ("x-amz-id-2", host_id)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+fn base64_id() -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(random::<48>())
+}

@@ -1,0 +1,441 @@
+//! AssumeRoleWithWebIdentity: the step at which a pod's token becomes credentials.
+
+use std::sync::Arc;
+
+use irsa_credentials::{Federated, Session, SessionPrincipal};
+use irsa_iam::{Provider, Role};
+use irsa_oidc::FetchError;
+use irsa_policy::{Context, Decision, Layers, Principal, Request};
+use irsa_token::{Claims, JwkSet, TokenError, WebIdentityToken};
+use irsa_wire::{Params, Text, Validator, Xml, patterns};
+use serde_json::{Map, Value, json};
+
+use crate::call::{Answer, Environment, Exchange, Resource, WebIdentityUser};
+use crate::error::StsError;
+use crate::grant::Grant;
+use crate::session_settings::SessionSettings;
+use crate::session_tags::SessionTags;
+
+const TOKEN: Text = Text {
+    min: 4,
+    max: 20_000,
+    pattern: patterns::ANY,
+    sensitive: true,
+};
+const PROVIDER_ID: Text = Text::new(4, 2048, patterns::ANY);
+const DEFAULT_SECONDS: i32 = 3600;
+
+pub(crate) async fn run(params: &Params, environment: &Environment<'_>) -> Exchange {
+    let mut exchange = Exchange::of(Err(StsError::Internal("not run".to_owned())));
+    exchange.outcome = answer(params, environment, &mut exchange).await;
+    if exchange.request_parameters.is_none() {
+        exchange.request_parameters = Some(Value::Object(request_parameters(params)).to_string());
+    }
+    exchange
+}
+
+async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut Exchange) -> Result<Answer, StsError> {
+    let mut validator = Validator::new();
+    let token = validator.required(params, "WebIdentityToken", TOKEN);
+    let provider_id = validator.optional(params, "ProviderId", PROVIDER_ID);
+    validator.integer(params, "MinimumSessionTokenSize", 0, 4096)?;
+    let settings = SessionSettings::read(params, validator)?;
+    let role_arn = settings.role.text.as_str();
+    exchange.resources.push(Resource {
+        account: settings.role.account,
+        kind: "AWS::IAM::Role",
+        arn: role_arn.to_owned(),
+    });
+    match provider_id {
+        None => {}
+        Some("www.amazon.com") => return Err(StsError::NotLoginWithAmazon),
+        Some("graph.facebook.com") => return Err(StsError::NotFacebook),
+        Some(_) => return Err(StsError::UnknownOAuthProvider),
+    }
+
+    // What the token says, before it is believed.
+    let token = WebIdentityToken::parse(token)?;
+    let claims = token.claims();
+    exchange.unverified_claims = Some(unverified(claims));
+    if let Some(claim) = claims.missing() {
+        return Err(StsError::MissingClaim(claim));
+    }
+    let (issuer, subject) = (
+        claims.issuer.as_deref().unwrap_or_default(),
+        claims.subject.as_deref().unwrap_or_default(),
+    );
+    let account = environment.iam.account(settings.role.account);
+    let provider = issuer.strip_prefix("https://").and_then(|url| account?.provider(url));
+    let provider = provider.ok_or_else(|| StsError::NoProvider {
+        issuer: issuer.to_owned(),
+    })?;
+    let client_id = claims.client_id()?;
+    if !provider
+        .record
+        .client_ids
+        .iter()
+        .any(|registered| registered == client_id)
+    {
+        return Err(StsError::NotValidated(format!(
+            "the audience `{client_id}` is not registered with the provider"
+        )));
+    }
+
+    // Whether to believe it.
+    let keys = verification_keys(environment, provider, issuer, token.header().kid.as_deref()).await?;
+    token
+        .verify(&keys)
+        .map_err(|error| match (error, token.header().kid.as_deref()) {
+            // As for any other token whose key is not there, whatever its algorithm.
+            (TokenError::UnsupportedAlgorithm, key_id) if !key_id.is_some_and(|key_id| keys.contains(key_id)) => {
+                StsError::NoKey("the key set has no key of this id, and the algorithm is not supported".to_owned())
+            }
+            (error, _) => error.into(),
+        })?;
+    exchange.unverified_claims = None;
+    exchange.web_identity = Some(WebIdentityUser {
+        provider_arn: provider.arn.clone(),
+        audience: client_id.to_owned(),
+        subject: subject.to_owned(),
+    });
+    token.check_times(environment.now())?;
+    claims
+        .check_kubernetes_subject()
+        .map_err(|error| StsError::NotValidated(error.to_string()))?;
+    let authorized_by_issuer = check_roles(claims, role_arn)?;
+    let tags = claims
+        .session_tags()?
+        .map_or_else(SessionTags::default, |tags| SessionTags {
+            tags: tags.tags,
+            transitive_keys: tags.transitive_keys,
+        });
+    tags.check().map_err(|error| StsError::TagsClaim(error.to_string()))?;
+    let source_identity = source_identity(claims)?;
+    exchange.request_parameters = Some(recorded_parameters(params, &tags, source_identity));
+
+    // Whether the role trusts it.
+    let role = account
+        .and_then(|account| account.role(&settings.role.name))
+        .filter(|role| role.arn == role_arn);
+    let role = role.ok_or_else(|| StsError::WebIdentityDenied(format!("the role `{role_arn}` does not exist")))?;
+    let context = trust_context(
+        environment,
+        provider,
+        claims,
+        client_id,
+        &settings.session_name,
+        &tags,
+        source_identity,
+        authorized_by_issuer,
+    );
+    let mut actions = vec!["sts:AssumeRoleWithWebIdentity"];
+    if !tags.is_empty() {
+        actions.push("sts:TagSession");
+    }
+    if source_identity.is_some() {
+        actions.push("sts:SetSourceIdentity");
+    }
+    for action in actions {
+        check_trust(role, provider, action, &context)?;
+    }
+    let seconds = settings.duration_seconds.unwrap_or(DEFAULT_SECONDS);
+    if seconds > role.record.max_session_duration {
+        return Err(StsError::Validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned(),
+        ));
+    }
+
+    let now = environment.now();
+    let session = Session {
+        account: settings.role.account,
+        principal: SessionPrincipal::Role {
+            role_name: role.record.name.clone(),
+            role_path: role.record.path.clone(),
+            role_id: role.record.id.clone(),
+            session_name: settings.session_name,
+        },
+        issued_at: now,
+        expires_at: now.plus_seconds(i64::from(seconds)),
+        source_identity: source_identity.map(str::to_owned),
+        tags: tags.tags,
+        transitive_tag_keys: tags.transitive_keys,
+        session_policy: settings.policy,
+        session_policy_arns: settings.policy_arns,
+        federated: Some(Federated {
+            provider_arn: provider.arn.clone(),
+            issuer: issuer.to_owned(),
+            audience: client_id.to_owned(),
+            subject: subject.to_owned(),
+            amr: claims.amr.clone(),
+        }),
+        mfa: false,
+        chained: false,
+    };
+    let grant = Grant::new(environment, &session)?;
+    Ok(render(role, &session, &grant, provider, client_id, subject))
+}
+
+fn render(role: &Role, session: &Session, grant: &Grant, provider: &Provider, audience: &str, subject: &str) -> Answer {
+    let session_name = match &session.principal {
+        SessionPrincipal::Role { session_name, .. } => session_name.as_str(),
+        _ => "",
+    };
+    let arn = format!(
+        "arn:aws:sts::{}:assumed-role/{}/{session_name}",
+        session.account, role.record.name
+    );
+    let id = format!("{}:{session_name}", role.record.id);
+    let mut xml = Xml::new();
+    xml.text("SubjectFromWebIdentityToken", subject)
+        .text("Audience", audience);
+    xml.element("AssumedRoleUser", |xml| {
+        xml.text("AssumedRoleId", &id).text("Arn", &arn);
+    });
+    grant.write(&mut xml);
+    xml.maybe("SourceIdentity", session.source_identity.as_deref());
+    xml.text("Provider", &provider.arn)
+        .value("PackedPolicySize", grant.utilization);
+    xml.value("SessionTokenUtilization", grant.utilization)
+        .value("SessionTokenSize", grant.token_size());
+    let mut elements = Map::new();
+    elements.insert("credentials".into(), grant.record());
+    elements.insert("subjectFromWebIdentityToken".into(), subject.into());
+    elements.insert("assumedRoleUser".into(), json!({ "assumedRoleId": id, "arn": arn }));
+    elements.insert("packedPolicySize".into(), grant.utilization.into());
+    elements.insert("provider".into(), provider.arn.as_str().into());
+    elements.insert("audience".into(), audience.into());
+    if let Some(identity) = &session.source_identity {
+        elements.insert("sourceIdentity".into(), identity.as_str().into());
+    }
+    Answer {
+        result: xml.finish(),
+        response_elements: Some(Value::Object(elements).to_string()),
+    }
+}
+
+/// The keys of the token's issuer: from memory if we host it, else fetched or cached.
+async fn verification_keys(
+    environment: &Environment<'_>,
+    provider: &Provider,
+    issuer: &str,
+    key_id: Option<&str>,
+) -> Result<Arc<JwkSet>, StsError> {
+    if let Some(keys) = environment.hosted.keys(provider.account, issuer) {
+        return Ok(Arc::clone(keys));
+    }
+    let thumbprints = &provider.record.thumbprints;
+    let keys = environment
+        .trusted
+        .keys(provider.account, issuer, thumbprints, key_id, environment.now())
+        .await;
+    keys.map_err(|error| match &error {
+        FetchError::Thumbprint { .. } => StsError::Thumbprint(error.to_string()),
+        _ => StsError::NoKey(error.to_string()),
+    })
+}
+
+/// Checks the roles claim, if there is one. Gives `sts:RoleAuthorizedByIdp`.
+fn check_roles(claims: &Claims, role_arn: &str) -> Result<bool, StsError> {
+    let Some(roles) = claims.roles()? else { return Ok(false) };
+    let is_role = |text: &&str| {
+        text.parse::<irsa_core::Arn>()
+            .is_ok_and(|arn| arn.service() == "iam" && arn.resource_of_kind("role").is_some())
+    };
+    let roles: Vec<&str> = roles.into_iter().filter(is_role).collect();
+    if roles.is_empty() {
+        return Err(StsError::RolesClaimEmpty);
+    }
+    if !roles.contains(&role_arn) {
+        return Err(StsError::RolesClaimOther);
+    }
+    Ok(true)
+}
+
+fn source_identity(claims: &Claims) -> Result<Option<&str>, StsError> {
+    let Some(identity) = claims.source_identity().map_err(|_| StsError::SourceIdentityClaim)? else {
+        return Ok(None);
+    };
+    let fits = (2..=64).contains(&identity.chars().count()) && (patterns::SESSION_NAME.matches)(identity);
+    let reserved = identity
+        .get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+    if !fits || reserved {
+        return Err(StsError::SourceIdentityClaim);
+    }
+    Ok(Some(identity))
+}
+
+/// The condition keys of a trust policy during this exchange.
+///
+/// Claims of an issuer of one's own are keys only as far as AWS knows them: `aud`, `oaud`, `sub`, `amr`, `email`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact of the exchange, and nothing else holds them together"
+)]
+fn trust_context(
+    environment: &Environment<'_>,
+    provider: &Provider,
+    claims: &Claims,
+    client_id: &str,
+    session_name: &str,
+    tags: &SessionTags,
+    source_identity: Option<&str>,
+    authorized_by_issuer: bool,
+) -> Context {
+    let facts = environment.facts;
+    let mut context = Context::new();
+    let issuer = provider.record.url.as_str();
+    context.set(&format!("{issuer}:aud"), client_id);
+    match claims.audience.as_deref() {
+        Some([only]) => context.set(&format!("{issuer}:oaud"), only.as_str()),
+        Some(many) if !many.is_empty() => context.set_list(&format!("{issuer}:oaud"), many.to_vec()),
+        _ => {}
+    }
+    if let Some(subject) = &claims.subject {
+        context.set(&format!("{issuer}:sub"), subject.as_str());
+    }
+    if !claims.amr.is_empty() {
+        context.set_list(&format!("{issuer}:amr"), claims.amr.clone());
+    }
+    if let Some(email) = &claims.email {
+        context.set(&format!("{issuer}:email"), email.as_str());
+    }
+    context.set("aws:PrincipalAccount", provider.account.to_string());
+    context.set("aws:PrincipalType", "User");
+    context.set("aws:userid", provider.arn.as_str());
+    context.set("aws:SourceIp", facts.source_ip.to_string());
+    context.set(
+        "aws:SecureTransport",
+        if facts.secure_transport { "true" } else { "false" },
+    );
+    context.set("aws:CurrentTime", facts.now.iso8601());
+    context.set("aws:EpochTime", facts.now.unix_seconds().to_string());
+    context.set("aws:RequestedRegion", facts.region);
+    context.set("aws:ResourceAccount", provider.account.to_string());
+    if !facts.user_agent.is_empty() {
+        context.set("aws:UserAgent", facts.user_agent);
+    }
+    context.set("sts:RoleSessionName", session_name);
+    context.set(
+        "sts:RoleAuthorizedByIdp",
+        if authorized_by_issuer { "true" } else { "false" },
+    );
+    if let Some(identity) = source_identity {
+        context.set("sts:SourceIdentity", identity);
+    }
+    for (key, value) in &tags.tags {
+        context.set(&format!("aws:RequestTag/{key}"), value.as_str());
+    }
+    if !tags.tags.is_empty() {
+        context.set_list(
+            "aws:TagKeys",
+            tags.tags.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+        );
+    }
+    if !tags.transitive_keys.is_empty() {
+        context.set_list("sts:TransitiveTagKeys", tags.transitive_keys.clone());
+    }
+    context
+}
+
+fn check_trust(role: &Role, provider: &Provider, action: &str, context: &Context) -> Result<(), StsError> {
+    let layers = Layers {
+        resource: Some(&role.trust),
+        ..Layers::default()
+    };
+    let request = Request {
+        principal: Principal::WebIdentity {
+            provider: &provider.arn,
+        },
+        action,
+        resource: &role.arn,
+        resource_account: Some(role.account),
+        context,
+    };
+    if irsa_policy::decide(&layers, &request).decision == Decision::Allowed {
+        return Ok(());
+    }
+    Err(StsError::WebIdentityDenied(
+        irsa_policy::explain(&layers, &request).to_string(),
+    ))
+}
+
+/// The parameters that a record of a failure shows: what was asked, never the token.
+fn request_parameters(params: &Params) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    for (name, member) in [
+        ("RoleArn", "roleArn"),
+        ("RoleSessionName", "roleSessionName"),
+        ("ProviderId", "providerId"),
+        ("Policy", "policy"),
+    ] {
+        if let Some(value) = params.get(name) {
+            parameters.insert(member.to_owned(), value.chars().take(2048).collect::<String>().into());
+        }
+    }
+    if let Ok(Some(seconds)) = params.integer("DurationSeconds") {
+        parameters.insert("durationSeconds".to_owned(), seconds.into());
+    }
+    parameters
+}
+
+fn recorded_parameters(params: &Params, tags: &SessionTags, source_identity: Option<&str>) -> String {
+    let mut parameters = request_parameters(params);
+    if let Some(identity) = source_identity {
+        parameters.insert("sourceIdentity".to_owned(), identity.into());
+    }
+    if !tags.tags.is_empty() {
+        let tags: Map<String, Value> = tags
+            .tags
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().into()))
+            .collect();
+        parameters.insert("principalTags".to_owned(), Value::Object(tags));
+    }
+    if !tags.transitive_keys.is_empty() {
+        parameters.insert("transitiveTagKeys".to_owned(), tags.transitive_keys.clone().into());
+    }
+    Value::Object(parameters).to_string()
+}
+
+/// The claims by which an operator finds whose token it was. Texts are cut: a stranger wrote them.
+fn unverified(claims: &Claims) -> String {
+    let cut = |text: &String| text.chars().take(256).collect::<String>();
+    json!({
+        "iss": claims.issuer.as_ref().map(cut),
+        "sub": claims.subject.as_ref().map(cut),
+        "aud": claims.audience.as_ref().map(|audience| audience.iter().take(8).map(cut).collect::<Vec<_>>()),
+        "exp": claims.expires,
+        "iat": claims.issued_at,
+    })
+    .to_string()
+}
+
+impl From<TokenError> for StsError {
+    fn from(error: TokenError) -> Self {
+        let text = error.to_string();
+        match error {
+            TokenError::MissingClaim { claim } => Self::MissingClaim(claim),
+            TokenError::NullSubject => Self::MissingClaim("sub"),
+            TokenError::InvalidTimestamp { .. } => Self::Timestamp(text),
+            TokenError::EmptyAudience => Self::EmptyClaim("aud"),
+            TokenError::SeveralAudiences => Self::AmbiguousAudience,
+            TokenError::MalformedTags => Self::TagsClaim(text),
+            TokenError::MalformedRoles => Self::RolesClaimFormat,
+            TokenError::Expired { current, expires } => Self::Expired { now: current, expires },
+            TokenError::NotYetValid { current, not_before } => Self::NotYetValid {
+                now: current,
+                not_before,
+            },
+            TokenError::IssuedInFuture { issued_at } => Self::IssuedInTheFuture(issued_at),
+            TokenError::UnknownKey | TokenError::KeyIdNeeded | TokenError::UnusableKey(_) => Self::NoKey(text),
+            TokenError::BadSignature
+            | TokenError::UnsupportedAlgorithm
+            | TokenError::KeyTypeMismatch
+            | TokenError::SubjectMismatch
+            | TokenError::WrongType { .. }
+            | TokenError::LifetimeTooLong { .. } => Self::NotValidated(text),
+            _ => Self::NotAJwt(text),
+        }
+    }
+}
