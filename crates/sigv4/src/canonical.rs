@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::error::{SigV4Error, excerpt};
@@ -13,15 +14,17 @@ use crate::rules::PathStyle;
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Writes the canonical request; `signed_headers` is the sorted list, `payload` the hash or word for the body.
+/// Writes the canonical request; `canonical_headers` comes from [`canonical_headers`], `signed_headers` is the sorted
+/// list, `payload` the hash or word for the body.
 pub(crate) fn canonical_request(
     head: &RequestHead<'_>,
+    canonical_headers: &[u8],
     signed_headers: &str,
     skip_signature: bool,
     path_style: PathStyle,
     payload: &[u8],
-) -> Result<Vec<u8>, SigV4Error> {
-    let mut request = Vec::with_capacity(1024);
+) -> Vec<u8> {
+    let mut request = Vec::with_capacity(canonical_headers.len().saturating_add(1024));
     request.extend_from_slice(head.method.as_bytes());
     request.push(b'\n');
     match path_style {
@@ -30,26 +33,37 @@ pub(crate) fn canonical_request(
     }
     request.push(b'\n');
     canonical_query(head.query, skip_signature, &mut request);
-    request.push(b'\n');
-    for name in signed_headers.split(';') {
-        request.extend_from_slice(name.as_bytes());
-        request.push(b':');
-        let mut values = head.headers.get_all(name).iter();
+    for part in [
+        b"\n",
+        canonical_headers,
+        b"\n",
+        signed_headers.as_bytes(),
+        b"\n",
+        payload,
+    ] {
+        request.extend_from_slice(part);
+    }
+    request
+}
+
+/// Writes the signed headers, a line each: the values of one name joined by commas.
+pub(crate) fn canonical_headers(headers: &HeaderMap, names: &[&str]) -> Result<Vec<u8>, SigV4Error> {
+    let mut lines = Vec::with_capacity(1024);
+    for name in names {
+        let mut values = headers.get_all(*name).iter();
         let Some(first) = values.next() else {
             return Err(SigV4Error::SignedHeaderAbsent { name: excerpt(name) });
         };
-        folded(first.as_bytes(), &mut request);
+        lines.extend_from_slice(name.as_bytes());
+        lines.push(b':');
+        folded(first.as_bytes(), &mut lines);
         for value in values {
-            request.push(b',');
-            folded(value.as_bytes(), &mut request);
+            lines.push(b',');
+            folded(value.as_bytes(), &mut lines);
         }
-        request.push(b'\n');
+        lines.push(b'\n');
     }
-    request.push(b'\n');
-    request.extend_from_slice(signed_headers.as_bytes());
-    request.push(b'\n');
-    request.extend_from_slice(payload);
-    Ok(request)
+    Ok(lines)
 }
 
 /// S3: each segment decoded and encoded once. Nothing is merged, so different keys have different canonical paths.
@@ -150,7 +164,7 @@ fn is_unreserved(byte: u8) -> bool {
 /// A header's value without spaces around it, and with runs of spaces inside of it folded to one.
 fn folded(value: &[u8], request: &mut Vec<u8>) {
     let value = value.trim_ascii();
-    if !value.windows(2).any(|pair| pair == b"  ") {
+    if !value.contains(&b' ') {
         request.extend_from_slice(value);
         return;
     }

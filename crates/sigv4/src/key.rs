@@ -29,6 +29,15 @@ impl SigningKey {
         key
     }
 
+    /// Whether `signature` (64 lower-case hex digits) signs `text` with this key, compared in constant time: the
+    /// policy of a browser's form upload, where the string to sign is the policy's base64.
+    ///
+    /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html>.
+    #[must_use]
+    pub fn signs(&self, text: &[u8], signature: &str) -> bool {
+        parse_hex32(signature.as_bytes()).is_some_and(|signature| equal(&self.sign(text), &signature))
+    }
+
     /// HMAC-SHA256 of `text`.
     pub(crate) fn sign(&self, text: &[u8]) -> [u8; 32] {
         let mut signature = [0; 32];
@@ -106,6 +115,11 @@ mod tests {
         let expected = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"text");
         let derived = SigningKey::derive(b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", &scope);
         assert_eq!(derived.sign(b"text"), expected.as_ref());
+        let signature = hex::encode(expected);
+        assert!(derived.signs(b"text", &signature));
+        assert!(!derived.signs(b"test", &signature));
+        assert!(!derived.signs(b"text", &signature.to_uppercase()));
+        assert!(!derived.signs(b"text", ""));
     }
 
     #[test]

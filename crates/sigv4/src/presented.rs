@@ -1,9 +1,11 @@
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use http::HeaderMap;
 use irsa_core::Timestamp;
 
 use crate::authorization::{HeaderParts, QueryParts};
+use crate::canonical::canonical_headers;
 use crate::date::parse_date_header;
 use crate::error::{ExpiresFault, LocationKind, Missing, SigV4Error, excerpt};
 use crate::key::{TERMINATOR, parse_hex32};
@@ -49,6 +51,7 @@ pub struct Presented<'a> {
     /// `access-key-id/date/region/service/aws4_request`.
     credential: Cow<'a, str>,
     pub(crate) signed_headers: Cow<'a, str>,
+    pub(crate) canonical_headers: Vec<u8>,
     /// `None`: not even of the form of a signature.
     pub(crate) signature: Option<[u8; 32]>,
     /// The date as it was signed.
@@ -94,13 +97,10 @@ impl<'a> Presented<'a> {
             )
         };
         check_credential(credential, &date)?;
-        check_signed_headers(head.headers, signed_headers)?;
-        if !is_signed(signed_headers, date_header) {
-            return Err(SigV4Error::DateNotSigned { header: date_header });
-        }
-        check_unsigned_headers(head.headers, signed_headers)?;
+        let canonical_headers = check_signed_headers(head.headers, signed_headers, Some(date_header))?;
         Ok(Self {
             head,
+            canonical_headers,
             credential: Cow::Borrowed(credential),
             signed_headers: Cow::Borrowed(signed_headers),
             signature: parse_hex32(signature.as_bytes()),
@@ -141,8 +141,7 @@ impl<'a> Presented<'a> {
             Timestamp::parse_basic(date).ok_or_else(|| SigV4Error::MalformedDate { found: excerpt(date) })?;
         let expires_seconds = parse_expires(expires)?;
         check_credential(credential, date)?;
-        check_signed_headers(head.headers, signed_headers)?;
-        check_unsigned_headers(head.headers, signed_headers)?;
+        let canonical_headers = check_signed_headers(head.headers, signed_headers, None)?;
         let header_token = single(head.headers, "x-amz-security-token")?;
         if header_token.is_some() && parts.security_token.is_some() {
             return Err(SigV4Error::TwoSessionTokens);
@@ -152,6 +151,7 @@ impl<'a> Presented<'a> {
             signature: parse_hex32(signature.as_bytes()),
             payload: Payload::of(header_payload, parts.content_sha256.as_deref())?,
             head,
+            canonical_headers,
             timestamp,
             location: Location::Query { expires_seconds },
             session_token: parts.security_token.or(header_token.map(Cow::Borrowed)),
@@ -353,13 +353,18 @@ fn check_credential(credential: &str, date: &str) -> Result<(), SigV4Error> {
     Ok(())
 }
 
-/// The list is sorted, lower-case and without repetition, each header is in the request, and `host` is one of them.
-fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> Result<(), SigV4Error> {
+/// Checks that the list is sorted, lower-case and without repetition, that each header is in the request, that `host`
+/// and the date are among them, and that no `x-amz-*` header is left out; returns the canonical headers.
+fn check_signed_headers(
+    headers: &HeaderMap,
+    signed_headers: &str,
+    date_header: Option<&'static str>,
+) -> Result<Vec<u8>, SigV4Error> {
     let malformed = |reason| Err(SigV4Error::MalformedSignedHeaders { reason });
     if signed_headers.is_empty() {
         return malformed("it is empty");
     }
-    let mut previous = "";
+    let mut names: Vec<&str> = Vec::with_capacity(16);
     for name in signed_headers.split(';') {
         if name.is_empty() {
             return malformed("a name is empty");
@@ -367,39 +372,32 @@ fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> Result<(),
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return malformed("a name is not in lower case");
         }
-        match previous.cmp(name) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => return malformed("a name is there twice"),
-            std::cmp::Ordering::Greater => return malformed("the names are not sorted"),
+        match names.last().copied().unwrap_or_default().cmp(name) {
+            Ordering::Less => names.push(name),
+            Ordering::Equal => return malformed("a name is there twice"),
+            Ordering::Greater => return malformed("the names are not sorted"),
         }
-        previous = name;
     }
-    if !is_signed(signed_headers, "host") {
+    let is_signed = |name: &str| names.binary_search(&name).is_ok();
+    if !is_signed("host") {
         return Err(SigV4Error::HostNotSigned);
     }
-    if let Some(absent) = signed_headers.split(';').find(|name| !headers.contains_key(*name)) {
-        return Err(SigV4Error::SignedHeaderAbsent { name: excerpt(absent) });
+    if let Some(header) = date_header.filter(|header| !is_signed(header)) {
+        return Err(SigV4Error::DateNotSigned { header });
     }
-    // Two hosts are joined in the canonical request, while a router looks at one of them.
-    single(headers, "host").map(drop)
-}
-
-fn check_unsigned_headers(headers: &HeaderMap, signed_headers: &str) -> Result<(), SigV4Error> {
-    let mut names: Vec<String> = headers
+    let mut unsigned: Vec<String> = headers
         .keys()
         .map(http::HeaderName::as_str)
-        .filter(|name| name.starts_with("x-amz-") && !is_signed(signed_headers, name))
+        .filter(|name| name.starts_with("x-amz-") && !is_signed(name))
         .map(excerpt)
         .collect();
-    if names.is_empty() {
-        return Ok(());
+    if !unsigned.is_empty() {
+        unsigned.sort_unstable();
+        return Err(SigV4Error::UnsignedHeaders { names: unsigned });
     }
-    names.sort_unstable();
-    Err(SigV4Error::UnsignedHeaders { names })
-}
-
-fn is_signed(signed_headers: &str, name: &str) -> bool {
-    signed_headers.split(';').any(|signed| signed == name)
+    // Two hosts would be joined in the canonical request, while a router looks at one of them.
+    single(headers, "host")?;
+    canonical_headers(headers, &names)
 }
 
 fn parse_expires(text: &str) -> Result<u32, SigV4Error> {

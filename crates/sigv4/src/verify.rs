@@ -137,7 +137,7 @@ impl Presented<'_> {
     }
 
     fn compare(&self, key: &SigningKey, payload: CanonicalPayload, rules: &Rules) -> Result<Verified, SigV4Error> {
-        let computed = key.sign(&self.string_to_sign(payload, rules)?);
+        let computed = key.sign(&self.string_to_sign(payload, rules));
         let presented = self.signature.ok_or(SigV4Error::SignatureMismatch)?;
         if !equal(&computed, &presented) {
             return Err(SigV4Error::SignatureMismatch);
@@ -157,18 +157,7 @@ impl Presented<'_> {
         })
     }
 
-    pub(crate) fn string_to_sign(&self, payload: CanonicalPayload, rules: &Rules) -> Result<Vec<u8>, SigV4Error> {
-        let request = self.canonical(payload, rules)?;
-        let mut text = Vec::with_capacity(192);
-        for line in [ALGORITHM, &self.date, self.scope_text()] {
-            text.extend_from_slice(line.as_bytes());
-            text.push(b'\n');
-        }
-        text.extend_from_slice(&hex32(&sha256(&request)));
-        Ok(text)
-    }
-
-    pub(crate) fn canonical(&self, payload: CanonicalPayload, rules: &Rules) -> Result<Vec<u8>, SigV4Error> {
+    fn string_to_sign(&self, payload: CanonicalPayload, rules: &Rules) -> Vec<u8> {
         let hash;
         let payload: &[u8] = match payload {
             CanonicalPayload::Hash(bytes) => {
@@ -177,14 +166,27 @@ impl Presented<'_> {
             }
             CanonicalPayload::Word(payload) => payload.word().unwrap_or_default().as_bytes(),
         };
-        let in_query = matches!(self.location(), Location::Query { .. });
-        canonical_request(&self.head, &self.signed_headers, in_query, rules.path, payload)
+        let request = canonical_request(
+            &self.head,
+            &self.canonical_headers,
+            &self.signed_headers,
+            matches!(self.location(), Location::Query { .. }),
+            rules.path,
+            payload,
+        );
+        let mut text = Vec::with_capacity(192);
+        for line in [ALGORITHM, &self.date, self.scope_text()] {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        text.extend_from_slice(&hex32(&sha256(&request)));
+        text
     }
 }
 
 /// The last line of the canonical request.
 #[derive(Clone, Copy)]
-pub(crate) enum CanonicalPayload {
+enum CanonicalPayload {
     Hash([u8; 32]),
     Word(Payload),
 }

@@ -1,37 +1,14 @@
-//! The attacks on the verifier that need no server, one test a row of the catalogue.
+//! The attacks on the verifier that need no server, one test a row of the catalogue: places, parts and scope.
 
 use aws_sigv4::http_request::SignableBody;
-use irsa_core::Timestamp;
-use irsa_sigv4::{BodyRule, ExpiresFault, LocationKind, Missing, Payload, Rules, SigV4Error, presented};
-use proptest::prelude::*;
+use irsa_sigv4::{LocationKind, Missing, Rules, SigV4Error, presented};
 
 use crate::support::{
-    AT, DATE, EMPTY, FORM, KEY_ID, Request, SECRET, Signer, get_object, now, sha256, sign_raw, signature_of, sts_call,
+    DATE, EMPTY, FORM, KEY_ID, Request, SECRET, Signer, error_of, get_object, now, presigned_s3, sign_raw,
+    signature_of, signed_s3, signed_sts, sts, sts_call,
 };
 
 const SCOPE: &str = "20260102/us-east-1/sts/aws4_request";
-
-fn sts() -> Rules {
-    Rules::service("sts")
-}
-
-fn signed_sts() -> Request {
-    Signer::new("sts").sign(&sts_call(), SignableBody::Bytes(FORM))
-}
-
-fn signed_s3() -> Request {
-    Signer::new("s3").sign(&get_object(), SignableBody::UnsignedPayload)
-}
-
-fn presigned_s3(seconds: u64) -> Request {
-    Signer::new("s3")
-        .presigning(seconds)
-        .sign(&get_object(), SignableBody::UnsignedPayload)
-}
-
-fn error_of(request: &Request) -> SigV4Error {
-    presented(&request.head()).err().expect("the request is refused")
-}
 
 #[test]
 fn adv_sv_03_host_must_be_signed() {
@@ -110,92 +87,6 @@ fn adv_sv_05_unsigned_x_amz_headers() {
     );
 }
 
-const PAYLOADS: [&str; 6] = [
-    "UNSIGNED-PAYLOAD",
-    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "",
-];
-
-/// A request with every part in place and a signature that nobody made.
-fn fabricated(service: &str, in_query: bool, payload: &str) -> Request {
-    let signature = "0123456789abcdef".repeat(4);
-    let credential = format!("{KEY_ID}/20260102/us-east-1/{service}/aws4_request");
-    let mut request = Request::new("PUT", "/bucket/key", &[("host", "example.com")]);
-    let mut signed_headers = "host".to_owned();
-    if !payload.is_empty() {
-        request.add("x-amz-content-sha256", payload);
-        signed_headers += ";x-amz-content-sha256";
-    }
-    if in_query {
-        request.query = format!(
-            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}&X-Amz-Date={DATE}&X-Amz-Expires=60\
-             &X-Amz-SignedHeaders={signed_headers}&X-Amz-Signature={signature}",
-            credential.replace('/', "%2F")
-        );
-    } else {
-        request.add("x-amz-date", DATE);
-        request.add(
-            "authorization",
-            &format!(
-                "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed_headers};x-amz-date, \
-                 Signature={signature}"
-            ),
-        );
-    }
-    request
-}
-
-#[test]
-fn adv_sv_06_07_08_a_fabricated_signature_never_passes() {
-    for service in ["s3", "sts"] {
-        for body in [BodyRule::Declared, BodyRule::Hashed] {
-            for in_query in [false, true] {
-                for payload in PAYLOADS {
-                    for body_sha256 in [None, Some(EMPTY)] {
-                        let mut request = fabricated(service, in_query, payload);
-                        request.body_sha256 = body_sha256;
-                        let rules = Rules {
-                            body,
-                            ..Rules::service(service)
-                        };
-                        let error = request.check(&rules).expect_err("a signature that nobody made");
-                        let allowed = match error {
-                            SigV4Error::SignatureMismatch => true,
-                            SigV4Error::PayloadNotAllowed => body == BodyRule::Hashed,
-                            SigV4Error::BodyNotHashed => body == BodyRule::Hashed && body_sha256.is_none(),
-                            SigV4Error::ContentSha256Missing => body == BodyRule::Declared && payload.is_empty(),
-                            _ => false,
-                        };
-                        assert!(allowed, "{service} {body:?} {in_query} {payload} {error:?}");
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn adv_sv_09_a_presigned_request_cannot_be_given_another_payload() {
-    for payload in PAYLOADS.into_iter().filter(|payload| !payload.is_empty()) {
-        assert_eq!(
-            error_of(&presigned_s3(60).with("x-amz-content-sha256", payload)),
-            SigV4Error::UnsignedHeaders {
-                names: vec!["x-amz-content-sha256".to_owned()]
-            }
-        );
-        let mut added = presigned_s3(60);
-        added.query += &format!("&X-Amz-Content-Sha256={payload}");
-        assert_eq!(
-            added.check(&Rules::s3()),
-            Err(SigV4Error::SignatureMismatch),
-            "{payload}"
-        );
-    }
-}
-
 #[test]
 fn adv_sv_10_two_places_of_authentication() {
     let mut both = presigned_s3(60);
@@ -248,99 +139,6 @@ fn adv_sv_11_duplicate_parameters() {
                 assert_eq!(error_of(&request), SigV4Error::DuplicateParameter { name }, "{again}");
             }
         }
-    }
-}
-
-#[test]
-fn adv_sv_12_expires_is_a_number_of_seconds_up_to_a_week() {
-    let presigned = presigned_s3(60);
-    for (value, fault) in [
-        ("0", ExpiresFault::Zero),
-        ("000", ExpiresFault::Zero),
-        ("-0", ExpiresFault::Zero),
-        ("-1", ExpiresFault::Negative),
-        ("604801", ExpiresFault::TooLong),
-        ("9223372036854775808", ExpiresFault::TooLong),
-        ("340282366920938463463374607431768211456", ExpiresFault::TooLong),
-        ("", ExpiresFault::NotANumber),
-        ("-", ExpiresFault::NotANumber),
-        ("--1", ExpiresFault::NotANumber),
-        ("1e3", ExpiresFault::NotANumber),
-        ("10abc", ExpiresFault::NotANumber),
-        ("1.0", ExpiresFault::NotANumber),
-        ("%2B60", ExpiresFault::NotANumber),
-        ("+60", ExpiresFault::NotANumber),
-        ("0x10", ExpiresFault::NotANumber),
-        ("%D9%A1", ExpiresFault::NotANumber),
-    ] {
-        let error = error_of(&presigned.queried_with("X-Amz-Expires=60", &format!("X-Amz-Expires={value}")));
-        assert!(
-            matches!(error, SigV4Error::MalformedExpires { fault: found, .. } if found == fault),
-            "{value}: {error:?}"
-        );
-    }
-    assert_eq!(presigned_s3(604_800).check(&Rules::s3()), Ok(()));
-    assert_eq!(presigned_s3(1).check(&Rules::s3()), Ok(()));
-}
-
-#[test]
-fn adv_sv_13_clock_skew_has_exact_edges() {
-    let at = |offset_millis: i64| Timestamp::from_unix_millis(AT * 1000 + offset_millis);
-    let signed = signed_sts();
-    for inside in [-900_000, -1, 0, 1, 900_000] {
-        assert!(signed.verified(at(inside), &sts()).is_ok(), "{inside}");
-    }
-    assert_eq!(
-        signed.verified(at(900_001), &sts()).err(),
-        Some(SigV4Error::TooOld {
-            signed_at: now(),
-            now: at(900_001),
-            max_skew_seconds: 900
-        })
-    );
-    assert_eq!(
-        signed.verified(at(-900_001), &sts()).err(),
-        Some(SigV4Error::NotYetCurrent {
-            signed_at: now(),
-            now: at(-900_001),
-            max_skew_seconds: 900
-        })
-    );
-}
-
-#[test]
-fn adv_sv_13_presigned_requests_have_exact_edges() {
-    let at = |offset_millis: i64| Timestamp::from_unix_millis(AT * 1000 + offset_millis);
-    let presigned = presigned_s3(3600);
-    for inside in [-900_000, 0, 900_001, 3_600_000] {
-        assert!(presigned.verified(at(inside), &Rules::s3()).is_ok(), "{inside}");
-    }
-    assert!(matches!(
-        presigned.verified(at(-900_001), &Rules::s3()).err(),
-        Some(SigV4Error::NotYetCurrent { .. })
-    ));
-    assert_eq!(
-        presigned.verified(at(3_601_000), &Rules::s3()).err(),
-        Some(SigV4Error::Expired {
-            signed_at: now(),
-            expires_seconds: 3600,
-            expires_at: now().plus_seconds(3600),
-            now: at(3_601_000)
-        })
-    );
-    let error = presigned.verified(at(3_600_001), &Rules::s3()).err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        "the presigned request expired at 20260102T040405Z, and now is 20260102T040405Z"
-    );
-}
-
-#[test]
-fn times_far_outside_of_any_calendar_are_no_problem() {
-    for extreme in [i64::MIN, i64::MAX] {
-        let extreme = Timestamp::from_unix_millis(extreme);
-        assert!(signed_sts().verified(extreme, &sts()).is_err());
-        assert!(presigned_s3(604_800).verified(extreme, &Rules::s3()).is_err());
     }
 }
 
@@ -406,7 +204,7 @@ fn adv_sv_15_the_list_of_signed_headers() {
             "{list}: {error:?}"
         );
     }
-    for absent in ["host;x-absent", "host;x y", "host;é"] {
+    for absent in ["host;x-absent;x-amz-date", "host;x y;x-amz-date", "host;é"] {
         let error = error_of(&signed.authorized_with("host;x-amz-date", absent));
         // A header that is not ASCII cannot be read at all.
         assert!(
@@ -476,68 +274,6 @@ fn adv_sv_17_a_signature_is_for_one_object_key() {
             assert_eq!(request.check(&Rules::s3()), expected, "{signed_path} as {path}");
         }
     }
-}
-
-#[test]
-fn adv_sv_19_the_body_is_the_one_that_was_signed() {
-    let mut other = signed_sts();
-    other.body_sha256 = Some(sha256(b"Action=CreateUser"));
-    assert_eq!(other.check(&sts()), Err(SigV4Error::SignatureMismatch));
-    other.body_sha256 = None;
-    assert_eq!(other.check(&sts()), Err(SigV4Error::BodyNotHashed));
-
-    // With the hash declared, as most SDKs do, the two are told apart.
-    let mut declared = Signer::new("s3").sign(&sts_call(), SignableBody::Bytes(FORM));
-    assert_eq!(declared.check(&Rules::s3()), Ok(()));
-    declared.body_sha256 = Some(sha256(b"Action=CreateUser"));
-    assert_eq!(
-        declared.check(&Rules::s3()),
-        Err(SigV4Error::PayloadMismatch {
-            declared: sha256(FORM),
-            computed: sha256(b"Action=CreateUser")
-        })
-    );
-    // Without the body, the caller is told what to compare.
-    declared.body_sha256 = None;
-    let verified = declared
-        .verified(now(), &Rules::s3())
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(verified.payload(), Payload::Sha256(sha256(FORM)));
-}
-
-#[test]
-fn adv_sv_19_payloads_that_a_service_does_not_take() {
-    let payload = |word| {
-        let request = sts_call().with("x-amz-content-sha256", word);
-        Signer::new("sts").sign(&request, SignableBody::Precomputed(word.to_owned()))
-    };
-    for word in PAYLOADS.into_iter().filter(|word| word.contains("PAYLOAD")) {
-        assert_eq!(
-            payload(word).check(&sts()),
-            Err(SigV4Error::PayloadNotAllowed),
-            "{word}"
-        );
-    }
-    for word in [
-        "unsigned-payload",
-        "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
-        "",
-        "abc",
-    ] {
-        assert_eq!(
-            error_of(&payload(word)),
-            SigV4Error::MalformedContentSha256 { found: word.to_owned() }
-        );
-    }
-    let upper = hex::encode_upper(sha256(FORM));
-    assert_eq!(
-        error_of(&payload(&upper)),
-        SigV4Error::MalformedContentSha256 { found: upper }
-    );
-    // S3 wants to be told.
-    let mut silent = signed_sts().authorized_with("/sts/", "/s3/");
-    silent.body_sha256 = None;
-    assert_eq!(silent.check(&Rules::s3()), Err(SigV4Error::ContentSha256Missing));
 }
 
 #[test]
@@ -615,34 +351,6 @@ fn adv_sv_30_one_host() {
     let mut other = signed_sts();
     other.set("host", "evil.example.com");
     assert_eq!(other.check(&sts()), Err(SigV4Error::SignatureMismatch));
-}
-
-#[test]
-fn adv_sv_31_a_presigned_identity_proof_lives_fifteen_minutes_at_most() {
-    let call = Request::new(
-        "GET",
-        "/?Action=GetCallerIdentity&Version=2011-06-15",
-        &[("host", "sts.us-east-1.amazonaws.com"), ("x-k8s-aws-id", "cluster-one")],
-    );
-    let proof = Signer::new("sts")
-        .presigning(604_800)
-        .sign(&call, SignableBody::Bytes(b""));
-    assert!(proof.verified(now().plus_seconds(900), &sts()).is_ok());
-    assert!(matches!(
-        proof.verified(now().plus_seconds(901), &sts()).err(),
-        Some(SigV4Error::Expired {
-            expires_seconds: 604_800,
-            ..
-        })
-    ));
-    let mut elsewhere = proof.clone();
-    elsewhere.set("x-k8s-aws-id", "cluster-two");
-    assert_eq!(elsewhere.check(&sts()), Err(SigV4Error::SignatureMismatch));
-    let none = Rules {
-        presigned: false,
-        ..sts()
-    };
-    assert_eq!(proof.check(&none), Err(SigV4Error::PresignedNotAllowed));
 }
 
 #[test]
@@ -742,25 +450,6 @@ fn adv_sv_32_malformed_authorization() {
 }
 
 #[test]
-fn dates_are_read_strictly() {
-    for date in [
-        "20260102T030405",
-        "2026-01-02T03:04:05Z",
-        "20260102T030405z",
-        "20260132T030405Z",
-        "",
-        "now",
-        "20260102T030405Z,20260102T030405Z",
-    ] {
-        let mut request = signed_sts();
-        request.set("x-amz-date", date);
-        assert_eq!(error_of(&request), SigV4Error::MalformedDate { found: date.to_owned() });
-    }
-    let two = signed_sts().with("x-amz-date", DATE);
-    assert_eq!(error_of(&two), SigV4Error::DuplicateHeader { name: "x-amz-date" });
-}
-
-#[test]
 fn errors_hold_no_signature() {
     let signed = signed_sts();
     let signature = signed.signature();
@@ -784,21 +473,4 @@ fn a_secret_of_any_form_is_taken() {
     }
     assert_eq!(signature_of(SCOPE, "text").len(), 64);
     assert_eq!(SECRET.len(), 40);
-}
-
-proptest! {
-    /// However far apart the clocks are, the answer follows the distance alone.
-    #[test]
-    fn adv_sv_13_skew_by_distance(offset in -2_000_000_i64..2_000_000) {
-        let at = Timestamp::from_unix_millis(AT * 1000 + offset);
-        prop_assert_eq!(signed_sts().verified(at, &sts()).is_ok(), offset.abs() <= 900_000);
-    }
-
-    #[test]
-    fn adv_sv_12_any_expiry(text in "[0-9a-z.+-]{0,22}") {
-        let request = presigned_s3(60).queried_with("X-Amz-Expires=60", &format!("X-Amz-Expires={text}"));
-        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
-        let valid = canonical && text.parse::<u128>().is_ok_and(|seconds| (1..=604_800).contains(&seconds));
-        prop_assert_eq!(presented(&request.head()).is_ok(), valid);
-    }
 }

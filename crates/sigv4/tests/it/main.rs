@@ -2,6 +2,8 @@
 
 mod adversarial;
 mod adversarial_chunks;
+mod adversarial_payload;
+mod adversarial_times;
 mod chunks;
 mod garbage;
 mod round_trip;

@@ -272,3 +272,25 @@ pub(crate) fn sts_call() -> Request {
 }
 
 pub(crate) const FORM: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
+
+pub(crate) fn sts() -> Rules {
+    Rules::service("sts")
+}
+
+pub(crate) fn signed_sts() -> Request {
+    Signer::new("sts").sign(&sts_call(), SignableBody::Bytes(FORM))
+}
+
+pub(crate) fn signed_s3() -> Request {
+    Signer::new("s3").sign(&get_object(), SignableBody::UnsignedPayload)
+}
+
+pub(crate) fn presigned_s3(seconds: u64) -> Request {
+    Signer::new("s3")
+        .presigning(seconds)
+        .sign(&get_object(), SignableBody::UnsignedPayload)
+}
+
+pub(crate) fn error_of(request: &Request) -> SigV4Error {
+    presented(&request.head()).err().expect("the request is refused")
+}
