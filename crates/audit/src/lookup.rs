@@ -242,15 +242,13 @@ impl Backward {
             buffer: Vec::new(),
         };
         // A server with a full disk may be taking back half a record: then the file is shorter than it was a moment before.
-        for last_attempt in [false, false, true] {
-            match backward.find_end() {
-                Err(AuditError::File { source, .. }) if source.kind() == ErrorKind::UnexpectedEof && !last_attempt => {
-                    ()
-                }
-                other => {
-                    other?;
-                    break;
-                }
+        let mut attempts = 3;
+        while let Err(error) = backward.find_end() {
+            attempts -= 1;
+            let shorter =
+                matches!(&error, AuditError::File { source, .. } if source.kind() == ErrorKind::UnexpectedEof);
+            if !shorter || attempts == 0 {
+                return Err(error);
             }
         }
         Ok(backward)

@@ -329,22 +329,22 @@ fn what_no_crash_explains_stops_the_start() {
             fs::write(segment, &text[..end]).unwrap();
         }),
         ("the segment is empty", ProblemKind::Truncated, |_, segment| {
-            fs::write(segment, "").unwrap()
+            fs::write(segment, "").unwrap();
         }),
         ("the segment is gone", ProblemKind::Truncated, |_, segment| {
-            fs::remove_file(segment).unwrap()
+            fs::remove_file(segment).unwrap();
         }),
         ("a foreign record", ProblemKind::Modified, |_, segment| {
             append_raw(segment, format!("4 {} {{}}\n", "0".repeat(64)).as_bytes());
         }),
         ("a foreign line", ProblemKind::Modified, |_, segment| {
-            append_raw(segment, b"\n")
+            append_raw(segment, b"\n");
         }),
         ("no head", ProblemKind::Head, |folder, _| {
-            fs::remove_file(folder.join("head")).unwrap()
+            fs::remove_file(folder.join("head")).unwrap();
         }),
         ("an empty head", ProblemKind::Head, |folder, _| {
-            fs::write(folder.join("head"), "").unwrap()
+            fs::write(folder.join("head"), "").unwrap();
         }),
         ("half of the head", ProblemKind::Head, |folder, _| {
             let mut head = fs::read(folder.join("head")).unwrap();

@@ -1,6 +1,8 @@
 //! The store across processes.
 
-use std::io::{BufRead, BufReader, Write};
+mod model;
+
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ fn note(acknowledged: &mut u64, line: &str) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "how the test's process talks to its parent")]
 async fn write_until_killed(path: &Path) {
     let store = Arc::new(SqliteStore::open(path).unwrap());
     let (_, entries) = store.load().await.unwrap();
@@ -89,6 +92,6 @@ async fn write_until_killed(path: &Path) {
         }
         group.join_all().await;
         next += 20;
-        writeln!(std::io::stdout(), "acknowledged {}", next - 1).unwrap();
+        println!("acknowledged {}", next - 1);
     }
 }

@@ -1,0 +1,5 @@
+//! The journal from outside: tampering, crashes, finding events.
+
+mod crash;
+mod finding;
+mod tampering;
