@@ -57,6 +57,7 @@ struct Span {
 
 #[derive(Clone, Copy)]
 struct Entry {
+    hash: u32,
     key: Span,
     /// Where its values begin in `spans`, and how many there are.
     first: u32,
@@ -66,15 +67,21 @@ struct Entry {
 
 /// The condition keys of one request: case-insensitive names, each with a single value or a list.
 ///
-/// Built once per request, so it is a few growing buffers: all texts stand in one string, and a look-up compares
-/// 32-bit hashes before names.
-#[derive(Clone, Default)]
+/// Built once per request, so it is a few growing buffers: all texts stand in one string, and a table of bytes leads
+/// from a key's hash to its entry. The first keys are in the table; those of an unusually long list are searched.
+#[derive(Clone)]
 pub struct Context {
     texts: String,
-    hashes: Vec<u32>,
     entries: Vec<Entry>,
     spans: Vec<Span>,
+    /// By hash, with linear probing: the number of an entry plus one, or zero.
+    table: [u8; TABLE],
 }
+
+/// Slots of the table, a power of two.
+const TABLE: usize = 128;
+/// Entries in the table: half of it stays empty, so a probe ends.
+const IN_TABLE: usize = 64;
 
 /// What a request says about one key.
 #[derive(Clone, Copy)]
@@ -124,9 +131,9 @@ impl Context {
     pub fn new() -> Self {
         Self {
             texts: String::with_capacity(1024),
-            hashes: Vec::with_capacity(32),
             entries: Vec::with_capacity(32),
             spans: Vec::with_capacity(40),
+            table: [0; TABLE],
         }
     }
 
@@ -167,8 +174,11 @@ impl Context {
     /// Takes `key` away.
     pub fn remove(&mut self, key: &str) {
         if let Some(index) = self.position(key.as_bytes(), key_hash(key.as_bytes())) {
-            self.hashes.swap_remove(index);
             self.entries.swap_remove(index);
+            self.table = [0; TABLE];
+            for index in 0..self.entries.len() {
+                self.enter(index);
+            }
         }
     }
 
@@ -217,15 +227,36 @@ impl Context {
         }
     }
 
+    /// The number of a key's entry.
     fn position(&self, key: &[u8], hash: u32) -> Option<usize> {
-        self.hashes.iter().enumerate().find_map(|(index, found)| {
-            (*found == hash
-                && self
-                    .entries
-                    .get(index)
-                    .is_some_and(|entry| slice(&self.texts, entry.key).as_bytes().eq_ignore_ascii_case(key)))
-            .then_some(index)
-        })
+        let is_key =
+            |entry: &Entry| entry.hash == hash && slice(&self.texts, entry.key).as_bytes().eq_ignore_ascii_case(key);
+        for slot in probe(hash) {
+            match self.table.get(slot) {
+                Some(number @ 1..) => {
+                    let index = usize::from(*number).saturating_sub(1);
+                    if self.entries.get(index).is_some_and(is_key) {
+                        return Some(index);
+                    }
+                }
+                _ => break,
+            }
+        }
+        let rest = self.entries.get(IN_TABLE..)?;
+        rest.iter().position(is_key).map(|index| index.saturating_add(IN_TABLE))
+    }
+
+    /// Puts an entry into the table, if it is one of the first.
+    fn enter(&mut self, index: usize) {
+        let (Some(entry), true) = (self.entries.get(index), index < IN_TABLE) else {
+            return;
+        };
+        for slot in probe(entry.hash) {
+            if let Some(free @ 0) = self.table.get_mut(slot) {
+                *free = u8::try_from(index.saturating_add(1)).unwrap_or_default();
+                return;
+            }
+        }
     }
 
     fn refuse_repeat(&self, key: &str) -> Result<(), RepeatedKeyError> {
@@ -246,6 +277,7 @@ impl Context {
         }
         let count = self.spans.len().saturating_sub(first);
         let entry = Entry {
+            hash,
             key,
             first: offset(first),
             count: offset(count),
@@ -254,8 +286,8 @@ impl Context {
         match position.and_then(|index| self.entries.get_mut(index)) {
             Some(old) => *old = entry,
             None => {
-                self.hashes.push(hash);
                 self.entries.push(entry);
+                self.enter(self.entries.len().saturating_sub(1));
             }
         }
     }
@@ -266,6 +298,17 @@ impl Context {
         Span {
             start,
             end: offset(self.texts.len()),
+        }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            texts: String::new(),
+            entries: Vec::new(),
+            spans: Vec::new(),
+            table: [0; TABLE],
         }
     }
 }
@@ -284,6 +327,12 @@ impl fmt::Debug for Values<'_> {
             Self::List(values) => f.debug_list().entries(values.iter()).finish(),
         }
     }
+}
+
+/// The slots to look at for a hash, in order.
+fn probe(hash: u32) -> impl Iterator<Item = usize> {
+    let first = hash as usize;
+    (0..TABLE).map(move |step| first.wrapping_add(step) % TABLE)
 }
 
 /// A request of 4 GiB never gets here: bodies and headers are bounded far below. Beyond it, values read as empty.
@@ -327,13 +376,52 @@ mod tests {
     }
 
     #[test]
+    fn more_keys_than_the_table_holds() {
+        let mut context = Context::new();
+        for key in 0..300 {
+            context.set(&format!("aws:RequestTag/key-{key}"), format!("{key}"));
+        }
+        context.remove("aws:requesttag/KEY-7");
+        context.remove("aws:requesttag/KEY-299");
+        for key in 0..299 {
+            let found = context.get(&format!("AWS:requesttag/key-{key}"));
+            match found {
+                Values::Single(value) => assert_eq!(value, key.to_string()),
+                other => assert!(key == 7 && matches!(other, Values::Absent), "{key}: {other:?}"),
+            }
+        }
+        assert_eq!(context.len(), 298);
+    }
+
+    #[test]
     fn hashes_tell_common_keys_apart_and_ignore_case() {
         let keys = [
-            "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalType", "aws:userid",
-            "aws:username", "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:SecureTransport", "aws:CurrentTime",
-            "aws:EpochTime", "aws:UserAgent", "aws:referer", "aws:RequestedRegion", "s3:prefix", "s3:delimiter",
-            "s3:max-keys", "s3:x-amz-acl", "aws:TokenIssueTime", "aws:MultiFactorAuthPresent", "aws:FederatedProvider",
-            "sts:RoleSessionName", "oidc.example.com/id/A:sub", "oidc.example.com/id/A:aud", "oidc.example.com/id/A:amr",
+            "aws:PrincipalArn",
+            "aws:PrincipalAccount",
+            "aws:PrincipalOrgID",
+            "aws:PrincipalType",
+            "aws:userid",
+            "aws:username",
+            "aws:SourceIp",
+            "aws:SourceVpc",
+            "aws:SourceVpce",
+            "aws:SecureTransport",
+            "aws:CurrentTime",
+            "aws:EpochTime",
+            "aws:UserAgent",
+            "aws:referer",
+            "aws:RequestedRegion",
+            "s3:prefix",
+            "s3:delimiter",
+            "s3:max-keys",
+            "s3:x-amz-acl",
+            "aws:TokenIssueTime",
+            "aws:MultiFactorAuthPresent",
+            "aws:FederatedProvider",
+            "sts:RoleSessionName",
+            "oidc.example.com/id/A:sub",
+            "oidc.example.com/id/A:aud",
+            "oidc.example.com/id/A:amr",
         ];
         let hashes: std::collections::HashSet<u32> = keys.iter().map(|key| key_hash(key.as_bytes())).collect();
         assert_eq!(hashes.len(), keys.len());

@@ -203,7 +203,11 @@ fn conditions(node: Node<'_>) -> Result<Vec<ConditionNode<'_>>, Fault> {
     let mut conditions = Vec::new();
     for operator in operators {
         let Value::Object(keys) = operator.node.value else {
-            return Err(wrong_type(operator.node.start, &operator.name, "an object of condition keys"));
+            return Err(wrong_type(
+                operator.node.start,
+                &operator.name,
+                "an object of condition keys",
+            ));
         };
         for key in keys {
             let at = key.node.start;
@@ -229,7 +233,11 @@ fn scalar(node: Node<'_>) -> Result<Cow<'_, str>, Fault> {
         Value::Number(text) => Ok(Cow::Borrowed(text)),
         Value::Bool(true) => Ok(Cow::Borrowed("true")),
         Value::Bool(false) => Ok(Cow::Borrowed("false")),
-        _ => Err(wrong_type(node.start, "a condition value", "a string, a number or a boolean")),
+        _ => Err(wrong_type(
+            node.start,
+            "a condition value",
+            "a string, a number or a boolean",
+        )),
     }
 }
 

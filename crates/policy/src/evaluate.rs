@@ -2,9 +2,7 @@
 //!
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
 
-use std::borrow::Cow;
-
-use crate::policy::{Effect, Policy, PolicyKind, Statement};
+use crate::policy::{Action, Effect, Policy, PolicyKind, Statement};
 use crate::principal::{Caller, Strength};
 use crate::profile::PROFILE;
 use crate::request::{Decision, Layer, Layers, Principal, Request, Verdict};
@@ -74,21 +72,16 @@ type Grant<'a> = Option<(Strength, &'a Statement)>;
 
 struct Evaluation<'a, 'r, 't, T> {
     request: &'r Request<'r>,
-    action: &'r str,
+    action: Action<'r>,
     caller: Caller<'r>,
     tracer: &'t mut T,
     denial: Option<(Layer, &'a Statement)>,
 }
 
-pub(crate) fn evaluate<'a, T: Tracer<'a>>(
-    layers: &Layers<'a>,
-    request: &Request<'_>,
-    tracer: &mut T,
-) -> Outcome<'a> {
-    let mut buffer = [0_u8; 64];
-    let action = lower(request.action, &mut buffer);
+pub(crate) fn evaluate<'a, T: Tracer<'a>>(layers: &Layers<'a>, request: &Request<'_>, tracer: &mut T) -> Outcome<'a> {
+    let action = Action::new(request.action);
     // Anyone with credentials may ask who they are, whatever the policies say.
-    if *action == *"sts:getcalleridentity" && request.principal.account().is_some() {
+    if action.is("sts:GetCallerIdentity") && request.principal.account().is_some() {
         return Outcome {
             decision: Decision::Allowed,
             layer: None,
@@ -97,7 +90,7 @@ pub(crate) fn evaluate<'a, T: Tracer<'a>>(
     }
     let mut evaluation = Evaluation {
         request,
-        action: &action,
+        action,
         caller: Caller {
             principal: &request.principal,
             has_boundary: layers.boundary.is_some(),
@@ -226,12 +219,14 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
 
     /// A role's trust policy and a KMS key's policy must allow even what is within one account.
     fn is_strict(&self, layers: &Layers<'_>) -> bool {
-        let (action, resource) = (self.action, self.request.resource);
+        let resource = self.request.resource;
+        let is = |name| self.action.is(name);
         layers.resource.is_some_and(|policy| policy.kind() == PolicyKind::Trust)
-            || action.starts_with("sts:assumerole")
-            || (matches!(action, "sts:tagsession" | "sts:setsourceidentity" | "sts:setcontext")
-                && resource.contains(":role/"))
-            || (action.starts_with("kms:") && resource.contains(":key/"))
+            || (self.action.starts_with("sts:")
+                && (self.action.starts_with("sts:AssumeRole")
+                    || ((is("sts:TagSession") || is("sts:SetSourceIdentity") || is("sts:SetContext"))
+                        && resource.contains(":role/"))))
+            || (self.action.starts_with("kms:") && resource.contains(":key/"))
     }
 
     /// Looks at one layer: a denial is kept, the strongest grant returned.
@@ -274,7 +269,7 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
         let named = actions
             .patterns
             .iter()
-            .any(|pattern| pattern.matches(self.action, context));
+            .any(|pattern| pattern.matches(&self.action, context));
         if named == actions.negated {
             return Err(Part::Action);
         }
@@ -318,18 +313,6 @@ fn denied<'a>(layer: Layer) -> Outcome<'a> {
         layer: Some(layer),
         statement: None,
     }
-}
-
-/// The action in lower case, in the buffer if it fits: no action of AWS is longer.
-fn lower<'b>(action: &'b str, buffer: &'b mut [u8; 64]) -> Cow<'b, str> {
-    if let Some(lowered) = buffer.get_mut(..action.len()) {
-        lowered.copy_from_slice(action.as_bytes());
-        lowered.make_ascii_lowercase();
-        if let Ok(text) = std::str::from_utf8(lowered) {
-            return Cow::Borrowed(text);
-        }
-    }
-    Cow::Owned(action.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -196,18 +196,25 @@ impl fmt::Display for Explanation {
         writeln!(f, "  caller:   {}", self.principal)?;
         writeln!(f, "  action:   {}", self.action)?;
         writeln!(f, "  resource: {}", self.resource)?;
-        if let (Decision::ExplicitlyDenied, Some(statement)) = (self.verdict.decision, &self.verdict.statement) {
-            writeln!(f, "  denied by {statement}")?;
+        match (self.verdict.decision, &self.verdict.statement) {
+            (Decision::Allowed, Some(statement)) => writeln!(f, "  allowed:  by {statement}")?,
+            (_, Some(statement)) => writeln!(f, "  denied:   by {statement}")?,
+            (_, None) => {}
         }
         if let Some((trace, miss)) = self.nearest_miss() {
-            writeln!(f, "  nearest:  {}, where {miss}", trace.statement)?;
+            writeln!(f, "  nearest:  {}: {miss}", trace.statement)?;
         }
+        let mut layer = None;
         for trace in &self.statements {
-            write!(f, "  {} {}: {} ", trace.layer, trace.statement, trace.effect)?;
+            if layer != Some(trace.layer) {
+                writeln!(f, "  {}:", self.verdict.policy_words(Some(trace.layer)))?;
+                layer = Some(trace.layer);
+            }
+            write!(f, "    {}: {} ", trace.statement, trace.effect)?;
             match &trace.outcome {
                 StatementOutcome::Matched { delegates: false } => writeln!(f, "matches")?,
                 StatementOutcome::Matched { delegates: true } => writeln!(f, "matches the caller's account")?,
-                StatementOutcome::Missed(miss) => writeln!(f, "does not match: {miss}")?,
+                StatementOutcome::Missed(miss) => writeln!(f, "does not match\n      {miss}")?,
             }
         }
         Ok(())
@@ -260,9 +267,9 @@ impl fmt::Display for Miss {
             write!(f, " {operator} `{key}`")?;
         }
         f.write_str(if self.reason == Reason::Excepted {
-            " expected none of "
+            ": expected none of "
         } else {
-            " expected "
+            ": expected "
         })?;
         list(f, &self.expected)?;
         match self.reason {
@@ -342,16 +349,28 @@ fn miss(statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
         Part::Action => {
             let actions = &statement.actions;
             plain(
-                if actions.negated { Element::NotAction } else { Element::Action },
+                if actions.negated {
+                    Element::NotAction
+                } else {
+                    Element::Action
+                },
                 actions.negated,
-                actions.patterns.iter().map(|pattern| pattern.text.to_string()).collect(),
+                actions
+                    .patterns
+                    .iter()
+                    .map(|pattern| pattern.text.to_string())
+                    .collect(),
                 vec![request.action.to_owned()],
             )
         }
         Part::Resource => {
             let negated = statement.resources.as_ref().is_some_and(|resources| resources.negated);
             plain(
-                if negated { Element::NotResource } else { Element::Resource },
+                if negated {
+                    Element::NotResource
+                } else {
+                    Element::Resource
+                },
                 negated,
                 statement
                     .resources
@@ -367,9 +386,16 @@ fn miss(statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
             )
         }
         Part::Principal => {
-            let negated = statement.principals.as_ref().is_some_and(|principals| principals.negated);
+            let negated = statement
+                .principals
+                .as_ref()
+                .is_some_and(|principals| principals.negated);
             plain(
-                if negated { Element::NotPrincipal } else { Element::Principal },
+                if negated {
+                    Element::NotPrincipal
+                } else {
+                    Element::Principal
+                },
                 negated,
                 statement
                     .principals

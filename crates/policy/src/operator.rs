@@ -53,15 +53,27 @@ const NAMES: [(&str, Predicate, bool); 27] = [
     ("NumericEquals", Predicate::Numeric(Comparison::Equal), false),
     ("NumericNotEquals", Predicate::Numeric(Comparison::Equal), true),
     ("NumericLessThan", Predicate::Numeric(Comparison::Less), false),
-    ("NumericLessThanEquals", Predicate::Numeric(Comparison::LessOrEqual), false),
+    (
+        "NumericLessThanEquals",
+        Predicate::Numeric(Comparison::LessOrEqual),
+        false,
+    ),
     ("NumericGreaterThan", Predicate::Numeric(Comparison::Greater), false),
-    ("NumericGreaterThanEquals", Predicate::Numeric(Comparison::GreaterOrEqual), false),
+    (
+        "NumericGreaterThanEquals",
+        Predicate::Numeric(Comparison::GreaterOrEqual),
+        false,
+    ),
     ("DateEquals", Predicate::Date(Comparison::Equal), false),
     ("DateNotEquals", Predicate::Date(Comparison::Equal), true),
     ("DateLessThan", Predicate::Date(Comparison::Less), false),
     ("DateLessThanEquals", Predicate::Date(Comparison::LessOrEqual), false),
     ("DateGreaterThan", Predicate::Date(Comparison::Greater), false),
-    ("DateGreaterThanEquals", Predicate::Date(Comparison::GreaterOrEqual), false),
+    (
+        "DateGreaterThanEquals",
+        Predicate::Date(Comparison::GreaterOrEqual),
+        false,
+    ),
     ("Bool", Predicate::Bool, false),
     ("BinaryEquals", Predicate::Binary, false),
     ("IpAddress", Predicate::IpAddress, false),
@@ -132,8 +144,17 @@ mod tests {
     #[test]
     fn unknown_names() {
         for name in [
-            "", "IfExists", "StringEqual", "NullIfExists", "ForAnyValue:", "ForAllValues:NullIfExists", "StringEquals ",
-            "ForAnyValue:ForAllValues:StringEquals", "StringEqualsIfExistsIfExists", "Ünicode", "NotBool",
+            "",
+            "IfExists",
+            "StringEqual",
+            "NullIfExists",
+            "ForAnyValue:",
+            "ForAllValues:NullIfExists",
+            "StringEquals ",
+            "ForAnyValue:ForAllValues:StringEquals",
+            "StringEqualsIfExistsIfExists",
+            "Ünicode",
+            "NotBool",
         ] {
             assert!(Operator::parse(name).is_none(), "{name}");
         }

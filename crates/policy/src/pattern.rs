@@ -71,17 +71,13 @@ pub(crate) fn tokenize(text: &str, syntax: Syntax) -> Option<Vec<Token>> {
     let mut literal = String::new();
     let mut slot = 0_usize;
     let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let after = rest.get(character.len_utf8()..).unwrap_or_default();
-        match character {
-            '*' | '?' if syntax.wildcards => {
-                flush(&mut literal, &mut tokens);
-                tokens.push(if character == '*' { Token::Run } else { Token::One });
-                rest = after;
-            }
-            '$' if syntax.variables && after.starts_with('{') => {
-                let body = after.get(1..).unwrap_or_default();
-                let (piece, left) = variable(body, slot)?;
+    while let Some(at) = rest.find(['*', '?', '$']) {
+        let (before, from_sign) = rest.split_at_checked(at)?;
+        literal.push_str(before);
+        let after = from_sign.get(1..)?;
+        match from_sign.as_bytes().first()? {
+            b'$' if syntax.variables && after.starts_with('{') => {
+                let (piece, left) = variable(after.get(1..)?, slot)?;
                 match piece {
                     Piece::Literal(sign) => literal.push(sign),
                     Piece::Variable(variable) => {
@@ -91,13 +87,21 @@ pub(crate) fn tokenize(text: &str, syntax: Syntax) -> Option<Vec<Token>> {
                     }
                 }
                 rest = left;
+                continue;
             }
-            _ => {
-                literal.push(character);
-                rest = after;
+            b'*' if syntax.wildcards => {
+                flush(&mut literal, &mut tokens);
+                tokens.push(Token::Run);
             }
+            b'?' if syntax.wildcards => {
+                flush(&mut literal, &mut tokens);
+                tokens.push(Token::One);
+            }
+            sign => literal.push(char::from(*sign)),
         }
+        rest = after;
     }
+    literal.push_str(rest);
     flush(&mut literal, &mut tokens);
     Some(tokens)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::condition::Condition;
-use crate::context::Context;
+use crate::context::{Context, key_hash};
 use crate::document::{Document, StatementNode, Version, clip};
 use crate::error::{Fault, PolicyError, PolicyProblem};
 use crate::json::Locator;
@@ -170,9 +170,11 @@ pub(crate) struct Actions {
     pub(crate) patterns: Box<[ActionPattern]>,
 }
 
-/// An action pattern in lower case.
+/// One entry of `Action` or `NotAction`.
 #[derive(Clone, Debug)]
 pub(crate) struct ActionPattern {
+    /// The hash of the text: most entries name one operation, and are told apart by a number.
+    hash: u32,
     pattern: Pattern,
     pub(crate) text: Box<str>,
 }
@@ -184,15 +186,46 @@ impl ActionPattern {
             variables: false,
         };
         Self {
-            pattern: Pattern::new(&text.to_ascii_lowercase(), syntax),
+            hash: key_hash(text.as_bytes()),
+            pattern: Pattern::new(text, syntax),
             text: text.into(),
         }
     }
 
-    /// Whether the action, given in lower case, matches.
+    /// Whether the action matches. Actions compare without regard to ASCII case, both halves.
     #[inline]
-    pub(crate) fn matches(&self, action: &str, context: &Context) -> bool {
-        self.pattern.matches(action, context)
+    pub(crate) fn matches(&self, action: &Action<'_>, context: &Context) -> bool {
+        match &self.pattern {
+            Pattern::Any => true,
+            Pattern::Exact(exact) => self.hash == action.hash && exact.eq_ignore_ascii_case(action.text),
+            pattern => pattern.matches_ignoring_case(action.text, context),
+        }
+    }
+}
+
+/// The action of a request, prepared for comparing.
+pub(crate) struct Action<'r> {
+    pub(crate) text: &'r str,
+    hash: u32,
+}
+
+impl<'r> Action<'r> {
+    pub(crate) fn new(text: &'r str) -> Self {
+        Self {
+            text,
+            hash: key_hash(text.as_bytes()),
+        }
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.text.eq_ignore_ascii_case(name)
+    }
+
+    pub(crate) fn starts_with(&self, prefix: &str) -> bool {
+        self.text
+            .as_bytes()
+            .get(..prefix.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
     }
 }
 
@@ -350,7 +383,7 @@ impl fmt::Display for StatementRef {
         }
         write!(
             f,
-            " of `{}`, line {}, column {}",
+            " of {}, line {}, column {}",
             self.label(),
             self.line(),
             self.column()

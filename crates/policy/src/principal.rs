@@ -35,7 +35,10 @@ enum PrincipalPattern {
     /// Twelve digits, or the account's root ARN.
     Account(AccountId),
     /// A user, role, role session or federated user, perhaps bound to the unique id it had when the policy was saved.
-    Arn { arn: Box<str>, bound: Option<Box<str>> },
+    Arn {
+        arn: Box<str>,
+        bound: Option<Box<str>>,
+    },
     /// `AIDA…` or `AROA…`.
     UniqueId(Box<str>),
     Service(Box<str>),
@@ -234,9 +237,7 @@ impl PrincipalPattern {
             (Self::UniqueId(mine), Principal::RoleSession { role_unique_id, .. }) => {
                 (**mine == **role_unique_id).then_some(Strength::Role)
             }
-            (Self::Service(mine), Principal::Service { names }) => {
-                names.contains(&&**mine).then_some(Strength::Direct)
-            }
+            (Self::Service(mine), Principal::Service { names }) => names.contains(&&**mine).then_some(Strength::Direct),
             (Self::AnyService, Principal::Service { .. })
             | (Self::AnyFederated, Principal::WebIdentity { .. } | Principal::Saml { .. }) => Some(Strength::Direct),
             (Self::Federated(mine), Principal::WebIdentity { provider } | Principal::Saml { provider }) => {

@@ -210,7 +210,7 @@ impl Verdict {
         }
     }
 
-    fn policy_words(&self, layer: Option<Layer>) -> String {
+    pub(crate) fn policy_words(&self, layer: Option<Layer>) -> String {
         match layer {
             Some(Layer::Resource) if self.trust => "role trust policy".to_owned(),
             Some(layer) => layer.to_string(),

@@ -199,18 +199,21 @@ impl ArnPattern {
         let Self::Fields(patterns) = self else {
             return None;
         };
-        patterns.iter().any(|pattern| pattern.resolved(context).is_some()).then(|| {
-            let fields: Vec<String> = patterns
-                .iter()
-                .map(|pattern| match pattern {
-                    Pattern::Any => "*".to_owned(),
-                    Pattern::Exact(text) => text.to_string(),
-                    Pattern::Prefix(text) => format!("{text}*"),
-                    pattern => pattern.resolved(context).unwrap_or_else(|| "…".to_owned()),
-                })
-                .collect();
-            fields.join(":")
-        })
+        patterns
+            .iter()
+            .any(|pattern| pattern.resolved(context).is_some())
+            .then(|| {
+                let fields: Vec<String> = patterns
+                    .iter()
+                    .map(|pattern| match pattern {
+                        Pattern::Any => "*".to_owned(),
+                        Pattern::Exact(text) => text.to_string(),
+                        Pattern::Prefix(text) => format!("{text}*"),
+                        pattern => pattern.resolved(context).unwrap_or_else(|| "…".to_owned()),
+                    })
+                    .collect();
+                fields.join(":")
+            })
     }
 }
 
@@ -252,7 +255,11 @@ mod tests {
             ("arn:aws:ec2:*:*:*/*", "arn:aws:ec2:us-east-1:1:instance/i", true),
             ("arn:aws:iam::*:user/x", "arn:aws:iam::1:user/x", true),
             // A `*` that ends its field crosses colons; one inside does not; `?` never does.
-            ("arn:aws:dynamodb:*:table/prod-*", "arn:aws:dynamodb:us-east-1:1:table/prod-x", true),
+            (
+                "arn:aws:dynamodb:*:table/prod-*",
+                "arn:aws:dynamodb:us-east-1:1:table/prod-x",
+                true,
+            ),
             ("arn:aws:x:us-*-1:1:r", "arn:aws:x:us-east-1:1:r", true),
             ("arn:aws:x:us-*-1:r", "arn:aws:x:us-east:1-1:r", false),
             ("arn:aws:x:*-1:1:r", "arn:aws:x:a:b-1:1:r", false),
@@ -300,7 +307,10 @@ mod tests {
     fn arn_conditions_never_cross_a_colon() {
         let none = Context::default();
         let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &none);
-        assert!(matches("arn:aws:sns:*:111122223333:t", "arn:aws:sns:us-east-1:111122223333:t"));
+        assert!(matches(
+            "arn:aws:sns:*:111122223333:t",
+            "arn:aws:sns:us-east-1:111122223333:t"
+        ));
         assert!(!matches("arn:aws:sns:*:t", "arn:aws:sns:us-east-1:111122223333:t"));
         assert!(!matches("arn:aws:iam::*:role/x", "arn:aws:iam::1:2:role/x"));
         assert!(matches("arn:aws:iam::*:role/*", "arn:aws:iam::1:role/a:b/c"));
@@ -316,7 +326,10 @@ mod tests {
         context.set("aws:PrincipalAccount", "111122223333");
         context.set("colon", "1:role/x");
         let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &context);
-        assert!(matches("arn:aws:iam::${aws:PrincipalAccount}:role/*", "arn:aws:iam::111122223333:role/x"));
+        assert!(matches(
+            "arn:aws:iam::${aws:PrincipalAccount}:role/*",
+            "arn:aws:iam::111122223333:role/x"
+        ));
         assert!(!matches("arn:aws:iam::${colon}", "arn:aws:iam::1:role/x"));
         assert!(!matches("arn:aws:iam::${colon}:role/x", "arn:aws:iam::1:role/x"));
     }

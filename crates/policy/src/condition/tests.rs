@@ -22,9 +22,17 @@ fn single(operator: &str, policy: &str, request: &str) -> bool {
 /// A negated operator's answer is the opposite for every single value.
 fn check(positive: &str, negated: Option<&str>, cases: &[(&str, &str, bool)]) {
     for (policy, request, expected) in cases {
-        assert_eq!(single(positive, policy, request), *expected, "{positive} {policy} {request}");
+        assert_eq!(
+            single(positive, policy, request),
+            *expected,
+            "{positive} {policy} {request}"
+        );
         if let Some(negated) = negated {
-            assert_eq!(single(negated, policy, request), !expected, "{negated} {policy} {request}");
+            assert_eq!(
+                single(negated, policy, request),
+                !expected,
+                "{negated} {policy} {request}"
+            );
         }
     }
 }
@@ -136,7 +144,13 @@ fn pe_06_sets_that_are_empty() {
     assert!(holds("2012-10-17", "ForAllValues:StringEquals", "k", "\"a\"", &blank));
     assert!(!holds("2012-10-17", "ForAnyValue:StringEquals", "k", "\"a\"", &empty));
     assert!(!holds("2012-10-17", "ForAnyValue:StringEquals", "k", "\"a\"", &blank));
-    assert!(!holds("2012-10-17", "ForAnyValue:StringNotEquals", "k", "\"a\"", &empty));
+    assert!(!holds(
+        "2012-10-17",
+        "ForAnyValue:StringNotEquals",
+        "k",
+        "\"a\"",
+        &empty
+    ));
 }
 
 #[test]
@@ -173,7 +187,11 @@ fn pe_04_string_equals_is_literal() {
     check(
         "StringEqualsIgnoreCase",
         Some("StringNotEqualsIgnoreCase"),
-        &[("\"AB*\"", "ab*", true), ("\"${aws:username}\"", "ANN", true), ("\"É\"", "é", false)],
+        &[
+            ("\"AB*\"", "ab*", true),
+            ("\"${aws:username}\"", "ANN", true),
+            ("\"É\"", "é", false),
+        ],
     );
 }
 
@@ -183,8 +201,16 @@ fn string_like() {
         "StringLike",
         Some("StringNotLike"),
         &[
-            ("\"system:serviceaccount:team-*:*\"", "system:serviceaccount:team-a:app", true),
-            ("\"system:serviceaccount:team-*:*\"", "system:serviceaccount:other:app", false),
+            (
+                "\"system:serviceaccount:team-*:*\"",
+                "system:serviceaccount:team-a:app",
+                true,
+            ),
+            (
+                "\"system:serviceaccount:team-*:*\"",
+                "system:serviceaccount:other:app",
+                false,
+            ),
             ("\"A*\"", "a", false),
             ("\"${star}\"", "anything", false),
             ("\"${star}\"", "*", true),
@@ -231,7 +257,17 @@ fn pe_18_operands_of_the_wrong_type() {
         ("IpAddress", Some("NotIpAddress"), "10.0.0.1"),
         ("ArnLike", Some("ArnNotLike"), "arn:aws:s3:::b"),
     ] {
-        for bad in ["", " ", "x", "10.0.0.0/99", "２０２６", "0x5", "1,5", "2026-02-31", "arn:aws"] {
+        for bad in [
+            "",
+            " ",
+            "x",
+            "10.0.0.0/99",
+            "２０２６",
+            "0x5",
+            "1,5",
+            "2026-02-31",
+            "arn:aws",
+        ] {
             for (policy, request) in [(bad, good), (good, bad), (bad, bad)] {
                 let policy = format!("\"{policy}\"");
                 assert!(!single(positive, &policy, request), "{positive} {policy} {request}");
@@ -248,34 +284,54 @@ fn pe_18_operands_of_the_wrong_type() {
 
 #[test]
 fn booleans_addresses_and_binaries() {
-    check("Bool", None, &[
-        ("true", "true", true),
-        ("\"TRUE\"", "true", true),
-        ("\"false\"", "False", true),
-        ("\"true\"", "false", false),
-        ("\"${none, 'true'}\"", "true", true),
-        ("\"${none, 'true'}\"", "false", false),
-        ("\"${none, 'yes'}\"", "yes", false),
-    ]);
-    check("IpAddress", Some("NotIpAddress"), &[
-        (r#"["10.0.0.0/8","2001:db8::/32"]"#, "2001:db8:0::1", true),
-        (r#"["10.0.0.0/8","2001:db8::/32"]"#, "::ffff:10.0.0.1", false),
-        (r#""203.0.113.7""#, "203.0.113.7", true),
-    ]);
-    check("BinaryEquals", None, &[("\"AAE=\"", "\u{0}\u{1}", true), ("\"\"", "", true)]);
+    check(
+        "Bool",
+        None,
+        &[
+            ("true", "true", true),
+            ("\"TRUE\"", "true", true),
+            ("\"false\"", "False", true),
+            ("\"true\"", "false", false),
+            ("\"${none, 'true'}\"", "true", true),
+            ("\"${none, 'true'}\"", "false", false),
+            ("\"${none, 'yes'}\"", "yes", false),
+        ],
+    );
+    check(
+        "IpAddress",
+        Some("NotIpAddress"),
+        &[
+            (r#"["10.0.0.0/8","2001:db8::/32"]"#, "2001:db8:0::1", true),
+            (r#"["10.0.0.0/8","2001:db8::/32"]"#, "::ffff:10.0.0.1", false),
+            (r#""203.0.113.7""#, "203.0.113.7", true),
+        ],
+    );
+    check(
+        "BinaryEquals",
+        None,
+        &[("\"AAE=\"", "\u{0}\u{1}", true), ("\"\"", "", true)],
+    );
 }
 
 /// PE-14.
 #[test]
 fn pe_14_arn_fields_do_not_run_into_each_other() {
     for (positive, negated) in [("ArnLike", "ArnNotLike"), ("ArnEquals", "ArnNotEquals")] {
-        check(positive, Some(negated), &[
-            ("\"arn:aws:sns:*:t\"", "arn:aws:sns:us-east-1:111122223333:t", false),
-            ("\"arn:aws:sns:*:*:t\"", "arn:aws:sns:us-east-1:111122223333:t", true),
-            ("\"arn:aws:iam::*:role/*\"", "arn:aws:iam::1:role/a:b", true),
-            ("\"arn:aws:iam::1:role/${aws:username}\"", "arn:aws:iam::1:role/ann", true),
-            ("\"arn:aws:iam::1:role/${star}\"", "arn:aws:iam::1:role/ann", false),
-        ]);
+        check(
+            positive,
+            Some(negated),
+            &[
+                ("\"arn:aws:sns:*:t\"", "arn:aws:sns:us-east-1:111122223333:t", false),
+                ("\"arn:aws:sns:*:*:t\"", "arn:aws:sns:us-east-1:111122223333:t", true),
+                ("\"arn:aws:iam::*:role/*\"", "arn:aws:iam::1:role/a:b", true),
+                (
+                    "\"arn:aws:iam::1:role/${aws:username}\"",
+                    "arn:aws:iam::1:role/ann",
+                    true,
+                ),
+                ("\"arn:aws:iam::1:role/${star}\"", "arn:aws:iam::1:role/ann", false),
+            ],
+        );
     }
 }
 

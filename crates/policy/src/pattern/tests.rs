@@ -111,7 +111,10 @@ fn variables() {
     assert!(matches("[${empty, 'd'}]", "[d]"));
     assert!(!matches("${aws:TagKeys}", "one"));
     assert!(matches("${aws:TagKeys, 'd'}", "d"));
-    assert!(matches("${a,'1'}${a,'2'}${a,'3'}${a,'4'}${a,'5'}${aws:username}", "12345ann"));
+    assert!(matches(
+        "${a,'1'}${a,'2'}${a,'3'}${a,'4'}${a,'5'}${aws:username}",
+        "12345ann"
+    ));
 }
 
 #[test]
@@ -144,7 +147,12 @@ fn hostile_patterns_stay_linear() {
     assert!(matches(&"*a".repeat(8), &"a".repeat(60)));
     let mut confined = vec![Token::Literal("arn:".into())];
     for _ in 0..50 {
-        confined.extend([Token::RunInField, Token::Literal("a".into()), Token::Run, Token::Literal(":".into())]);
+        confined.extend([
+            Token::RunInField,
+            Token::Literal("a".into()),
+            Token::Run,
+            Token::Literal(":".into()),
+        ]);
     }
     assert!(!Pattern::of(confined).matches(&format!("arn:{}", "a".repeat(4000)), &Context::default()));
     // Backtracking would need longer than the age of the universe; the bound only has to tell these two apart.

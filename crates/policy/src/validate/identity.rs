@@ -68,12 +68,18 @@ pub(super) fn check(text: &str, needs_version: bool) -> Result<(), Malformed> {
         return Err(Malformed::new("Statement IDs (SID) in a single policy must be unique."));
     }
     let alphanumeric = |sid: &Cow<'_, str>| sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !document.statements.iter().flat_map(|statement| &statement.sid).all(alphanumeric) {
+    if !document
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.sid)
+        .all(alphanumeric)
+    {
         return Err(Malformed::new(
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
         ));
     }
-    let given = |element: &Option<Element<Vec<Cow<'_, str>>>>| element.as_ref().is_some_and(|list| !list.value.is_empty());
+    let given =
+        |element: &Option<Element<Vec<Cow<'_, str>>>>| element.as_ref().is_some_and(|list| !list.value.is_empty());
     if !document
         .statements
         .iter()
@@ -85,7 +91,11 @@ pub(super) fn check(text: &str, needs_version: bool) -> Result<(), Malformed> {
         return Err(Malformed::new(message));
     }
     for statement in &document.statements {
-        for action in [&statement.action, &statement.not_action].into_iter().flatten().flat_map(|list| &list.value) {
+        for action in [&statement.action, &statement.not_action]
+            .into_iter()
+            .flatten()
+            .flat_map(|list| &list.value)
+        {
             check_action(action)?;
         }
     }
@@ -157,7 +167,10 @@ fn resource_fault(resource: &str) -> Option<String> {
     if !PARTITIONS.contains(&partition) {
         return Some(partition_fault(partition, rest.unwrap_or_default()));
     }
-    let vendor = rest.map(|rest| rest.split_once(':').map_or((rest, None), |(vendor, rest)| (vendor, Some(rest))));
+    let vendor = rest.map(|rest| {
+        rest.split_once(':')
+            .map_or((rest, None), |(vendor, rest)| (vendor, Some(rest)))
+    });
     let Some((service, rest)) = vendor else {
         return Some("Resource vendor must be fully qualified and cannot contain regexes.".to_owned());
     };
@@ -188,7 +201,11 @@ fn resource_fault(resource: &str) -> Option<String> {
 fn partition_fault(partition: &str, rest: &str) -> String {
     let mut fields = rest.splitn(4, ':');
     let first = fields.next().unwrap_or_default();
-    let first = if first.is_empty() && !rest.contains(':') { "*" } else { first };
+    let first = if first.is_empty() && !rest.contains(':') {
+        "*"
+    } else {
+        first
+    };
     let [second, third, fourth] = std::array::from_fn(|_| fields.next().unwrap_or("*"));
     format!(
         "Partition \"{partition}\" is not valid for resource \"arn:{partition}:{first}:{second}:{third}:{fourth}\"."

@@ -49,7 +49,10 @@ const SHARED: [(&str, Control); 24] = [
     ("www.amazon.com", Control::BuiltIn(&["app_id", "sub"])),
     ("graph.facebook.com", Control::BuiltIn(&["app_id", "sub"])),
     ("vstoken.actions.githubusercontent.com", Control::Claim("sub")),
-    ("oidc-configuration.audit-log.githubusercontent.com", Control::Claim("sub")),
+    (
+        "oidc-configuration.audit-log.githubusercontent.com",
+        Control::Claim("sub"),
+    ),
     ("gitlab.com", Control::Claim("sub")),
     ("app.terraform.io", Control::Claim("sub")),
     ("agent.buildkite.com", Control::Claim("sub")),
@@ -229,7 +232,10 @@ fn is_federated_principal(text: &str) -> bool {
 
 fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     text.contains('.') && text.split('.').all(label)
 }
@@ -269,7 +275,9 @@ fn check_issuer(principal: &str, conditions: &[ConditionNode<'_>]) -> Result<(),
     };
     let (name, keys) = match control {
         Control::Claim(_) if issuer == COGNITO && conditions.is_empty() => {
-            return Err(Malformed::new("A condition block must be present for the Cognito provider"));
+            return Err(Malformed::new(
+                "A condition block must be present for the Cognito provider",
+            ));
         }
         Control::Claim(claim) => (issuer, vec![format!("{issuer}:{claim}")]),
         Control::Key(key) => (issuer, vec![key.to_owned()]),
