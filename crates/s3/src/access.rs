@@ -242,6 +242,12 @@ impl S3Access for Door {
                 record.clone(),
             ));
         }
+        // A condition on the object that is there tells about it, so it is a read as well.
+        if let (ResourceKind::Object, Some(bucket), Some(key)) = (operation.resource, &bucket, &key)
+            && reads_by_condition(operation.action, context.headers())
+        {
+            asked.push((target("s3:GetObject", Some(bucket), Some(key), owner), record.clone()));
+        }
         let grants = asked
             .into_iter()
             .map(|(target, bucket)| decide(&*authorizer, &recorder, target, bucket).map_err(refusal))
@@ -304,18 +310,25 @@ impl S3Access for Door {
         }
         let context = conditions(grants.operation, &[], &request.headers, Some(record.account));
         let decisions = objects.iter().map(|object| {
-            let target = Target {
-                event_name: grants.operation.event_name,
-                action: grants.operation.action,
-                bucket: Some(record.name.clone()),
-                key: Some(object.key.clone()),
-                resource_arn: arn(self.partition, &record.name, Some(&object.key)),
-                resource_account: Some(record.account),
-                context: context.clone(),
-                read_only: false,
-                data_event: grants.operation.data_event,
+            let ask = |action| {
+                let target = Target {
+                    event_name: grants.operation.event_name,
+                    action,
+                    bucket: Some(record.name.clone()),
+                    key: Some(object.key.clone()),
+                    resource_arn: arn(self.partition, &record.name, Some(&object.key)),
+                    resource_account: Some(record.account),
+                    context: context.clone(),
+                    read_only: false,
+                    data_event: grants.operation.data_event,
+                };
+                decide(&*authorizer, &recorder, target, Some(Arc::clone(&record)))
             };
-            decide(&*authorizer, &recorder, target, Some(Arc::clone(&record)))
+            let grant = ask(grants.operation.action)?;
+            if object.e_tag.is_some() {
+                ask("s3:GetObject")?;
+            }
+            Ok(grant)
         });
         grants.keys = Arc::new(decisions.collect());
         request.extensions.insert(grants);
@@ -364,12 +377,13 @@ fn recorder(extensions: &Extensions) -> S3Result<Recorder> {
         .ok_or_else(|| unguarded("no recorder"))
 }
 
-/// The parameters of the request, each of them once and known to the operation. Names that begin with `x-` mean nothing to S3.
+/// The parameters of the request, each of them once and known to the operation. Names that begin with `x-` mean nothing to S3,
+/// but for `x-amz-`, and of those none is left here that is written plainly.
 fn query_of(operation: &Operation, uri: &Uri) -> S3Result<Vec<(String, String)>> {
     let mut seen = HashSet::new();
     let mut query = Vec::new();
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        if name.starts_with("x-") {
+        if name.starts_with("x-") && !name.starts_with("x-amz-") {
             continue;
         }
         if !operation.query.contains(&&*name) {
@@ -414,6 +428,20 @@ fn check_owner(headers: &HeaderMap, name: &str, owner: AccountId) -> S3Result<()
             Err(error("AccessDenied", "Access Denied"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether a write has a condition that compares with the object that is there.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html> and `conditional-deletes.html` beside it.
+fn reads_by_condition(action: &str, headers: &HeaderMap) -> bool {
+    match headers.get("if-match") {
+        None => false,
+        Some(condition) => match action {
+            "s3:PutObject" => true,
+            "s3:DeleteObject" => condition.as_bytes() != b"*",
+            _ => false,
+        },
     }
 }
 

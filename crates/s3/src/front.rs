@@ -116,7 +116,7 @@ impl Front {
         let is_head = parts.method == Method::HEAD;
         let recorder = Recorder::default();
         let arrival = Arc::new(Arrival::default());
-        let refused = refused_early(&parts.method, &parts.headers);
+        let refused = refused_early(&parts.method, &parts.headers).or_else(|| hoist(&mut parts).err());
         normalise(&mut parts.headers);
         parts.extensions.insert(recorder.clone());
         parts.extensions.insert(Arc::clone(&arrival));
@@ -209,6 +209,54 @@ fn refused_early(method: &Method, headers: &HeaderMap) -> Option<s3s::S3Error> {
     });
     (method == Method::POST && is_form)
         .then(|| crate::access::error("NotImplemented", "Browser-based uploads are not implemented."))
+}
+
+/// Turns `x-amz-` parameters of the query into the headers that they stand for. SDKs put them there when they presign, and there they are
+/// signed. Those of the signature itself stay where they are, and lead to a refusal.
+fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
+    const SIGNATURE: [&str; 7] = [
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    ];
+    let Some(query) = parts.uri.query() else {
+        return Ok(());
+    };
+    let is_header = |raw: &str| {
+        let name = raw.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        name.starts_with("x-amz-") && !SIGNATURE.contains(&name.as_str())
+    };
+    if !query.split('&').any(is_header) {
+        return Ok(());
+    }
+    let invalid = || crate::access::error("InvalidArgument", "A header in the query is not valid");
+    let mut kept = Vec::new();
+    for raw in query.split('&') {
+        if !is_header(raw) {
+            kept.push(raw);
+            continue;
+        }
+        for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
+            let name = header::HeaderName::try_from(name.to_ascii_lowercase()).map_err(|_| invalid())?;
+            let value = HeaderValue::try_from(&*value).map_err(|_| invalid())?;
+            if parts.headers.contains_key(&name) {
+                return Err(invalid());
+            }
+            parts.headers.insert(name, value);
+        }
+    }
+    let path_and_query = match kept.join("&") {
+        kept if kept.is_empty() => parts.uri.path().to_owned(),
+        kept => format!("{}?{kept}", parts.uri.path()),
+    };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.path_and_query = Some(path_and_query.parse().map_err(|_| invalid())?);
+    parts.uri = http::Uri::from_parts(uri).map_err(|_| invalid())?;
+    Ok(())
 }
 
 /// Removes what was used up by authentication, and what HTTP says to ignore.

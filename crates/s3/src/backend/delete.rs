@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Response, S3Result};
 use super::{Backend, not_implemented, put, refusal, store_failure};
 use crate::access::{Grants, error};
 use crate::permit::{DeleteObject, Permit};
-use crate::store::Precondition;
+use crate::store::{Precondition, Refused};
 use crate::target::Denied;
 
 /// The longest key in bytes.
@@ -31,7 +31,10 @@ impl Backend {
             .delete(permit, precondition)
             .await
             .map_err(store_failure)?
-            .map_err(refusal)?;
+            .map_err(|refused| match refused {
+                Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
+                other => refusal(other),
+            })?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 

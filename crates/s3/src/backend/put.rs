@@ -9,7 +9,7 @@ use super::{Backend, not_implemented, refusal, store_failure, unix_seconds};
 use crate::access::{Grants, error};
 use crate::front::{Arrival, INCOMPLETE, MAX_OBJECT, TOO_LARGE};
 use crate::permit::{Permit, WriteObject};
-use crate::store::{Attributes, NewRow, Precondition};
+use crate::store::{Attributes, NewRow, Precondition, Refused};
 
 /// User metadata may have so many bytes, names and values together.
 const MAX_METADATA: usize = 2048;
@@ -17,7 +17,8 @@ const MAX_METADATA: usize = 2048;
 impl Backend {
     pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
-        let permit: Permit<WriteObject> = Grants::of(&request.extensions)?.permit(&input.bucket, Some(&input.key))?;
+        let grants = Grants::of(&request.extensions)?;
+        let permit: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
         let length = input
             .content_length
             .and_then(|length| u64::try_from(length).ok())
@@ -75,7 +76,10 @@ impl Backend {
             .commit(permit, staged, row, precondition)
             .await
             .map_err(store_failure)?
-            .map_err(refusal)?;
+            .map_err(|refused| match refused {
+                Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
+                other => refusal(other),
+            })?;
         let mut output = PutObjectOutput {
             e_tag: Some(ETag::Strong(row.etag)),
             ..PutObjectOutput::default()

@@ -305,13 +305,18 @@ async fn child_puts_until_it_is_killed() {
                 // Every tenth replaces the one before, and some are large.
                 let key = format!("{lane}/{}", number - number % 10 / 9);
                 put(&store, &key, content_of(&key)).await.unwrap();
-                // A raw write, because the test harness holds the standard output's lock now and then.
-                use std::io::Write as _;
-                let _ = writeln!(std::io::stdout().lock(), "\nput {key} done");
+                say(&format!("put {key} done"));
             }
         })
     });
     futures_util::future::join_all(puts).await;
+}
+
+/// Tells the parent process.
+fn say(line: &str) {
+    use io::Write as _;
+    // The harness may be in the middle of a line of its own. The parent may be gone.
+    let _ = writeln!(io::stdout().lock(), "\n{line}");
 }
 
 fn content_of(key: &str) -> Bytes {
@@ -407,7 +412,7 @@ async fn child_with_a_full_disk() {
             .unwrap(),
         b"x"
     );
-    println!("\nfull disk survived");
+    say("full disk survived");
 }
 
 #[test]

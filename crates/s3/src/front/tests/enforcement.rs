@@ -391,13 +391,12 @@ async fn s3_01_a_copy_needs_both_sides() {
     let script = Script::all();
     let answer = server.send(&script, copy("other/x%2By")).await;
     assert_eq!(answer.code(), "NoSuchKey", "{}", answer.text);
-    let asked = script.asked.lock().unwrap();
+    let asked = script.asked.lock().unwrap().clone();
     assert_eq!(asked[0].resource_account, Some(account(444_455_556_666)));
     assert_eq!(asked[0].resource_arn, "arn:aws:s3:::other/x+y");
     assert_eq!(asked[0].condition("s3:x-amz-copy-source"), None);
     assert_eq!(asked[1].resource_account, Some(account(111_122_223_333)));
     assert_eq!(asked[1].condition("s3:x-amz-copy-source"), Some("other/x+y"));
-    drop(asked);
 
     let answer = server.send(&Script::all(), copy("my-bucket/source")).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
@@ -614,6 +613,72 @@ async fn s3_08_what_is_listed_is_the_prefix_that_was_decided() {
         server.call(&Script::all(), "GET", &uri, "").await.code(),
         "InvalidArgument"
     );
+}
+
+#[tokio::test]
+async fn a_condition_on_what_is_there_needs_the_right_to_read_it() {
+    let server = Server::with_bucket().await;
+    server.put("a", "hello").await;
+    let blind = Script::only(&["s3:PutObject", "s3:DeleteObject"]);
+    let same = "\"5d41402abc4b2a76b9719d911017c592\"";
+    for (method, value) in [("PUT", same), ("PUT", "*"), ("DELETE", same)] {
+        let guess = request(method, "/my-bucket/a", &[("if-match", value)], "");
+        let answer = server.send(&blind, guess).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {value}");
+        assert!(answer.text.contains("s3:GetObject"), "{}", answer.text);
+    }
+    let body = "<Delete><Object><Key>a</Key><ETag>\"5d41402abc4b2a76b9719d911017c592\"</ETag></Object></Delete>";
+    let answer = server.call(&blind, "POST", "/my-bucket?delete", body).await;
+    assert!(answer.element("Error").contains("s3:GetObject"), "{}", answer.text);
+    assert_eq!(
+        server.call(&Script::all(), "GET", "/my-bucket/a", "").await.text,
+        "hello"
+    );
+
+    // And whether there is anything is for those to know who may list.
+    let reader = Script::only(&["s3:PutObject", "s3:GetObject"]);
+    let probe = request("PUT", "/my-bucket/missing", &[("if-match", "*")], "");
+    assert_eq!(server.send(&reader, probe).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn headers_in_the_query_are_headers() {
+    let server = Server::with_bucket().await;
+    // SDKs write headers of presigned requests into the query, and S3 heeds them there.
+    for (query, code) in [
+        ("x-amz-acl=public-read", "AccessControlListNotSupported"),
+        ("X-Amz-Tagging=a%3Db", "NotImplemented"),
+        ("x-amz-checksum-crc32=AAAAAA%3D%3D", "BadDigest"),
+        ("x-amz-server-side-encryption=aws%3Akms", "NotImplemented"),
+        ("x-amz-meta-a=1&x-amz-meta-a=2", "InvalidArgument"),
+        ("x-amz-meta-a=%0A", "InvalidArgument"),
+        ("x%2Damz-acl=public-read", "NotImplemented"),
+    ] {
+        let answer = server
+            .call(&Script::all(), "PUT", &format!("/my-bucket/a?{query}"), "hello")
+            .await;
+        assert_eq!(answer.code(), code, "{query}: {}", answer.text);
+    }
+    let uri = "/my-bucket/a?x-id=PutObject&x-amz-meta-team=blue%20team&x-amz-checksum-crc32=NhCmhg%3D%3D";
+    let both = request("PUT", uri, &[("x-amz-meta-team", "red")], "hello");
+    assert_eq!(server.send(&Script::all(), both).await.code(), "InvalidArgument");
+    assert_eq!(
+        server.call(&Script::all(), "PUT", uri, "hello").await.status,
+        StatusCode::OK
+    );
+    let uri = "/my-bucket/a?x-amz-checksum-mode=ENABLED&response-content-type=text%2Fcsv";
+    let got = server.call(&Script::all(), "GET", uri, "").await;
+    assert_eq!(got.header("x-amz-meta-team"), "blue team", "{}", got.text);
+    assert_eq!(
+        (got.header("x-amz-checksum-crc32"), got.header("content-type")),
+        ("NhCmhg==", "text/csv")
+    );
+    // A copy in disguise is decided as a copy.
+    let script = Script::only(&["s3:PutObject"]);
+    let copy = server
+        .call(&script, "PUT", "/my-bucket/b?x-amz-copy-source=my-bucket%2Fa", "")
+        .await;
+    assert_eq!(copy.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
