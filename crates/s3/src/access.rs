@@ -221,7 +221,6 @@ impl S3Access for Door {
                 source
                     .context
                     .retain(|(name, _)| matches!(*name, "s3:ResourceAccount" | "s3:x-amz-content-sha256"));
-                source.read_only = true;
                 asked.push((source, Some(source_record)));
                 asked.push((target(operation.action, Some(bucket), Some(key), owner), record.clone()));
             }

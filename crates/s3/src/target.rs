@@ -21,7 +21,7 @@ pub struct Target {
     pub resource_account: Option<AccountId>,
     /// Condition keys of the operation, such as `s3:prefix`, with their values. Global keys (`aws:…`) are the server's to add.
     pub context: Vec<(&'static str, Vec<String>)>,
-    /// Whether the operation changes nothing (`readOnly` of the event record).
+    /// Whether the operation, of which this is one target, changes nothing (`readOnly` of the event record).
     pub read_only: bool,
     /// Whether CloudTrail counts the event as a data event; else it is a management event.
     pub data_event: bool,
