@@ -1,0 +1,16 @@
+//! IAM's operations as a caller sees them: sequences of calls over one state.
+
+mod access_keys;
+mod account;
+mod authorization;
+mod harness;
+mod pages;
+mod policies;
+mod providers;
+mod races;
+mod role_policies;
+mod roles;
+mod table;
+mod tags;
+mod trust;
+mod users;
