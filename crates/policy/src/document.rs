@@ -103,6 +103,7 @@ impl<'t> Document<'t> {
                                 document.statements.push(statement(node)?);
                             }
                         }
+                        Value::Array(_) => return Err(Fault::new(at, PolicyProblem::Missing("Statement"))),
                         _ => return Err(wrong_type(at, "Statement", "an object or an array of at least one")),
                     }
                 }

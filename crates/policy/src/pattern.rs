@@ -192,7 +192,15 @@ impl Pattern {
             Self::Any => true,
             Self::Exact(exact) => **exact == *text,
             Self::Prefix(prefix) => text.as_bytes().starts_with(prefix.as_bytes()),
-            Self::Tokens { tokens, variables } => scan::<false>(tokens, *variables, text, context),
+            Self::Tokens { tokens, variables } => {
+                // Most patterns begin with literal text, and most texts do not begin with it.
+                if let Some(Token::Literal(prefix)) = tokens.first()
+                    && !text.as_bytes().starts_with(prefix.as_bytes())
+                {
+                    return false;
+                }
+                scan::<false>(tokens, *variables, text, context)
+            }
             Self::Never => false,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::condition::Condition;
-use crate::context::{Context, key_hash};
+use crate::context::{Context, key_hash, same_name};
 use crate::document::{Document, StatementNode, Version, clip};
 use crate::error::{Fault, PolicyError, PolicyProblem};
 use crate::json::Locator;
@@ -197,7 +197,7 @@ impl ActionPattern {
     pub(crate) fn matches(&self, action: &Action<'_>, context: &Context) -> bool {
         match &self.pattern {
             Pattern::Any => true,
-            Pattern::Exact(exact) => self.hash == action.hash && exact.eq_ignore_ascii_case(action.text),
+            Pattern::Exact(exact) => self.hash == action.hash && same_name(exact.as_bytes(), action.text.as_bytes()),
             pattern => pattern.matches_ignoring_case(action.text, context),
         }
     }

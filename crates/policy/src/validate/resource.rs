@@ -14,10 +14,8 @@ pub(super) fn check(text: &str) -> Result<(), Malformed> {
             PolicyProblem::UnknownElement(name) => format!("Unknown field {name}"),
             PolicyProblem::UnknownOperator(name) => format!("Invalid Condition type : {name}"),
             PolicyProblem::BadVersion(_) => "The policy must contain a valid version string".to_owned(),
+            PolicyProblem::Missing("Statement") => "Could not parse the policy: Statement is empty!".to_owned(),
             PolicyProblem::Missing(name) => format!("Missing required field {name}"),
-            PolicyProblem::WrongType { element, .. } if element == "Statement" => {
-                "Could not parse the policy: Statement is empty!".to_owned()
-            }
             _ => "Policy contains invalid elements".to_owned(),
         })
     })?;

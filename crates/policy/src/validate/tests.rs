@@ -311,6 +311,12 @@ fn trust_policies_that_are_refused() {
         assert_eq!(trust(statement), expected, "{statement}");
     }
     assert_eq!(message(PolicyKind::Trust, "{"), "This policy contains invalid Json");
+    for text in ["{}", r#"{"Version":"2012-10-17","Statement":[]}"#] {
+        assert_eq!(
+            message(PolicyKind::Trust, text),
+            "Could not parse the policy: Statement is empty!"
+        );
+    }
     let one = r#"{"Sid":"A","Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}"#;
     assert_eq!(
         message(PolicyKind::Trust, &format!(r#"{{"Statement":[{one},{one}]}}"#)),
