@@ -6,6 +6,10 @@ use std::sync::Arc;
 use divan::Bencher;
 use irsa_policy::{Context, Decision, Layers, Policy, PolicyKind, Principal, Request, decide, decision, explain};
 
+/// Shows the allocations of what allocates; a decision must not be among it.
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }
