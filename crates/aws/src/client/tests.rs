@@ -1,0 +1,167 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
+use super::*;
+
+/// Answers one request with `response` and gives what was sent.
+fn server(response: &'static str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut seen = Vec::new();
+        let mut block = [0; 4096];
+        loop {
+            let count = stream.read(&mut block).unwrap();
+            seen.extend_from_slice(&block[..count]);
+            let text = String::from_utf8_lossy(&seen).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                continue;
+            };
+            let length = head
+                .lines()
+                .find_map(|line| {
+                    line.to_ascii_lowercase()
+                        .strip_prefix("content-length: ")
+                        .map(|n| n.parse().unwrap())
+                })
+                .unwrap_or(0);
+            if body.len() >= length {
+                stream.write_all(response.as_bytes()).unwrap();
+                return text;
+            }
+        }
+    });
+    (endpoint, thread)
+}
+
+fn keys() -> Credentials {
+    Credentials::new(
+        "AKIDEXAMPLE",
+        "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        Some("session+token".into()),
+        None,
+        "test",
+    )
+}
+
+#[tokio::test]
+async fn a_query_is_signed_and_read() {
+    let (endpoint, thread) =
+        server("HTTP/1.1 200 OK\r\ncontent-length: 43\r\n\r\n<GetUserResponse><A>b</A></GetUserResponse>");
+    let client = Client::new(&endpoint, "eu-west-1", keys()).unwrap();
+    let answer = client
+        .query(QueryService::Iam, "GetUser", &[("UserName", "a b")])
+        .await
+        .unwrap();
+    let seen = thread.join().unwrap();
+    assert_eq!(answer.text_at("A"), Some("b"));
+    assert!(seen.starts_with("POST / HTTP/1.1\r\n"), "{seen}");
+    assert!(
+        seen.ends_with("\r\n\r\nAction=GetUser&Version=2010-05-08&UserName=a+b"),
+        "{seen}"
+    );
+    assert!(seen.contains("/eu-west-1/iam/aws4_request, SignedHeaders="), "{seen}");
+    assert!(seen.contains("x-amz-security-token: session+token\r\n"), "{seen}");
+    assert!(
+        seen.contains("content-type;host;x-amz-date;x-amz-security-token"),
+        "{seen}"
+    );
+    assert!(!seen.contains("wJalrXUtn"), "{seen}");
+}
+
+#[tokio::test]
+async fn s3_signs_its_payload_and_keeps_the_path() {
+    let (endpoint, thread) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let client = Client::new(&endpoint, "us-east-1", keys()).unwrap();
+    let path = encode_path("/my-bucket/a//b c+ü");
+    let answer = client.s3("PUT", &path, "", Bytes::from_static(b"body")).await.unwrap();
+    assert_eq!(&answer.body[..], b"ok");
+    let seen = thread.join().unwrap();
+    assert!(
+        seen.starts_with("PUT /my-bucket/a//b%20c%2B%C3%BC HTTP/1.1\r\n"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("x-amz-content-sha256: 230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5\r\n"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn documents_are_read_unsigned() {
+    let (endpoint, thread) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    let client = Client::new(&endpoint, "us-east-1", keys()).unwrap();
+    client.get("/keys").await.unwrap();
+    let seen = thread.join().unwrap().to_ascii_lowercase();
+    assert!(
+        !seen.contains("authorization") && !seen.contains("security-token"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_services_words() {
+    let (endpoint, thread) = server(
+        "HTTP/1.1 404 Not Found\r\nx-amzn-requestid: r-9\r\ncontent-length: 70\r\n\r\n\
+         {\"__type\":\"ResourceNotFoundException\",\"message\":\"No cluster found: c\"} ",
+    );
+    let client = Client::new(&endpoint, "us-east-1", keys()).unwrap();
+    let error = client.json("eks", "GET", "/clusters/c", None).await.unwrap_err();
+    thread.join().unwrap();
+    let service = error.service().unwrap();
+    assert_eq!(
+        (service.code.as_str(), service.message.as_str(), service.status),
+        ("ResourceNotFoundException", "No cluster found: c", 404)
+    );
+    assert_eq!(
+        error.to_string(),
+        "GET /clusters/c failed with ResourceNotFoundException: No cluster found: c"
+    );
+    assert_eq!(error.hint().unwrap(), "`irsa explain r-9` shows why");
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let client = Client::new(&endpoint, "us-east-1", keys()).unwrap();
+    let error = client
+        .query(QueryService::Sts, "GetCallerIdentity", &[])
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("can't reach {endpoint}: ")),
+        "{error}"
+    );
+    assert_eq!(error.hint().unwrap(), "is the server running? start it with `irsa up`");
+}
+
+#[tokio::test]
+async fn a_silent_server_meets_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&endpoint, "us-east-1", keys())
+        .unwrap()
+        .with_deadline(Duration::from_millis(50));
+    let error = client.get("/").await.unwrap_err();
+    assert!(matches!(error, ClientError::Deadline { .. }), "{error}");
+    drop(listener);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let client = Client::new("http://127.0.0.1:1", "us-east-1", keys()).unwrap();
+    let shown = format!("{client:?}");
+    assert!(!shown.contains("wJalr") && !shown.contains("session+token"), "{shown}");
+}
+
+#[test]
+fn a_file_without_certificates_is_no_authority() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let client = Client::anonymous("https://127.0.0.1:1", "us-east-1").unwrap();
+    let error = client.with_ca(file.path()).unwrap_err();
+    assert!(error.to_string().contains("holds no certificate"), "{error}");
+}
