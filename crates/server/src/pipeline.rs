@@ -58,25 +58,21 @@ impl Pipeline {
     /// Answers one request. Never fails: a failure is an answer.
     pub(crate) async fn serve(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let (path, query) = (
-            parts.uri.path().to_owned(),
-            parts.uri.query().unwrap_or_default().to_owned(),
-        );
         if let Some(refusal) = refuse_early(&parts) {
             return refusal;
         }
-        let method = parts.method.clone();
-        let headers = parts.headers.clone();
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let headers = &parts.headers;
         let head = RequestHead {
-            method: method.as_str(),
-            path: &path,
-            query: &query,
-            headers: &headers,
+            method: parts.method.as_str(),
+            path,
+            query,
+            headers,
         };
         let presented = presented(&head);
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let facts = RequestFacts {
-            source_ip: peer.source_ip(&headers, &self.config.trusted_proxies),
+            source_ip: peer.source_ip(headers, &self.config.trusted_proxies),
             secure_transport: peer.tls.is_some(),
             user_agent: text(header::USER_AGENT).unwrap_or_default(),
             referer: text(header::REFERER),
@@ -87,7 +83,7 @@ impl Pipeline {
             now: self.clock.now(),
         };
         let host = text(header::HOST);
-        match route(&method, &path, &query, &headers, &presented) {
+        match route(&parts.method, path, query, headers, &presented) {
             Route::Query => {
                 let id = request_id();
                 let context = RequestContext {
@@ -96,7 +92,7 @@ impl Pipeline {
                     peer,
                     host,
                 };
-                self.query(&context, &query, &presented, body).await
+                self.query(&context, query, &presented, body).await
             }
             Route::Json(service) => {
                 let id = request_id();
@@ -116,10 +112,10 @@ impl Pipeline {
                     peer,
                     host,
                 };
-                s3_gate::serve(self, &context, &presented, parts, body).await
+                s3_gate::serve(self, &context, &presented, parts.clone(), body).await
             }
-            Route::Issuer => issuer_pages::answer(&self.keeper.snapshot(), &method, &path),
-            Route::Health => self.health(&path),
+            Route::Issuer => issuer_pages::answer(&self.keeper.snapshot(), &parts.method, path),
+            Route::Health => self.health(path),
         }
     }
 
