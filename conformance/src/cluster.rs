@@ -30,9 +30,20 @@ impl Cluster {
             .and_then(Value::as_str)
             .with_context(|| format!("the new cluster has no issuer: {value}"))?
             .to_owned();
-        let parameters = [("Action", "CreateOpenIDConnectProvider"), ("Url", issuer.as_str()), ("ClientIDList.member.1", AUDIENCE)];
-        let provider_arn = client.must("iam", &parameters).await?.must_xml("OpenIDConnectProviderArn")?;
-        Ok(Self { name: name.to_owned(), issuer, provider_arn })
+        let parameters = [
+            ("Action", "CreateOpenIDConnectProvider"),
+            ("Url", issuer.as_str()),
+            ("ClientIDList.member.1", AUDIENCE),
+        ];
+        let provider_arn = client
+            .must("iam", &parameters)
+            .await?
+            .must_xml("OpenIDConnectProviderArn")?;
+        Ok(Self {
+            name: name.to_owned(),
+            issuer,
+            provider_arn,
+        })
     }
 
     /// The trust policy of the documents: this service account and no other.
@@ -56,13 +67,20 @@ impl Cluster {
     /// Makes a role that a service account may assume; hands back its ARN.
     pub async fn role(&self, client: &Client, name: &str, namespace: &str, service_account: &str) -> Result<String> {
         let trust = self.trust(namespace, service_account);
-        let parameters = [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust.as_str())];
+        let parameters = [
+            ("Action", "CreateRole"),
+            ("RoleName", name),
+            ("AssumeRolePolicyDocument", trust.as_str()),
+        ];
         client.must("iam", &parameters).await?.must_xml("Arn")
     }
 
     /// A token of a service account, valid for an hour.
     pub async fn token(&self, client: &Client, namespace: &str, service_account: &str) -> Result<String> {
-        let path = format!("/clusters/{}/namespaces/{namespace}/serviceaccounts/{service_account}/token", self.name);
+        let path = format!(
+            "/clusters/{}/namespaces/{namespace}/serviceaccounts/{service_account}/token",
+            self.name
+        );
         let body = json!({"spec": {"audiences": [AUDIENCE], "expirationSeconds": 3600}});
         let answer = client.json("irsa", "POST", &path, Some(&body)).await?;
         match answer.value()?.pointer("/status/token") {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_lc_rs::{
-    encoding::{AsDer as _, Pkcs8V1Der},
+    encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
     hmac,
     rand::SystemRandom,
     rsa,
@@ -147,6 +147,16 @@ impl Key {
             Value::Object(members) => Ok(members),
             _ => bail!("a JWK is an object"),
         }
+    }
+
+    /// The public key as DER `SubjectPublicKeyInfo` (RFC 5280), base64.
+    pub fn public_der_base64(&self) -> Result<String> {
+        let der: PublicKeyX509Der<'_> = match &self.pair {
+            Pair::Rsa(pair) => pair.public_key().as_der(),
+            Pair::Ecdsa(pair) => pair.public_key().as_der(),
+        }
+        .map_err(|_| anyhow!("a public key could not be encoded"))?;
+        Ok(STANDARD.encode(der.as_ref()))
     }
 
     /// A JWK with `kid`, `alg` and `use`, as issuers publish it.
