@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::chain::{Keys, Position};
 use crate::head::Head;
 use crate::journal::medium::Medium;
+use crate::journal::open::Lock;
 use crate::{AuditError, Sequence};
 
 /// When a record counts as written.
@@ -119,7 +120,7 @@ struct HeadFile {
     file: File,
     head: Head,
     // Locked for as long as the journal is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What the flusher has reached.

@@ -23,8 +23,8 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
     let lock = lock(folder)?;
     let keys = Keys::new(&options.key);
     let segments = segments(folder)?;
-    let head = open_head(folder, &keys, &segments)?;
-    let (position, medium, segment_day) = match continue_at(&segments, &keys, &head.head)? {
+    let (head_file, head) = open_head(folder, &keys, &segments)?;
+    let (position, medium, segment_day) = match continue_at(&segments, &keys, &head)? {
         Some(last) => last,
         None => {
             let (day, _) = day(seconds_now());
@@ -39,7 +39,7 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
         }
     }
     let (progress, _) = watch::channel(Progress {
-        durable: head.head.position.sequence,
+        durable: head.position.sequence,
         failures: 0,
     });
     Ok(Shared {
@@ -57,12 +57,16 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
             torn: false,
             unflushed: false,
             // The records after the head want their flush.
-            dirty: position != head.head.position,
+            dirty: position != head.position,
             urgent: false,
             stop: false,
         }),
         wake: Condvar::new(),
-        head: Mutex::new(HeadFile { _lock: lock, ..head }),
+        head: Mutex::new(HeadFile {
+            file: head_file,
+            head,
+            _lock: lock,
+        }),
         progress,
     })
 }
@@ -88,7 +92,17 @@ pub(super) fn begin_segment(folder: &Path, first: Sequence, day: &str) -> Result
         .map_err(|error| AuditError::file(&path, error))
 }
 
-fn lock(folder: &Path) -> Result<File, AuditError> {
+/// The lock of a journal's folder.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has the file open until it runs its program.
+        drop(self.0.unlock());
+    }
+}
+
+fn lock(folder: &Path) -> Result<Lock, AuditError> {
     let path = folder.join("lock");
     let file = OpenOptions::new()
         .create(true)
@@ -98,7 +112,7 @@ fn lock(folder: &Path) -> Result<File, AuditError> {
         .open(&path)
         .map_err(|error| AuditError::file(&path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(AuditError::Locked {
             folder: folder.to_path_buf(),
         }),
@@ -107,22 +121,14 @@ fn lock(folder: &Path) -> Result<File, AuditError> {
 }
 
 /// Opens the head, or makes that of a new journal.
-fn open_head(folder: &Path, keys: &Keys, segments: &[Segment]) -> Result<HeadFile, AuditError> {
+fn open_head(folder: &Path, keys: &Keys, segments: &[Segment]) -> Result<(File, Head), AuditError> {
     let path = head::path(folder);
     let failed = |error| AuditError::file(&path, error);
     let open = || OpenOptions::new().read(true).write(true).open(&path);
-    let handle = |file: File, head| {
-        let lock = file.try_clone().map_err(failed)?;
-        Ok(HeadFile {
-            file,
-            head,
-            _lock: lock,
-        })
-    };
     if fs::exists(&path).map_err(failed)? {
         let file = open().map_err(failed)?;
         return match Head::read(&file, keys).map_err(failed)? {
-            Some(head) => handle(file, head),
+            Some(head) => Ok((file, head)),
             None => Err(Problem::new(&path, 0, 0, ProblemKind::Head).into()),
         };
     }
@@ -145,7 +151,7 @@ fn open_head(folder: &Path, keys: &Keys, segments: &[Segment]) -> Result<HeadFil
             File::open(folder)?.sync_all()
         })
         .map_err(failed)?;
-    handle(open().map_err(failed)?, head)
+    Ok((open().map_err(failed)?, head))
 }
 
 /// Follows the records after the head and cuts off an incomplete last one. `None`: the journal has no segment yet.

@@ -22,7 +22,17 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     /// Held for as long as the connection lives. The kernel releases it however the process ends.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
+}
+
+/// The lock of a database.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has the file open until it runs its program.
+        drop(self.0.unlock());
+    }
 }
 
 /// Locks the database and opens it, or makes it first.
@@ -83,7 +93,7 @@ fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Takes the lock of a file beside the database. Not of the database: SQLite's own locks live there, and backup tools use them.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let beside = beside(path, ".lock");
     let lock = OpenOptions::new()
         .create(true)
@@ -93,7 +103,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .open(&beside)
         .map_err(|error| unavailable(&beside, &error))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
             path: path.to_path_buf(),
         }),
