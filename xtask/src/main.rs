@@ -1,1 +1,180 @@
-fn main() {}
+//! The project's own commands. `cargo xtask test` is what continuous integration runs.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
+
+mod clients;
+mod step;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use step::{Steps, cargo, run};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--no-lint] [--no-clients]   formatting, lints, all tests, the binary, the recorded cases of AWS, real clients against the binary
+                                    --no-lint     without formatting and lints
+                                    --no-clients  without the suite that needs Python, the AWS CLI and boto3
+  replay FILE… [--binary PATH] [--all]
+                                    replays recorded cases of AWS against the built binary
+  bench [--sessions N] [--roles N] [--seconds S]
+                                    measures the release binary beside this machine's ceiling";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    let command = words.next();
+    let rest: Vec<OsString> = words.collect();
+    let result = match command.as_deref().and_then(|word| word.to_str()) {
+        Some("test") => test(&rest),
+        Some("replay") => replay(&rest),
+        Some("bench") => bench(&rest),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything. Goes on after a failed step where the next one can still tell something.
+fn test(words: &[OsString]) -> Result<()> {
+    let (mut lint, mut with_clients) = (true, true);
+    for word in words {
+        match word.to_str() {
+            Some("--no-lint") => lint = false,
+            Some("--no-clients") => with_clients = false,
+            _ => bail!("`{}` is not known\n{USAGE}", word.to_string_lossy()),
+        }
+    }
+    let binary = built("debug");
+    let mut steps = Steps::default();
+    if lint {
+        steps.run("formatting", || run(&mut cargo(&["fmt", "--all", "--check"])));
+        // The suite of real clients is code like all other code: its feature is on here.
+        let words = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "irsa-conformance/real-clients",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        steps.run("lints", || run(&mut cargo(&words)));
+    }
+    steps.run("tests", || run(&mut cargo(&["test", "--workspace", "--no-fail-fast"])));
+    let ready = steps.run("binary", || run(&mut cargo(&["build", "--package", "irsa"])));
+    if ready {
+        steps.run("recorded cases of AWS", || {
+            let cases = root().join("conformance/cases");
+            let mut files = Vec::new();
+            for entry in std::fs::read_dir(&cases)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "jsonl") {
+                    files.push(path.into_os_string());
+                }
+            }
+            files.sort();
+            files.extend(["--binary".into(), binary.clone().into()]);
+            run(replayer().args(files))
+        });
+        if with_clients {
+            steps.run("real clients", || {
+                let python = clients::install()?;
+                let words = [
+                    "test",
+                    "--package",
+                    "irsa-conformance",
+                    "--features",
+                    "real-clients",
+                    "--test",
+                    "it",
+                ];
+                run(cargo(&words)
+                    .env("IRSA_BINARY", &binary)
+                    .env("IRSA_CONFORMANCE_VENV", python))
+            });
+        }
+    }
+    steps.finish()
+}
+
+fn replay(words: &[OsString]) -> Result<()> {
+    let names_binary = words.iter().any(|word| word == "--binary");
+    if !names_binary {
+        run(&mut cargo(&["build", "--quiet", "--package", "irsa"]))?;
+    }
+    let mut command = replayer();
+    command.args(words);
+    if !names_binary {
+        command.arg("--binary").arg(built("debug"));
+    }
+    // Its own report says what failed, and its exit code tells wrong usage from failed cases.
+    let status = command.status().context("starting cargo")?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => std::process::exit(code),
+        None => bail!("the replayer ended with {status}"),
+    }
+}
+
+fn bench(words: &[OsString]) -> Result<()> {
+    run(&mut cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "irsa",
+        "--bin",
+        "irsa",
+    ]))?;
+    run(&mut cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "irsa-conformance",
+        "--bin",
+        "bench",
+    ]))?;
+    let mut command = std::process::Command::new(target().join("release/bench"));
+    run(command.arg("--binary").arg(built("release")).args(words))
+}
+
+fn replayer() -> std::process::Command {
+    cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "irsa-conformance",
+        "--bin",
+        "replay",
+        "--",
+    ])
+}
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn built(profile: &str) -> PathBuf {
+    target().join(profile).join("irsa")
+}
