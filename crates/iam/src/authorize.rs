@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use irsa_core::{AccountId, Timestamp};
 use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Request, Verdict};
@@ -61,7 +61,8 @@ impl Target {
         self
     }
 
-    /// The same question with the tags of the resource as `aws:ResourceTag/…` and, under the service's own name, `PREFIX:ResourceTag/…`.
+    /// The same question with the tags of the resource as `aws:ResourceTag/…` and, under the service's own name,
+    /// `PREFIX:ResourceTag/…`.
     #[must_use]
     pub fn with_resource_tags(mut self, prefix: &str, tags: &[Tag]) -> Self {
         self.push_tags("aws:ResourceTag", tags);
@@ -80,8 +81,8 @@ impl Target {
         self
     }
 
-    /// Names of condition keys have no case, but some entities may have `Team` and `team`: such a key gets both values, and a condition
-    /// that expects one is not met by either.
+    /// Names of condition keys have no case, but some entities may have `Team` and `team`: such a key gets both values,
+    /// and a condition that expects one is not met by either.
     fn push_tags(&mut self, name: &str, tags: &[Tag]) {
         for tag in tags {
             let key = format!("{name}/{}", tag.key);
@@ -186,7 +187,7 @@ pub fn authorize(
         boundary: match &boundary {
             Boundary::None => None,
             Boundary::Policy(policy) => Some(policy),
-            Boundary::Missing => nothing(),
+            Boundary::Missing => Some(&*NOTHING),
         },
         session: session.as_deref(),
         resource: resource_policy,
@@ -281,15 +282,14 @@ pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
     context
 }
 
-/// A policy that allows nothing.
-fn nothing() -> Option<&'static irsa_policy::Policy> {
-    static NOTHING: OnceLock<Option<irsa_policy::Policy>> = OnceLock::new();
-    let parse =
-        || irsa_policy::Policy::parse("missing permissions boundary", PolicyKind::Boundary, NOTHING_DOCUMENT).ok();
-    NOTHING.get_or_init(parse).as_ref()
-}
-
-const NOTHING_DOCUMENT: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "irsa:Nothing", "Resource": "arn:aws:irsa:::nothing"}}"#;
+/// What stands for a boundary that is gone: a policy that allows nothing that anybody could ask for.
+static NOTHING: LazyLock<irsa_policy::Policy> = LazyLock::new(|| {
+    let document = r#"{"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "irsa:Nothing", "Resource": "arn:aws:irsa:::nothing"}}"#;
+    // A constant of the program, used by a test; to go on without it would allow too much.
+    irsa_policy::Policy::parse("missing permissions boundary", PolicyKind::Boundary, document)
+        .expect("a constant policy parses")
+});
 
 enum Boundary {
     None,
@@ -305,18 +305,21 @@ fn boundary(account: &crate::state::Account, arn: Option<&str>) -> Boundary {
     }
 }
 
-/// The session's policies, managed ones read live; `None` if the session was made without. A policy that can't be read or
-/// is gone grants nothing.
+/// The session's policies, managed ones read live; `None` if the session was made without. A policy that can't be read
+/// or is gone grants nothing.
 fn session_policies(state: &State, caller: &Caller) -> Option<Vec<Arc<irsa_policy::Policy>>> {
     let session = caller.session.as_deref()?;
     if session.session_policy.is_none() && session.session_policy_arns.is_empty() {
         return None;
     }
-    let inline = session.session_policy.as_deref().and_then(|document| {
-        irsa_policy::Policy::parse("session policy", PolicyKind::Session, document)
-            .ok()
-            .map(Arc::new)
-    });
+    let inline = match session.session_policy.as_deref() {
+        None => None,
+        Some(document) => match irsa_policy::Policy::parse("session policy", PolicyKind::Session, document) {
+            Ok(policy) => Some(Arc::new(policy)),
+            // It was checked when the session was made; leaving it out could leave a Deny out.
+            Err(_) => return Some(Vec::new()),
+        },
+    };
     let account = state.account(caller.account);
     let managed = session
         .session_policy_arns

@@ -60,6 +60,7 @@ pub(crate) async fn serve(
         snapshot: Arc::clone(&snapshot),
         caller,
         facts: OwnedFacts::of(&context.facts),
+        signature: signature_keys(presented, context.facts.now),
         reasons: Mutex::new(Reasons::default()),
     });
     let door: Arc<dyn Authorizer> = Arc::<Gate>::clone(&authorizer);
@@ -90,7 +91,7 @@ pub(crate) async fn serve(
         reason: reasons.refused,
     });
     let account = bucket_account(outcome.bucket.as_deref()).or_else(|| authorizer.account());
-    let event_name = outcome.operation.map_or("Unknown", |operation| operation.name);
+    let event_name = outcome.operation.map_or("Unknown", |operation| operation.event_name);
     let recorded = record(
         pipeline,
         context,
@@ -123,6 +124,29 @@ pub(crate) async fn serve(
             s3_answer(&error, &resource, context.id, &host_id)
         }
     }
+}
+
+/// S3's condition keys about the signature itself.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html>.
+fn signature_keys(
+    presented: &Result<Option<Presented<'_>>, SigV4Error>,
+    now: irsa_core::Timestamp,
+) -> Vec<(&'static str, String)> {
+    let Ok(Some(presented)) = presented else {
+        return Vec::new();
+    };
+    let mut keys = vec![("s3:signatureversion", "AWS4-HMAC-SHA256".to_owned())];
+    if presented.location() == irsa_sigv4::Location::Header {
+        keys.push(("s3:authType", "REST-HEADER".to_owned()));
+    } else {
+        keys.push(("s3:authType", "REST-QUERY-STRING".to_owned()));
+        keys.push((
+            "s3:signatureAge",
+            now.since(presented.timestamp()).as_millis().to_string(),
+        ));
+    }
+    keys
 }
 
 /// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says.
@@ -173,12 +197,7 @@ fn remove_chunked_encoding(parts: &mut Parts, length: u64) {
 
 /// The front must not look at signatures again: all that belongs to them goes.
 fn strip_signature(parts: &mut Parts) {
-    for name in [
-        "authorization",
-        "x-amz-security-token",
-        "x-amz-content-sha256",
-        "x-amz-decoded-content-length",
-    ] {
+    for name in ["authorization", "x-amz-security-token", "x-amz-decoded-content-length"] {
         parts.headers.remove(HeaderName::from_static(name));
     }
     const PARAMETERS: [&str; 8] = [
@@ -216,6 +235,8 @@ struct Gate {
     snapshot: Arc<Snapshot>,
     caller: Option<Caller>,
     facts: OwnedFacts,
+    /// `s3:authType` and its like.
+    signature: Vec<(&'static str, String)>,
     reasons: Mutex<Reasons>,
 }
 
@@ -238,6 +259,9 @@ impl Gate {
         let mut question = irsa_iam::Target::new(target.action, target.resource_arn.as_str(), owner);
         for (key, values) in &target.context {
             question = question.with_list(*key, values.clone());
+        }
+        for (key, value) in &self.signature {
+            question = question.with(*key, value.as_str());
         }
         let authorization = authorize(&self.snapshot.iam, caller, &self.facts.borrow(), &question, None);
         if authorization.is_allowed() {
@@ -386,9 +410,9 @@ async fn record(
     ]);
     let recording = Recording {
         service: Service::S3,
-        event_name: outcome.operation.map_or("Unknown", |operation| operation.name),
-        read_only: target.is_none_or(|target| target.read_only),
-        kind: if target.is_some_and(|target| target.data_event) {
+        event_name: outcome.operation.map_or("Unknown", |operation| operation.event_name),
+        read_only: outcome.operation.is_none_or(|operation| operation.read_only),
+        kind: if outcome.operation.is_none_or(|operation| operation.data_event) {
             EventKind::Data
         } else {
             EventKind::Management
