@@ -68,7 +68,8 @@ impl Caller {
 
     /// The owner of temporary credentials whose session token opened.
     ///
-    /// The entity must still be the one that the session was made for: a role made anew under the old name has another id.
+    /// The entity must still be the one that the session was made for: a role made anew under the old name has another
+    /// id.
     ///
     /// # Errors
     /// A session that is over, or whose role or user is gone.

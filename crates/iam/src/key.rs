@@ -7,6 +7,7 @@ pub(crate) const PREFIX: &str = "iam/";
 
 /// A key of this crate, taken apart.
 #[derive(Debug, Eq, PartialEq)]
+#[expect(clippy::enum_variant_names, reason = "the kind of record is called an access key")]
 pub(crate) enum Key<'a> {
     Account(AccountId),
     Role(AccountId, &'a str),
@@ -14,8 +15,8 @@ pub(crate) enum Key<'a> {
     Policy(AccountId, &'a str),
     Provider(AccountId, &'a str),
     AccessKey(AccountId, &'a str),
-    /// A managed policy in use: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and its name. The value is empty; the key
-    /// exists so that a policy in use can't be deleted by somebody who doesn't see the use yet.
+    /// A managed policy in use: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and its name. The value
+    /// is empty; the key exists so that a policy in use can't be deleted by somebody who doesn't see the use yet.
     Attachment {
         account: AccountId,
         policy: &'a str,

@@ -1,9 +1,10 @@
-//! Accounts, roles, policies, OIDC providers, users and access keys: what they are, which rules they obey, and IAM's operations on them.
+//! Accounts, roles, policies, OIDC providers, users and access keys: what they are, which rules they obey, and IAM's
+//! operations on them.
 //!
-//! The flow step that this crate serves is the decision: it knows who a key belongs to ([`Caller`]) and which policies speak
-//! about a request ([`authorize`]). Its operations are functions without IO: they read one immutable [`State`] and give
-//! back the answer together with the [`Transaction`](irsa_store::Transaction) that makes it true; the server commits it, and
-//! runs the operation again on a newer state if somebody else was faster.
+//! The flow step that this crate serves is the decision: it knows who a key belongs to ([`Caller`]) and which policies
+//! speak about a request ([`authorize`]). Its operations are functions without IO: they read one immutable [`State`]
+//! and give back the answer together with the [`Transaction`](irsa_store::Transaction) that makes it true; the server
+//! commits it, and runs the operation again on a newer state if somebody else was faster.
 //!
 //! Sources: the IAM API reference (<https://docs.aws.amazon.com/IAM/latest/APIReference/>) and its service model.
 

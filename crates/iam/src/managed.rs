@@ -1,7 +1,9 @@
-//! The policies that AWS manages and every account may attach: the ones of this project's examples and a few that people reach for first.
+//! The policies that AWS manages and every account may attach: the ones of this project's examples and a few that
+//! people reach for first.
 //!
 //! Documents, versions and dates are those that AWS publishes
-//! (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>); a newer version is a change of this file.
+//! (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>); a newer version is a change of
+//! this file.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -129,8 +129,8 @@ pub struct Question<'a> {
     pub caller: &'a Caller,
 }
 
-/// Which questions the policy engine must answer with yes before the operation runs. Parameters are checked here first, so that a
-/// malformed name can't become part of an ARN.
+/// Which questions the policy engine must answer with yes before the operation runs. Parameters are checked here first,
+/// so that a malformed name can't become part of an ARN.
 type Targets = fn(&Params, &Question<'_>) -> Result<Vec<Target>, IamError>;
 /// The operation itself.
 type Run = fn(&Params, &Execution<'_>) -> Result<Outcome, IamError>;
@@ -260,8 +260,8 @@ impl Call {
     }
 }
 
-/// CloudTrail's `requestParameters` of a Query call: names with a small first letter, lists as arrays; `Action` and `Version` are left out,
-/// and parameters that hold secrets never get here because no operation takes one.
+/// CloudTrail's `requestParameters` of a Query call: names with a small first letter, lists as arrays; `Action` and
+/// `Version` are left out, and parameters that hold secrets never get here because no operation takes one.
 #[must_use]
 pub fn request_parameters(params: &Params) -> Value {
     let mut root = Map::new();

@@ -41,7 +41,8 @@ pub struct Account {
     pub providers: RedBlackTreeMapSync<String, Arc<Provider>>,
     /// Long-term keys by id.
     pub access_keys: RedBlackTreeMapSync<String, Arc<AccessKey>>,
-    /// Uses of managed policies: (policy, entity kind, entity name), all in lower case; see [`Account::attachments_of`].
+    /// Uses of managed policies: (policy, entity kind, entity name), all in lower case; see
+    /// [`Account::attachments_of`].
     pub attachments: RedBlackTreeMapSync<(String, String, String), ()>,
 }
 
@@ -305,8 +306,8 @@ impl Account {
         managed::compiled(arn).or_else(|| self.policy(arn).map(|policy| Arc::clone(&policy.compiled)))
     }
 
-    /// The uses of a managed policy: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and entity name in lower case. A policy of
-    /// AWS goes by `aws:` and its name.
+    /// The uses of a managed policy: entity kind (`role`, `user`, `role-boundary`, `user-boundary`) and entity name in
+    /// lower case. A policy of AWS goes by `aws:` and its name.
     pub fn attachments_of(&self, policy_name: &str) -> impl Iterator<Item = (&str, &str)> {
         let policy = policy_name.to_ascii_lowercase();
         let start = (policy.clone(), String::new(), String::new());

@@ -71,7 +71,8 @@ fn create(params: &Params, execution: &Execution<'_>) -> Result<Outcome, IamErro
     Ok(Outcome::changed(transaction, answer.xml(), answer.json()))
 }
 
-/// Writes the owner's record as it is: of two keys made at once, or a key made while its owner is deleted or renamed, only one succeeds.
+/// Writes the owner's record as it is: of two keys made at once, or a key made while its owner is deleted or renamed,
+/// only one succeeds.
 fn touch_owner(transaction: Transaction, account: &Account, owner: Option<&str>) -> Result<Transaction, IamError> {
     match owner {
         Some(name) => {

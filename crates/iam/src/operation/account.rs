@@ -11,15 +11,16 @@ use crate::operation::users::access_keys_of;
 use crate::operation::{Execution, Operation, Outcome, Question, read};
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    read!("GetAccountSummary", whole, summary),
+    read!("GetAccountSummary", |_, question| Ok(whole(question)), summary),
     read!("ListAccountAliases", aliases_targets, aliases),
 ];
 
-fn whole(_: &Params, question: &Question<'_>) -> Result<Vec<Target>, IamError> {
-    Ok(vec![Target::new(question.action, "*", question.caller.account)])
+fn whole(question: &Question<'_>) -> Vec<Target> {
+    vec![Target::new(question.action, "*", question.caller.account)]
 }
 
-/// What does not exist here (groups, certificates, second factors, instance profiles) is counted as none, with a quota of none.
+/// What does not exist here (groups, certificates, second factors, instance profiles) is counted as none, with a quota
+/// of none.
 fn summary(_: &Params, execution: &Execution<'_>) -> Result<Outcome, IamError> {
     let account = execution.account()?;
     let quotas = execution.quotas;
@@ -81,7 +82,7 @@ fn summary(_: &Params, execution: &Execution<'_>) -> Result<Outcome, IamError> {
 
 fn aliases_targets(params: &Params, question: &Question<'_>) -> Result<Vec<Target>, IamError> {
     checked(|validator| Page::check(validator, params))?;
-    whole(params, question)
+    Ok(whole(question))
 }
 
 /// Accounts have no aliases here.

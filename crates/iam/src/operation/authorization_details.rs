@@ -1,4 +1,5 @@
-//! GetAccountAuthorizationDetails: every user, role and policy of the account with everything that says what they may do.
+//! GetAccountAuthorizationDetails: every user, role and policy of the account with everything that says what they may
+//! do.
 
 use irsa_wire::{Params, Text};
 

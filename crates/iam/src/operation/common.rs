@@ -42,8 +42,8 @@ pub(crate) const ACCESS_KEY_ID: Text = Text::new(16, 128, patterns::ACCESS_KEY_I
 /// `clientIDType`.
 pub(crate) const CLIENT_ID: Text = Text::new(1, 255, patterns::ANY);
 
-/// The greatest record in bytes: one transaction of the store takes two of them and what belongs to them. Only documents full of white
-/// space, which quotas don't count, get near it.
+/// The greatest record in bytes: one transaction of the store takes two of them and what belongs to them. Only
+/// documents full of white space, which quotas don't count, get near it.
 const MAX_RECORD: usize = 480 * 1024;
 
 /// Reads parameters, and reports everything that is wrong with them at once.
@@ -166,7 +166,8 @@ pub(crate) fn attachment_name(arn: &str) -> String {
     }
 }
 
-/// Puts one use of a managed policy into a transaction. An own policy must not change under our hands: it could be deleted.
+/// Puts one use of a managed policy into a transaction. An own policy must not change under our hands: it could be
+/// deleted.
 pub(crate) fn attach(
     transaction: Transaction,
     account: AccountId,
@@ -210,8 +211,8 @@ pub(crate) fn save(transaction: Transaction, key: String, record: &impl Serializ
     Ok(transaction.put(key, value))
 }
 
-/// The question about a managed policy named by its ARN. A policy of another account is asked for in that account's name, which nobody
-/// outside of it may answer with yes; AWS's own policies are everybody's.
+/// The question about a managed policy named by its ARN. A policy of another account is asked for in that account's
+/// name, which nobody outside of it may answer with yes; AWS's own policies are everybody's.
 pub(crate) fn policy_target(question: &Question<'_>, arn: &str) -> Result<Target, IamError> {
     let parsed = policy_arn(arn)?;
     let own = question.caller.account;

@@ -22,10 +22,7 @@ pub(crate) fn encode(document: &str) -> String {
 ///
 /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
 pub(crate) fn size(document: &str) -> usize {
-    document
-        .chars()
-        .filter(|character| !character.is_ascii_whitespace())
-        .count()
+    irsa_policy::validate::non_whitespace_len(document)
 }
 
 /// Checks a permissions policy.
@@ -33,7 +30,8 @@ pub(crate) fn check_identity(document: &str) -> Result<(), IamError> {
     check(PolicyKind::Identity, document)
 }
 
-/// Checks a trust policy: its text, its size, and that the principals of this account that it names exist. Gives back who they are.
+/// Checks a trust policy: its text, its size, and that the principals of this account that it names exist. Gives back
+/// who they are.
 pub(crate) fn check_trust(document: &str, execution: &Execution<'_>) -> Result<Vec<TrustedPrincipal>, IamError> {
     check(PolicyKind::Trust, document)?;
     let limit = execution.quotas.trust_policy_size;

@@ -212,7 +212,7 @@ pub(crate) fn named_list<T: Holder>(params: &Params, question: &Question<'_>) ->
     Ok(vec![target::<T>(question, name)])
 }
 
-fn policy_name<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str), IamError> {
+fn policy_name<T: Holder>(params: &Params) -> Result<(&str, &str), IamError> {
     checked(|validator| {
         Ok((
             validator.required(params, T::PARAMETER, T::NAME),
@@ -221,7 +221,7 @@ fn policy_name<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str), 
     })
 }
 
-fn new_policy<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str, &'a str), IamError> {
+fn new_policy<T: Holder>(params: &Params) -> Result<(&str, &str, &str), IamError> {
     checked(|validator| {
         Ok((
             validator.required(params, T::PARAMETER, T::NAME),
@@ -231,7 +231,7 @@ fn new_policy<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str, &'
     })
 }
 
-fn attachment<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str), IamError> {
+fn attachment<T: Holder>(params: &Params) -> Result<(&str, &str), IamError> {
     let (name, arn) = checked(|validator| {
         Ok((
             validator.required(params, T::PARAMETER, T::NAME),
@@ -242,7 +242,7 @@ fn attachment<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str), I
     Ok((name, arn))
 }
 
-fn new_boundary<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, &'a str), IamError> {
+fn new_boundary<T: Holder>(params: &Params) -> Result<(&str, &str), IamError> {
     let (name, arn) = checked(|validator| {
         Ok((
             validator.required(params, T::PARAMETER, T::NAME),
@@ -420,7 +420,7 @@ pub(crate) fn detach_policy<T: Holder>(params: &Params, execution: &Execution<'_
     )))
 }
 
-fn read_attached<'a, T: Holder>(params: &'a Params) -> Result<(&'a str, Option<&'a str>), IamError> {
+fn read_attached<T: Holder>(params: &Params) -> Result<(&str, Option<&str>), IamError> {
     checked(|validator| {
         Page::check(validator, params)?;
         let name = validator.required(params, T::PARAMETER, T::NAME);

@@ -18,8 +18,9 @@ const DEFAULT_SIZE: usize = 100;
 
 /// The page that a list call asks for.
 ///
-/// A marker is the key of the last item that was shown, signed together with the account and the list: a marker that was made up, or that
-/// comes from another account or another list, is refused. The page size may differ from page to page.
+/// A marker is the key of the last item that was shown, signed together with the account and the list: a marker that
+/// was made up, or that comes from another account or another list, is refused. The page size may differ from page to
+/// page.
 pub(crate) struct Page {
     after: Option<String>,
     size: usize,

@@ -1,7 +1,7 @@
 //! Which tags an entity may have.
 //!
-//! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>. Keys of roles' and users' tags are compared without regard to case;
-//! on policies and providers `Team` and `team` are two tags.
+//! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>. Keys of roles' and users' tags are compared
+//! without regard to case; on policies and providers `Team` and `team` are two tags.
 
 use irsa_wire::{Params, Text, Validator, WireError, patterns};
 
@@ -121,7 +121,8 @@ pub(crate) fn check_some(tags: &[Tag], case: KeyCase) -> Result<(), IamError> {
     check(tags, case)
 }
 
-/// Writes tags over those that are there. A key in another case replaces the old one where case is ignored, and shows the new case.
+/// Writes tags over those that are there. A key in another case replaces the old one where case is ignored, and shows
+/// the new case.
 pub(crate) fn merge(
     tags: &mut Vec<Tag>,
     new: Vec<Tag>,

@@ -1,7 +1,7 @@
 //! Tags of roles, users, managed policies and providers.
 
 use irsa_store::Transaction;
-use irsa_wire::{Params, Validator, WireError};
+use irsa_wire::{Params, Validator};
 
 use crate::authorize::Target;
 use crate::error::IamError;
@@ -49,10 +49,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 fn tagging<'a, T>(
     params: &'a Params,
     case: KeyCase,
-    named: impl FnOnce(&mut Validator, &'a Params) -> Result<T, WireError>,
+    named: impl FnOnce(&mut Validator, &'a Params) -> T,
 ) -> Result<(T, Vec<Tag>), IamError> {
     let (name, tags) =
-        checked(|validator| Ok((named(validator, params)?, tag_rules::read_required(validator, params)?)))?;
+        checked(|validator| Ok((named(validator, params), tag_rules::read_required(validator, params)?)))?;
     tag_rules::check_some(&tags, case)?;
     Ok((name, tags))
 }
@@ -60,9 +60,9 @@ fn tagging<'a, T>(
 /// Reads what is untagged, and the keys.
 fn untagging<'a, T>(
     params: &'a Params,
-    named: impl FnOnce(&mut Validator, &'a Params) -> Result<T, WireError>,
+    named: impl FnOnce(&mut Validator, &'a Params) -> T,
 ) -> Result<(T, Vec<String>), IamError> {
-    checked(|validator| Ok((named(validator, params)?, tag_rules::read_keys(validator, params)?)))
+    checked(|validator| Ok((named(validator, params), tag_rules::read_keys(validator, params)?)))
 }
 
 /// Adds `aws:TagKeys`.
@@ -82,8 +82,8 @@ fn list(tags: &[Tag], page: &Page) -> Outcome {
     Outcome::read(Members::new().tags(&tags).page(marker).xml())
 }
 
-fn holder_name<'a, T: Holder>(validator: &mut Validator, params: &'a Params) -> Result<&'a str, WireError> {
-    Ok(validator.required(params, T::PARAMETER, T::NAME))
+fn holder_name<'a, T: Holder>(validator: &mut Validator, params: &'a Params) -> &'a str {
+    validator.required(params, T::PARAMETER, T::NAME)
 }
 
 fn tag_holder_targets<T: Holder>(params: &Params, question: &Question<'_>) -> Result<Vec<Target>, IamError> {
@@ -126,8 +126,8 @@ fn list_holder<T: Holder>(params: &Params, execution: &Execution<'_>) -> Result<
     Ok(list(held.record.tags(), &page))
 }
 
-fn policy_arn<'a>(validator: &mut Validator, params: &'a Params) -> Result<&'a str, WireError> {
-    Ok(validator.required(params, "PolicyArn", common::ARN))
+fn policy_arn<'a>(validator: &mut Validator, params: &'a Params) -> &'a str {
+    validator.required(params, "PolicyArn", common::ARN)
 }
 
 fn tag_policy_targets(params: &Params, question: &Question<'_>) -> Result<Vec<Target>, IamError> {
@@ -187,8 +187,8 @@ fn list_policy(params: &Params, execution: &Execution<'_>) -> Result<Outcome, Ia
     })
 }
 
-fn provider_arn<'a>(validator: &mut Validator, params: &'a Params) -> Result<&'a str, WireError> {
-    Ok(validator.required(params, providers::ARN_PARAMETER, common::ARN))
+fn provider_arn<'a>(validator: &mut Validator, params: &'a Params) -> &'a str {
+    validator.required(params, providers::ARN_PARAMETER, common::ARN)
 }
 
 fn tag_provider_targets(params: &Params, question: &Question<'_>) -> Result<Vec<Target>, IamError> {

@@ -294,9 +294,11 @@ fn move_uses(
 }
 
 /// The long-term keys of a user, or of the root, by their ids.
-pub(crate) fn access_keys_of<'a>(account: &'a Account, user: Option<&str>) -> impl Iterator<Item = &'a AccessKey> {
-    let user = user.map(str::to_ascii_lowercase);
-    let is_theirs = move |key: &&AccessKey| key.record.user.as_deref().map(str::to_ascii_lowercase) == user;
+pub(crate) fn access_keys_of<'a>(account: &'a Account, user: Option<&'a str>) -> impl Iterator<Item = &'a AccessKey> {
+    let is_theirs = move |key: &&AccessKey| match (key.record.user.as_deref(), user) {
+        (Some(owner), Some(user)) => owner.eq_ignore_ascii_case(user),
+        (owner, user) => owner.is_none() && user.is_none(),
+    };
     account.access_keys.values().map(AsRef::as_ref).filter(is_theirs)
 }
 

@@ -198,7 +198,7 @@ fn adv_ia_02_who_may_only_make_bounded_roles_makes_no_others() {
 }
 
 #[test]
-fn a_boundary_limits_and_a_missing_one_allows_nothing() {
+fn a_boundary_limits() {
     let (mut server, _) = server();
     server.ok(
         "PutRolePolicy",

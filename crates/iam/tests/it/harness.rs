@@ -54,7 +54,7 @@ pub(crate) struct Server {
 impl Server {
     /// An account, called by its root, with the quotas of a new AWS account.
     pub(crate) fn new() -> Self {
-        let kek = KeyEncryptionKey::from_bytes([7; 32]);
+        let kek = Self::kek();
         let now = Timestamp::from_unix_seconds(NOW);
         let account = new_account(account_id(ACCOUNT), "main", now, [0xee; 5], &kek).unwrap();
         let mut state = State::default();
@@ -76,6 +76,11 @@ impl Server {
             kek,
             random: Counter::default(),
         }
+    }
+
+    /// The key-encryption key of every server here.
+    pub(crate) fn kek() -> KeyEncryptionKey {
+        KeyEncryptionKey::from_bytes([7; 32])
     }
 
     /// Another account on the same server; gives back its root.
@@ -188,6 +193,13 @@ impl Server {
     /// The keys of the store.
     pub(crate) fn keys(&self) -> Vec<&str> {
         self.entries.keys().map(String::as_str).collect()
+    }
+
+    /// The keys and values of the store.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.entries
+            .iter()
+            .map(|(key, (value, _))| (key.as_str(), value.as_slice()))
     }
 
     /// Everything that the store holds, as text.

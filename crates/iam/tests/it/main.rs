@@ -3,6 +3,7 @@
 mod access_keys;
 mod account;
 mod authorization;
+mod callers;
 mod harness;
 mod pages;
 mod policies;
@@ -10,6 +11,7 @@ mod providers;
 mod races;
 mod role_policies;
 mod roles;
+mod states;
 mod table;
 mod tags;
 mod trust;

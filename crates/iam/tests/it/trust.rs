@@ -151,3 +151,45 @@ fn adv_pe_15_16_malformed_documents() {
     }
     assert!(!server.dump().contains("AssumeRole"));
 }
+
+/// What AWS answered to trust policies: one recorded call a line.
+#[test]
+fn recorded_trust_policies() {
+    let mut server = Server::new();
+    server.quotas.trust_policy_size = 100_000;
+    server.ok(
+        "CreateRole",
+        &[("RoleName", "App"), ("AssumeRolePolicyDocument", TRUST)],
+    );
+    let cases = include_str!("../../../../conformance/cases/trust_validation.jsonl");
+    let mut wrong = Vec::new();
+    for line in cases.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let document = case["document"].to_string();
+        let answer = server.call(
+            "UpdateAssumeRolePolicy",
+            &[("RoleName", "App"), ("PolicyDocument", &document)],
+        );
+        let expected = &case["outcome"];
+        let agrees = match &answer {
+            Ok(_) => expected["ok"] == true,
+            Err(error) => {
+                expected["ok"] == false && expected["code"] == *error.code && expected["message"] == *error.message
+            }
+        };
+        if !agrees {
+            wrong.push(format!(
+                "{}: {} instead of {expected}",
+                case["id"],
+                answer.map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        cases.lines().count(),
+        wrong.join("\n")
+    );
+}
