@@ -1,10 +1,12 @@
 //! IAM's operations: one table, one row an operation.
 
+use std::fmt;
+
 use irsa_core::{IdPrefix, Timestamp, UniqueId};
 use irsa_credentials::KeyEncryptionKey;
 use irsa_store::Transaction;
 use irsa_wire::{OperationSpec, Params, Service, WireError};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::authorize::Target;
 use crate::caller::Caller;
@@ -23,12 +25,15 @@ mod policies;
 mod policy_versions;
 mod providers;
 mod render;
+mod request_parameters;
 mod role_policies;
 mod roles;
 mod tag_rules;
 mod tags;
 mod user_policies;
 mod users;
+
+pub use request_parameters::request_parameters;
 
 /// Random bytes for ids: the machine's in the server, a counter in tests.
 pub trait Random: Send + Sync {
@@ -70,13 +75,19 @@ impl Execution<'_> {
     }
 }
 
-/// The answer of an operation, before the envelope.
-#[derive(Debug, Default)]
+/// The answer of an operation, before the envelope. It has no `Debug` that shows it: it may hold a new secret.
+#[derive(Default)]
 pub struct Answer {
     /// What stands inside `<OperationResult>`; `None` for operations that answer with metadata only.
     pub result: Option<String>,
     /// CloudTrail's `responseElements`; `None` for reads and for metadata-only answers.
     pub response_elements: Option<Value>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
 }
 
 /// What an operation wants: the answer, and the change that makes it true. An empty transaction is a read.
@@ -258,50 +269,4 @@ impl Call {
     pub fn run(&self, execution: &Execution<'_>) -> Result<Outcome, IamError> {
         (self.operation.run)(&self.params, execution)
     }
-}
-
-/// CloudTrail's `requestParameters` of a Query call: names with a small first letter, lists as arrays; `Action` and
-/// `Version` are left out, and parameters that hold secrets never get here because no operation takes one.
-#[must_use]
-pub fn request_parameters(params: &Params) -> Value {
-    let mut root = Map::new();
-    for (name, value) in params.iter().filter(|(name, _)| !matches!(*name, "Action" | "Version")) {
-        let Some((list, rest)) = name.split_once(".member.") else {
-            root.insert(small(name), Value::from(value));
-            continue;
-        };
-        let (index, member) = rest.split_once('.').unwrap_or((rest, ""));
-        let Some(index) = index.parse::<usize>().ok().filter(|index| (1..=1000).contains(index)) else {
-            continue;
-        };
-        let elements = root.entry(small(list)).or_insert_with(|| Value::Array(Vec::new()));
-        let Value::Array(elements) = elements else { continue };
-        if elements.len() < index {
-            elements.resize(index, Value::Null);
-        }
-        let Some(element) = elements.get_mut(index - 1) else {
-            continue;
-        };
-        if member.is_empty() {
-            *element = Value::from(value);
-        } else {
-            if !element.is_object() {
-                *element = Value::Object(Map::new());
-            }
-            if let Value::Object(element) = element {
-                element.insert(small(member), Value::from(value));
-            }
-        }
-    }
-    Value::Object(root)
-}
-
-fn small(name: &str) -> String {
-    let mut characters = name.chars();
-    characters
-        .next()
-        .map(|first| first.to_ascii_lowercase())
-        .into_iter()
-        .chain(characters)
-        .collect()
 }

@@ -38,6 +38,13 @@ const EVERYTHING: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn an_answer_shows_no_secret_in_logs() {
+    let mut server = Server::new();
+    let answer = server.answer("CreateAccessKey", &[]).unwrap();
+    assert_eq!(format!("{answer:?}"), "Answer { .. }");
+}
+
+#[test]
 fn actions_have_the_names_of_their_operations() {
     let mut names = HashSet::new();
     for row in rows() {
@@ -227,6 +234,14 @@ fn unknown_operations_and_versions() {
 
 #[test]
 fn parameters_of_the_audit_record() {
+    // Everything that operations take is recorded.
+    let everything = request_parameters(&Params::from_pairs(EVERYTHING.iter().copied()));
+    let names: HashSet<&str> = EVERYTHING
+        .iter()
+        .map(|(name, _)| name.split('.').next().unwrap())
+        .collect();
+    assert_eq!(everything.as_object().unwrap().len(), names.len());
+
     let params = Params::from_pairs([
         ("Action", "CreateRole"),
         ("Version", "2010-05-08"),
@@ -237,6 +252,13 @@ fn parameters_of_the_audit_record() {
         ("Tags.member.1.Value", "1"),
         ("ClientIDList.member.1", "sts"),
         ("OpenIDConnectProviderArn", "x"),
+        ("MaxSessionDuration", "07200"),
+        ("SetAsDefault", "1"),
+        ("MaxItems", "many"),
+        ("X-Amz-Security-Token", "a session token"),
+        ("X-Amz-Signature", "a signature"),
+        ("WebIdentityToken", "a token"),
+        ("Tags.member.1.Token", "a token"),
     ]);
     assert_eq!(
         request_parameters(&params),
@@ -246,6 +268,9 @@ fn parameters_of_the_audit_record() {
             "tags": [{ "key": "a", "value": "1" }, { "key": "b" }],
             "clientIDList": ["sts"],
             "openIDConnectProviderArn": "x",
+            "maxSessionDuration": 7200,
+            "setAsDefault": true,
+            "maxItems": "many",
         })
     );
 }
