@@ -61,14 +61,6 @@ impl Keeper {
         })
     }
 
-    /// Lets the store forget values that were replaced: nothing here reads the past.
-    pub(crate) async fn compact(&self) {
-        let revision = self.current.load().revision;
-        if let Err(error) = self.store.compact(revision).await {
-            tracing::warn!(%error, "the store could not be compacted; it only grows until it can");
-        }
-    }
-
     /// Follows the store until it closes.
     pub(crate) async fn follow(self: Arc<Self>) {
         loop {

@@ -28,9 +28,6 @@ use crate::tls::{ServerCertificate, TlsError};
 
 /// How often the TLS files are looked at for a new certificate.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
-/// How often the store forgets what was replaced.
-const COMPACTION: Duration = Duration::from_secs(300);
-
 /// Why a server doesn't start. The messages say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -281,7 +278,6 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         hosts,
         clock,
     )));
-    background.push(tokio::spawn(compact(Arc::clone(&pipeline))));
     let about = serde_json::json!({
         "endpoint": endpoint,
         "tlsEndpoint": tls_endpoint,
@@ -368,14 +364,5 @@ async fn reload_certificate(
         if let Err(error) = certificate.reload(&folder, &hosts, clock.now()) {
             tracing::error!(%error, "the TLS files can't be used; the certificate stays as it was");
         }
-    }
-}
-
-async fn compact(pipeline: Arc<Pipeline>) {
-    let mut ticks = tokio::time::interval(COMPACTION);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        pipeline.keeper.compact().await;
     }
 }
