@@ -1,1 +1,63 @@
-fn main() {}
+//! The binary: command line, output, exit codes.
+//!
+//! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage; `irsa exec` ends as its command
+//! did.
+
+mod child;
+mod cli;
+mod commands;
+mod failure;
+mod instance;
+mod manifests;
+mod output;
+mod signals;
+mod table;
+mod tokens;
+mod workload;
+mod yaml;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.command);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&anyhow::Error::new(error).context("the runtime can't be started")),
+    };
+    let outcome = runtime.block_on(commands::run(cli.command));
+    // A command that is done does not wait for what it left behind, such as a read of stdin.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+/// Logs go to stderr: what a server does by default, of other commands only warnings.
+fn start_log(command: &Command) {
+    let default = if matches!(command, Command::Up(_)) {
+        "info"
+    } else {
+        "warn"
+    };
+    let filter = std::env::var("IRSA_LOG").ok().filter(|text| !text.is_empty());
+    let (filter, wrong) = match filter.as_deref().map(EnvFilter::try_new) {
+        None => (EnvFilter::new(default), None),
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(default), Some(error)),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(output::stderr_has_colour())
+        .with_writer(std::io::stderr)
+        .init();
+    if let Some(error) = wrong {
+        tracing::warn!("IRSA_LOG is not understood, `{default}` applies: {error}");
+    }
+}

@@ -1,0 +1,82 @@
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use irsa_server::{AuditDurability, ServerConfig, start};
+use serde_json::json;
+
+use crate::cli::{Durability, Up};
+use crate::failure::Failure;
+use crate::output::{self, Format, STRONG};
+use crate::signals;
+
+/// Runs a server until a signal stops it.
+pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
+    // Before the start, so that a signal during it is not lost.
+    let mut stop = signals::stop_signals().context("signals can't be listened for")?;
+    let region = arguments.region.clone();
+    let format = arguments.output.output;
+    let data = arguments.data.data.clone();
+    let config = ServerConfig {
+        listen: arguments.listen,
+        tls_listen: arguments.tls_listen,
+        metrics_listen: arguments.metrics_listen,
+        account: arguments.account,
+        region: arguments.region,
+        issuer_url: arguments.issuer_url,
+        issuer_ca: arguments.issuer_ca,
+        allow_private_issuers: arguments.allow_private_issuers,
+        audit_durability: match arguments.audit_durability {
+            Durability::Kernel => AuditDurability::Kernel,
+            Durability::Disk => AuditDurability::Disk,
+        },
+        trusted_proxies: arguments.trusted_proxy,
+        ..ServerConfig::new(data.clone())
+    };
+    let server = start(config).await.context(Failure::new("the server can't start"))?;
+    if let Some(root) = server.first_root() {
+        output::note(format_args!(
+            "{STRONG}first start: the root key of account {}{STRONG:#}",
+            root.account
+        ));
+        output::note(format_args!("  AWS_ACCESS_KEY_ID      {}", root.access_key_id));
+        output::note(format_args!(
+            "  AWS_SECRET_ACCESS_KEY  {}",
+            root.secret_access_key.expose()
+        ));
+        output::note(format_args!(
+            "  shown this once; `{}` keeps it as a profile",
+            server.folder().credentials_file().display()
+        ));
+    }
+    output::note(format_args!(
+        "ready: {} (AWS API), {} (TLS: issuers, AWS API)",
+        server.endpoint(),
+        server.tls_endpoint()
+    ));
+    if format == Format::Json {
+        output::data(json!({
+            "ready": true,
+            "endpoint": server.endpoint(),
+            "tlsEndpoint": server.tls_endpoint(),
+            "region": region,
+            "account": server.account().to_string(),
+        }));
+    } else {
+        let data = output::shell_word(&data.display().to_string());
+        let option = if data == "./irsa-data" {
+            String::new()
+        } else {
+            format!(" --data {data}")
+        };
+        output::hint(format_args!("in another shell: eval \"$(irsa env{option})\""));
+    }
+    let signal = stop.recv().await;
+    tracing::info!(?signal, "stopping");
+    let stopping = server.stop();
+    tokio::select! {
+        () = stopping => {}
+        // Whoever asks twice does not want to wait for what is under way.
+        _ = stop.recv() => return Err(Failure::new("stopped before requests under way were answered").into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
