@@ -10,8 +10,8 @@ use crate::sealed_session::SealedSession;
 use crate::secret::{RandomnessError, SecretAccessKey, fill_random};
 use crate::session::Session;
 
-/// First byte of a session token.
-const VERSION: u8 = 1;
+/// First byte of a session token. In version 2, zero bytes may follow the session inside of the seal.
+const VERSION: u8 = 2;
 /// Version and epoch.
 const HEADER_LEN: usize = 1 + 4;
 /// The longest session token, in characters, that is made or looked at.
@@ -86,6 +86,15 @@ impl EpochKeys {
     /// # Errors
     /// If the session is too large for a token, or there is no randomness.
     pub fn mint(&self, session: &Session) -> Result<TemporaryCredentials, MintError> {
+        self.mint_padded(session, 0)
+    }
+
+    /// As [`mint`](Self::mint), with a session token of at least `minimum_length` characters: a short one is filled up with padding, which
+    /// is sealed like the rest and means nothing.
+    ///
+    /// # Errors
+    /// If the session or `minimum_length` is too large for a token, or there is no randomness.
+    pub fn mint_padded(&self, session: &Session, minimum_length: usize) -> Result<TemporaryCredentials, MintError> {
         // One call for all: five bytes of key id, session id, nonce.
         let mut random = [0; 5 + 16 + NONCE_LEN];
         fill_random(&mut random)?;
@@ -93,12 +102,13 @@ impl EpochKeys {
         let access_key_id = AccessKeyId::temporary(session.account, [k0, k1, k2, k3, k4]);
         let (session_id, nonce) = rest.split_first_chunk().ok_or(MintError::Failed)?;
         let nonce = nonce.try_into().map_err(|_| MintError::Failed)?;
-        self.mint_as(session, access_key_id, *session_id, nonce)
+        self.mint_as(session, minimum_length, access_key_id, *session_id, nonce)
     }
 
     fn mint_as(
         &self,
         session: &Session,
+        minimum_length: usize,
         access_key_id: AccessKeyId,
         session_id: [u8; 16],
         nonce: [u8; NONCE_LEN],
@@ -111,8 +121,14 @@ impl EpochKeys {
         let mut token =
             postcard::to_extend(&SealedSession::of(session, session_id), token).map_err(|_| MintError::Failed)?;
         let length = token.len().saturating_add(TAG_LEN).div_ceil(3).saturating_mul(4);
+        let length = length.max(minimum_length);
         if length > MAX_TOKEN_LEN {
             return Err(MintError::TooLarge { length });
+        }
+        // Three bytes are four characters.
+        let minimum = minimum_length.saturating_mul(3).div_ceil(4).saturating_sub(TAG_LEN);
+        if token.len() < minimum {
+            token.resize(minimum, 0);
         }
         let plaintext = token.get_mut(HEADER_LEN + NONCE_LEN..).ok_or(MintError::Failed)?;
         let aad = EpochKey::associated_data(header, &access_key_id);
@@ -167,9 +183,10 @@ impl EpochKeys {
             .sealing
             .open(*nonce, &aad, ciphertext)
             .ok_or(OpenError::NotAuthentic)?;
-        let (sealed, trailing) =
+        let (sealed, padding) =
             postcard::take_from_bytes::<SealedSession<'_>>(plaintext).map_err(|_| OpenError::Malformed)?;
-        if !trailing.is_empty() {
+        // Anything but padding behind the session means that it was read as what it is not.
+        if padding.iter().any(|byte| *byte != 0) {
             return Err(OpenError::Malformed);
         }
         let session = sealed.session().ok_or(OpenError::Malformed)?;

@@ -1,6 +1,6 @@
 //! The bytes of a session inside of its token: postcard over borrowed fields, so that sealing copies every text once.
 //!
-//! Fields are told apart by position only: a change here needs a new token version.
+//! Fields are told apart by position only: a change here needs a new token version. Padding may follow, which is not of this form.
 
 use irsa_core::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -172,7 +172,7 @@ fn adv_sv_23_another_account_does_not_open_the_token() {
     let random = [1, 2, 3, 4, 5];
     let ours = AccessKeyId::temporary(example().account, random);
     let theirs = AccessKeyId::temporary("444455556666".parse().unwrap(), random);
-    let minted = keys().mint_as(&example(), ours, [9; 16], [1; 12]).unwrap();
+    let minted = keys().mint_as(&example(), 0, ours, [9; 16], [1; 12]).unwrap();
     assert_eq!(
         keys().open(&theirs, &minted.session_token).err(),
         Some(OpenError::NotAuthentic)
@@ -206,7 +206,9 @@ fn adv_sv_24_an_equal_key_id_does_not_fix_the_secret() {
     let key = AccessKeyId::temporary(example().account, [1, 2, 3, 4, 5]);
     let secrets: HashSet<String> = (0..64_u8)
         .map(|index| {
-            let minted = keys().mint_as(&example(), key.clone(), [index; 16], [1; 12]).unwrap();
+            let minted = keys()
+                .mint_as(&example(), 0, key.clone(), [index; 16], [1; 12])
+                .unwrap();
             minted.secret_access_key.expose().to_owned()
         })
         .collect();
@@ -218,8 +220,8 @@ fn adv_sv_24_the_secret_is_keyed_by_the_epoch() {
     // All that a client could know (key id, even the session id) is the same; only the epoch key differs.
     let key = AccessKeyId::temporary(example().account, [1, 2, 3, 4, 5]);
     let other = EpochKeys::new(EpochKey::new(7, &[8; 32]), Vec::new());
-    let ours = keys().mint_as(&example(), key.clone(), [9; 16], [1; 12]).unwrap();
-    let theirs = other.mint_as(&example(), key.clone(), [9; 16], [1; 12]).unwrap();
+    let ours = keys().mint_as(&example(), 0, key.clone(), [9; 16], [1; 12]).unwrap();
+    let theirs = other.mint_as(&example(), 0, key.clone(), [9; 16], [1; 12]).unwrap();
     assert_ne!(ours.secret_access_key.expose(), theirs.secret_access_key.expose());
     assert_ne!(ours.session_token, theirs.session_token);
     assert_eq!(
@@ -256,11 +258,15 @@ fn previous_epochs_open_and_forgotten_ones_do_not() {
 fn an_unknown_version_is_told_apart() {
     let minted = keys().mint(&example()).unwrap();
     let mut bytes = URL_SAFE_NO_PAD.decode(&minted.session_token).unwrap();
-    bytes[0] = 2;
-    assert_eq!(
-        keys().open(&minted.access_key_id, &URL_SAFE_NO_PAD.encode(bytes)).err(),
-        Some(OpenError::Version { found: 2 })
-    );
+    for found in [0, 1, 3, 255] {
+        bytes[0] = found;
+        assert_eq!(
+            keys()
+                .open(&minted.access_key_id, &URL_SAFE_NO_PAD.encode(&bytes))
+                .err(),
+            Some(OpenError::Version { found })
+        );
+    }
 }
 
 #[test]
@@ -270,18 +276,57 @@ fn a_session_that_fits_no_token_is_refused() {
     assert!(matches!(keys().mint(&session), Err(MintError::TooLarge { .. })));
 }
 
-#[test]
-fn trailing_bytes_inside_of_the_seal_are_refused() {
+/// A token whose plaintext is the example session and `tail`.
+fn token_with_tail(key: &AccessKeyId, tail: &[u8]) -> String {
     let epoch = EpochKey::new(7, &[7; 32]);
-    let key = AccessKeyId::temporary(example().account, [1; 5]);
     let header = [VERSION, 0, 0, 0, 7];
     let mut plaintext = postcard::to_allocvec(&SealedSession::of(&example(), [1; 16])).unwrap();
-    plaintext.push(0);
-    let aad = EpochKey::associated_data(header, &key);
+    plaintext.extend_from_slice(tail);
+    let aad = EpochKey::associated_data(header, key);
     let tag = epoch.sealing.seal([1; 12], &aad, &mut plaintext).unwrap();
-    let token = [header.as_slice(), &[1; 12], &plaintext, &tag].concat();
+    URL_SAFE_NO_PAD.encode([header.as_slice(), &[1; 12], &plaintext, &tag].concat())
+}
+
+#[test]
+fn only_zeros_may_follow_the_session_inside_of_the_seal() {
+    let key = AccessKeyId::temporary(example().account, [1; 5]);
+    for padding in [&[][..], &[0], &[0; 100]] {
+        let (session, _) = keys().open(&key, &token_with_tail(&key, padding)).unwrap();
+        assert_eq!(session, example());
+    }
+    for tail in [&[1][..], &[0, 0, 1], &[0x80; 4]] {
+        assert_eq!(
+            keys().open(&key, &token_with_tail(&key, tail)).err(),
+            Some(OpenError::Malformed)
+        );
+    }
+}
+
+#[test]
+fn a_token_is_padded_to_the_least_length_and_no_further() {
+    let plain = keys().mint(&example()).unwrap().session_token.len();
+    for minimum in (0..plain + 20).chain([1000, 1001, 1002, 1003, 4095, 4096]) {
+        let minted = keys().mint_padded(&example(), minimum).unwrap();
+        let length = minted.session_token.len();
+        assert!(length >= minimum.max(plain), "{length} of {minimum}");
+        // Base64 has no texts of 4n+1 characters.
+        assert!(length <= minimum.max(plain) + 1, "{length} of {minimum}");
+        let (session, secret) = keys().open(&minted.access_key_id, &minted.session_token).unwrap();
+        assert_eq!(session, example());
+        assert_eq!(secret.expose(), minted.secret_access_key.expose());
+    }
     assert_eq!(
-        keys().open(&key, &URL_SAFE_NO_PAD.encode(token)).err(),
-        Some(OpenError::Malformed)
+        keys()
+            .mint_padded(&example(), MAX_TOKEN_LEN)
+            .unwrap()
+            .session_token
+            .len(),
+        MAX_TOKEN_LEN
+    );
+    assert_eq!(
+        keys().mint_padded(&example(), MAX_TOKEN_LEN + 1).err(),
+        Some(MintError::TooLarge {
+            length: MAX_TOKEN_LEN + 1
+        })
     );
 }
