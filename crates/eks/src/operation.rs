@@ -180,6 +180,14 @@ impl Call {
             && !self.body.contains_key("oidc")
     }
 
+    /// The issuer for which the call brings keys, as written.
+    #[must_use]
+    pub fn given_keys_issuer(&self) -> Option<&str> {
+        let oidc = self.body.get("oidc")?;
+        oidc.get("keys").filter(|keys| !keys.is_null())?;
+        oidc.get("issuer")?.as_str()
+    }
+
     /// The name of the cluster that the call is about, if it is about one.
     #[must_use]
     pub fn cluster_name(&self) -> &str {
@@ -209,7 +217,20 @@ impl Call {
                 target = target.with(format!("aws:ResourceTag/{key}"), value.as_str());
             }
         }
-        vec![target]
+        let mut targets = vec![target];
+        // Keys for an issuer decide which tokens count, in the whole account: as much as changing what its provider trusts.
+        if let Some(url) = self
+            .given_keys_issuer()
+            .and_then(|issuer| issuer.strip_prefix("https://"))
+        {
+            let provider = format!("arn:aws:iam::{account}:oidc-provider/{url}");
+            targets.push(Target::new(
+                "iam:UpdateOpenIDConnectProviderThumbprint",
+                provider,
+                account,
+            ));
+        }
+        targets
     }
 
     /// Runs the operation on a state.
@@ -343,6 +364,7 @@ impl Call {
             .when_absent(stored.clone())
             .put(stored, encode(&record)?);
         if let Some((issuer, keys)) = keys {
+            transaction = transaction.when_absent(given_keys_key(account, issuer.as_str()));
             transaction = put_given_keys(
                 transaction,
                 account,

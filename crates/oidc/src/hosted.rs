@@ -132,9 +132,9 @@ impl NewIssuer {
 
     /// Adds the issuer to a transaction.
     #[must_use]
-    pub fn write_to(self, transaction: Transaction) -> Transaction {
+    pub fn write_to(&self, transaction: Transaction) -> Transaction {
         let key = issuer_key(&self.id);
-        transaction.when_absent(key.clone()).put(key, self.record)
+        transaction.when_absent(key.clone()).put(key, self.record.clone())
     }
 }
 

@@ -16,8 +16,10 @@ pub(crate) enum AuthenticationError {
     Missing,
     /// The signature's form, time, scope or value.
     Signature(SigV4Error),
-    /// No such key, or temporary credentials without their token, or a token that is not theirs. Holds the reason for operators.
+    /// No such key, an inactive one, or temporary credentials without their token. Holds the reason for operators.
     UnknownKey(String),
+    /// A session token that is not one of ours, not that key's, or whose owner is gone. Holds the reason for operators.
+    ForeignToken(String),
     /// The session is over.
     Expired,
 }
@@ -43,7 +45,7 @@ pub(crate) fn authenticate(
                 .ok_or_else(|| unknown("there are no epoch keys"))?;
             let (session, secret) = keys
                 .open(&id, token)
-                .map_err(|error| AuthenticationError::UnknownKey(error.to_string()))?;
+                .map_err(|error| AuthenticationError::ForeignToken(error.to_string()))?;
             let verified = presented
                 .verify(secret.as_bytes(), body_sha256, now, rules)
                 .map_err(AuthenticationError::Signature)?;
@@ -68,7 +70,8 @@ pub(crate) fn authenticate(
 fn nobody(error: CallerError) -> AuthenticationError {
     match error {
         CallerError::Expired => AuthenticationError::Expired,
-        CallerError::Unknown | CallerError::Inactive => AuthenticationError::UnknownKey(error.to_string()),
+        CallerError::Unknown => AuthenticationError::ForeignToken(error.to_string()),
+        CallerError::Inactive => AuthenticationError::UnknownKey(error.to_string()),
     }
 }
 
@@ -83,7 +86,7 @@ impl AuthenticationError {
         match self {
             Self::Missing => error,
             Self::Signature(reason) => error.because(reason.to_string()),
-            Self::UnknownKey(reason) => error.because(reason.clone()),
+            Self::UnknownKey(reason) | Self::ForeignToken(reason) => error.because(reason.clone()),
             Self::Expired => error.because("the session has expired"),
         }
     }
@@ -95,7 +98,7 @@ impl AuthenticationError {
                 403,
                 "Request is missing Authentication Token",
             ),
-            Self::UnknownKey(_) => WireError::new(
+            Self::UnknownKey(_) | Self::ForeignToken(_) => WireError::new(
                 "InvalidClientTokenId",
                 403,
                 "The security token included in the request is invalid.",
@@ -119,7 +122,7 @@ impl AuthenticationError {
                 403,
                 "Missing Authentication Token",
             ),
-            Self::UnknownKey(_) => WireError::new(
+            Self::UnknownKey(_) | Self::ForeignToken(_) => WireError::new(
                 "UnrecognizedClientException",
                 403,
                 "The security token included in the request is invalid.",
@@ -139,12 +142,12 @@ impl AuthenticationError {
     fn s3(&self) -> WireError {
         match self {
             Self::Missing => WireError::new("AccessDenied", 403, "Access Denied"),
-            Self::UnknownKey(reason) if reason.contains("access key") => WireError::new(
+            Self::UnknownKey(_) => WireError::new(
                 "InvalidAccessKeyId",
                 403,
                 "The AWS Access Key Id you provided does not exist in our records.",
             ),
-            Self::UnknownKey(_) => WireError::new(
+            Self::ForeignToken(_) => WireError::new(
                 "InvalidToken",
                 400,
                 "The provided token is malformed or otherwise invalid.",

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use irsa_s3::{Body, BodyError, BoxError};
 use irsa_sigv4::{ChunkDecoder, ChunkError};
+use tokio::time::{Instant, Sleep};
 
 /// The largest body of a call that is not S3's: a policy document of 131,072 characters, percent-encoded, and the rest.
 pub(crate) const MAX_CALL: usize = 1 << 20;
@@ -52,15 +54,64 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// How long a caller may take to send the next bytes of an object.
+const IDLE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A body whose sender may pause, but not for ever.
+pub(crate) struct TimelyBody {
+    inner: Incoming,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl TimelyBody {
+    pub(crate) fn new(inner: Incoming) -> Self {
+        Self {
+            inner,
+            deadline: Box::pin(tokio::time::sleep(IDLE_DEADLINE)),
+        }
+    }
+}
+
+impl http_body::Body for TimelyBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                let next = Instant::now() + IDLE_DEADLINE;
+                self.deadline.as_mut().reset(next);
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Poll::Pending => self.deadline.as_mut().poll(cx).map(|()| {
+                Some(Err(Box::new(BodyError {
+                    code: "RequestTimeout".to_owned(),
+                    message: "Your socket connection to the server was not read from or written to within the timeout \
+                              period."
+                        .to_owned(),
+                }) as BoxError))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
 /// A body whose bytes must have a declared SHA-256.
 pub(crate) struct HashedBody {
-    inner: Incoming,
+    inner: TimelyBody,
     context: Option<digest::Context>,
     declared: [u8; 32],
 }
 
 impl HashedBody {
-    pub(crate) fn new(inner: Incoming, declared: [u8; 32]) -> Self {
+    pub(crate) fn new(inner: TimelyBody, declared: [u8; 32]) -> Self {
         Self {
             inner,
             context: Some(digest::Context::new(&digest::SHA256)),
@@ -81,7 +132,7 @@ impl http_body::Body for HashedBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
             None => match self.context.take().map(digest::Context::finish) {
                 Some(found) if found.as_ref() != self.declared => Poll::Ready(Some(Err(Box::new(BodyError {
                     code: "XAmzContentSHA256Mismatch".to_owned(),
@@ -104,14 +155,14 @@ impl http_body::Body for HashedBody {
 
 /// A body in aws-chunked encoding, decoded and verified.
 pub(crate) struct ChunkedBody {
-    inner: Incoming,
+    inner: TimelyBody,
     decoder: ChunkDecoder,
     ready: std::collections::VecDeque<Bytes>,
     done: bool,
 }
 
 impl ChunkedBody {
-    pub(crate) fn new(inner: Incoming, decoder: ChunkDecoder) -> Self {
+    pub(crate) fn new(inner: TimelyBody, decoder: ChunkDecoder) -> Self {
         Self {
             inner,
             decoder,
@@ -146,7 +197,7 @@ impl http_body::Body for ChunkedBody {
                 }
                 Some(Err(error)) => {
                     self.done = true;
-                    return Poll::Ready(Some(Err(error.into())));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 None => {
                     self.done = true;

@@ -1,8 +1,9 @@
 //! The folder that holds everything a server keeps, and the files in it that are neither store nor objects nor journal.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use irsa_core::{AccessKeyId, AccountId};
 use irsa_credentials::{KeyEncryptionKey, SecretAccessKey};
@@ -32,6 +33,9 @@ pub enum DataFolderError {
     /// There are records, and no key to open them with.
     #[error("`{}` is missing and the store is not empty: restore the file from a backup, since nothing sealed can be opened without it", .0.display())]
     KeyMissing(PathBuf),
+    /// Another server has it.
+    #[error("the data folder `{}` is in use by another process; stop that one, or choose another with --data", .0.display())]
+    InUse(PathBuf),
     /// The system gives no randomness.
     #[error(transparent)]
     Randomness(#[from] irsa_credentials::RandomnessError),
@@ -98,15 +102,31 @@ impl DataFolder {
         self.root.join("server.json")
     }
 
-    /// Makes the folder and those in it, readable for the owner only.
+    /// Makes the folder and those in it, readable for the owner only, and takes the folder for this process: it is free again when the
+    /// file is closed, however the process ends.
     ///
     /// # Errors
-    /// When the file system refuses.
-    pub fn create(&self) -> Result<(), DataFolderError> {
+    /// When the file system refuses, or another process has the folder.
+    pub fn create(&self) -> Result<File, DataFolderError> {
         for folder in [self.root.clone(), self.tls()] {
             create_folder(&folder)?;
         }
-        Ok(())
+        let path = self.root.join("lock");
+        let file = private_options().truncate(false).open(&path);
+        let file = file.map_err(|source| DataFolderError::Io {
+            path: path.clone(),
+            action: "opened",
+            source,
+        })?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(DataFolderError::InUse(self.root.clone())),
+            Err(TryLockError::Error(source)) => Err(DataFolderError::Io {
+                path,
+                action: "locked",
+                source,
+            }),
+        }
     }
 
     /// Reads the key-encryption key, or makes it if the store is still to be made too.
@@ -149,6 +169,9 @@ impl DataFolder {
         region: &str,
         anew: bool,
     ) -> Result<(), DataFolderError> {
+        // One at a time: the file is read, added to, and replaced.
+        static ADDING: Mutex<()> = Mutex::new(());
+        let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.credentials_file();
         let mut text = match fs::read_to_string(&path) {
             Ok(_) if anew => String::new(),
@@ -193,17 +216,21 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), DataFolde
         source,
     };
     let temporary = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary).map_err(failed)?;
+    let mut file = private_options().truncate(true).open(&temporary).map_err(failed)?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&temporary, path).map_err(failed)?;
     if let Some(folder) = path.parent() {
-        fs::File::open(folder)
+        File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(failed)?;
     }
     Ok(())
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use irsa_s3::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -22,7 +23,7 @@ const MAX_CONNECTIONS: usize = 8192;
 /// How long a caller may take for a handshake, or for the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the server stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 64 * 1024;
 
 /// What a listener serves.
@@ -41,8 +42,19 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr
     Ok((listener, bound))
 }
 
+/// What every connection needs.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// Turns true when the server stops.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Held by every request under way, also when its connection is gone: the server ends when the last one is dropped.
+    pub(crate) under_way: mpsc::Sender<Infallible>,
+}
+
 /// Accepts until told to stop, then waits for what is under way.
-pub(crate) async fn serve(listener: TcpListener, face: Face, pipeline: Arc<Pipeline>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, face: Face, service: Service) {
+    let mut stop = service.stop.clone();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -65,11 +77,11 @@ pub(crate) async fn serve(listener: TcpListener, face: Face, pipeline: Arc<Pipel
                 continue;
             }
         };
-        let (face, pipeline, stop) = (face.clone(), Arc::clone(&pipeline), stop.clone());
+        let (face, service) = (face.clone(), service.clone());
         connections.spawn(async move {
-            pipeline.metrics.connection_opened();
-            connection(stream, address, face, &pipeline, stop).await;
-            pipeline.metrics.connection_closed();
+            service.pipeline.metrics.connection_opened();
+            connection(stream, address, face, &service).await;
+            service.pipeline.metrics.connection_closed();
             drop(slot);
         });
     }
@@ -85,19 +97,13 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    face: Face,
-    pipeline: &Arc<Pipeline>,
-    stop: watch::Receiver<bool>,
-) {
+async fn connection(stream: TcpStream, address: SocketAddr, face: Face, service: &Service) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection's delay could not be switched off");
     }
     match face {
-        Face::Api(None) => http(stream, Peer { address, tls: None }, false, pipeline, stop).await,
-        Face::Metrics => http(stream, Peer { address, tls: None }, true, pipeline, stop).await,
+        Face::Api(None) => http(stream, Peer { address, tls: None }, false, service).await,
+        Face::Metrics => http(stream, Peer { address, tls: None }, true, service).await,
         Face::Api(Some(acceptor)) => {
             let stream = match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => stream,
@@ -125,35 +131,24 @@ async fn connection(
                     tls: Some(tls),
                 },
                 false,
-                pipeline,
-                stop,
+                service,
             )
             .await;
         }
     }
 }
 
-async fn http<S>(stream: S, peer: Peer, metrics: bool, pipeline: &Arc<Pipeline>, mut stop: watch::Receiver<bool>)
+async fn http<S>(stream: S, peer: Peer, metrics: bool, service: &Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let peer = &peer;
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
-        let response = if metrics {
-            match request.uri().path() {
-                "/metrics" => {
-                    let mut response = hyper::Response::new(full(pipeline.metrics.text()));
-                    let content_type =
-                        http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-                    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
-                    response
-                }
-                path => pipeline.health(path),
-            }
+    let peer = &Arc::new(peer);
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
+        Ok::<_, Infallible>(if metrics {
+            metrics_page(&service.pipeline, request.uri().path())
         } else {
-            pipeline.serve(peer, request).await
-        };
-        Ok::<_, Infallible>(response)
+            whole(service, peer, request).await
+        })
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
@@ -161,8 +156,9 @@ where
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(MAX_HEAD)
         .half_close(false);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
+    let mut stop = service.stop.clone();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut stop) => {
@@ -173,4 +169,39 @@ where
     if let Err(error) = ended {
         tracing::debug!(%error, address = %peer.address, "a connection ended early");
     }
+}
+
+/// Serves a request in a task of its own: a caller who hangs up drops the connection, and must not drop the request between its change and
+/// its record. A panic, should one be left in us, becomes an error of this one request.
+async fn whole(
+    service: &Service,
+    peer: &Arc<Peer>,
+    request: hyper::Request<hyper::body::Incoming>,
+) -> http::Response<Body> {
+    let (pipeline, peer, under_way) = (
+        Arc::clone(&service.pipeline),
+        Arc::clone(peer),
+        service.under_way.clone(),
+    );
+    let task = tokio::spawn(async move {
+        let response = pipeline.serve(&peer, request).await;
+        drop(under_way);
+        response
+    });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not answered");
+        let mut response = http::Response::new(full("an internal error occurred"));
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
+fn metrics_page(pipeline: &Pipeline, path: &str) -> http::Response<Body> {
+    if path != "/metrics" {
+        return pipeline.health(path);
+    }
+    let mut response = http::Response::new(full(pipeline.metrics.text()));
+    let content_type = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
 }

@@ -47,6 +47,7 @@ pub(crate) struct Pipeline {
 }
 
 /// What the steps of one request share.
+#[derive(Clone)]
 pub(crate) struct RequestContext<'a> {
     pub(crate) id: &'a str,
     pub(crate) facts: RequestFacts<'a>,
@@ -76,10 +77,7 @@ impl Pipeline {
             secure_transport: peer.tls.is_some(),
             user_agent: text(header::USER_AGENT).unwrap_or_default(),
             referer: text(header::REFERER),
-            region: match &presented {
-                Ok(Some(presented)) => presented.scope().region,
-                Ok(None) | Err(_) => &self.config.region,
-            },
+            region: &self.config.region,
             now: self.clock.now(),
         };
         let host = text(header::HOST);
@@ -218,9 +216,16 @@ impl Pipeline {
     ) -> Response<Body> {
         let spec = call.spec();
         let rules = Rules::service(spec.service.signing_name());
-        let caller = run::caller(self, context, spec, presented, &rules, || digest_of(body));
+        let snapshot = self.keeper.snapshot();
+        let caller = run::caller(context, spec, presented, &rules, &snapshot, || digest_of(body));
+        // The region of the scope counts once the signature is proven.
+        let mut context = context.clone();
+        if let (Ok(Some(_)), Ok(Some(presented))) = (&caller, presented) {
+            context.facts.region = presented.scope().region;
+        }
+        let context = &context;
         let mut done = match &caller {
-            Ok(caller) => run::run(self, context, &call, caller.as_ref()).await,
+            Ok(caller) => run::run(self, context, snapshot, &call, caller.as_ref()).await,
             Err(error) => Done::failed(error.wire(spec.service)),
         };
         if done.request_parameters.is_none() {
@@ -401,7 +406,10 @@ fn unproven_account(presented: &Result<Option<Presented<'_>>, SigV4Error>) -> Op
 
 /// A request's own id, as AWS writes it.
 fn request_id() -> String {
-    uuid::Uuid::from_bytes(random()).hyphenated().to_string()
+    uuid::Builder::from_random_bytes(random())
+        .into_uuid()
+        .hyphenated()
+        .to_string()
 }
 
 /// Requests whose framing could be read in two ways.

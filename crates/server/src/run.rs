@@ -1,5 +1,7 @@
 //! The middle of the pipeline: who calls, may they, and what comes of it.
 
+use std::sync::Arc;
+
 use irsa_credentials::SessionPrincipal;
 use irsa_iam::{Caller, Execution, authorize};
 use irsa_oidc::{NewIssuer, new_hosted_issuer};
@@ -22,11 +24,11 @@ const ATTEMPTS: usize = 16;
 
 /// Finds the caller of a signed operation; `None` for an anonymous one.
 pub(crate) fn caller(
-    pipeline: &Pipeline,
     context: &RequestContext<'_>,
     spec: &OperationSpec,
     presented: &Result<Option<Presented<'_>>, SigV4Error>,
     rules: &Rules,
+    snapshot: &Snapshot,
     body_sha256: impl FnOnce() -> [u8; 32],
 ) -> Result<Option<Caller>, AuthenticationError> {
     if spec.access == Access::Anonymous {
@@ -37,8 +39,7 @@ pub(crate) fn caller(
         Ok(None) => return Err(AuthenticationError::Missing),
         Err(error) => return Err(AuthenticationError::Signature(error.clone())),
     };
-    let snapshot = pipeline.keeper.snapshot();
-    let (caller, _) = authenticate(&snapshot, presented, Some(body_sha256()), context.facts.now, rules)?;
+    let (caller, _) = authenticate(snapshot, presented, Some(body_sha256()), context.facts.now, rules)?;
     // GetSessionToken's credentials without a second factor may not call IAM, and of STS only two operations.
     // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
     let own_session = caller.session.as_deref().is_some_and(|session| {
@@ -54,44 +55,70 @@ pub(crate) fn caller(
         _ => true,
     };
     if own_session && !allowed {
-        return Err(AuthenticationError::UnknownKey(
+        return Err(AuthenticationError::ForeignToken(
             "a session of GetSessionToken without a second factor may not call this".to_owned(),
         ));
     }
     Ok(Some(caller))
 }
 
-/// Authorizes and runs a call.
+/// Authorizes and runs a call. Where others change the same records at the same time, it is authorized and run again on what they left.
 pub(crate) async fn run(
     pipeline: &Pipeline,
     context: &RequestContext<'_>,
+    mut snapshot: Arc<Snapshot>,
     call: &Call,
     caller: Option<&Caller>,
 ) -> Done {
-    let mut allowed_by = None;
-    if let (Access::Authorized, Some(caller)) = (call.spec().access, caller) {
-        match permit(&pipeline.keeper.snapshot(), context, call, caller) {
-            Ok(statement) => allowed_by = statement,
-            Err(error) => return Done::failed(error),
-        }
-    }
     if !pipeline.journal.healthy() && !call.spec().read_only {
         return Done::failed(WireError::internal(
             "the audit journal can't be written, so nothing is changed",
         ));
     }
-    let mut done = match (call, caller) {
-        (Call::Sts(call), caller) => sts(pipeline, context, call, caller).await,
-        (Call::Iam(call), Some(caller)) => iam(pipeline, context, call, caller).await,
-        (Call::Eks(call), Some(caller)) => eks(pipeline, context, call, caller).await,
-        (Call::Irsa(call), Some(caller)) => irsa(pipeline, context, call, caller).await,
-        (Call::Iam(_) | Call::Eks(_) | Call::Irsa(_), None) => {
-            Done::failed(WireError::internal("a signed operation has no caller"))
+    let mut new_issuer = None;
+    for _ in 0..ATTEMPTS {
+        let mut allowed_by = None;
+        if let (Access::Authorized, Some(caller)) = (call.spec().access, caller) {
+            match permit(&snapshot, context, call, caller) {
+                Ok(statement) => allowed_by = statement,
+                Err(error) => return Done::failed(error),
+            }
         }
-    };
-    done.allowed_by = allowed_by;
-    done
+        let attempt = match (call, caller) {
+            (Call::Sts(call), caller) => Ok(sts(pipeline, context, &snapshot, call, caller).await),
+            (Call::Iam(call), Some(caller)) => iam(pipeline, context, &snapshot, call, caller).await,
+            (Call::Eks(call), Some(caller)) => {
+                if call.wants_issuer() && new_issuer.is_none() {
+                    match make_issuer(pipeline, context, call, caller).await {
+                        Ok(issuer) => new_issuer = Some(issuer),
+                        Err(error) => return Done::failed(error),
+                    }
+                }
+                eks(pipeline, context, &snapshot, call, caller, new_issuer.as_ref()).await
+            }
+            (Call::Irsa(call), Some(caller)) => Ok(irsa(pipeline, context, &snapshot, call, caller).await),
+            (Call::Iam(_) | Call::Eks(_) | Call::Irsa(_), None) => {
+                Ok(Done::failed(WireError::internal("a signed operation has no caller")))
+            }
+        };
+        match attempt {
+            Ok(mut done) => {
+                done.allowed_by = allowed_by;
+                return done;
+            }
+            Err(Conflict) => snapshot = pipeline.keeper.snapshot(),
+        }
+    }
+    let message = "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few \
+                   minutes and submit your request again.";
+    match call.spec().service {
+        Service::Eks => Done::failed(WireError::new("ResourceInUseException", 409, message)),
+        _ => Done::failed(WireError::new("ConcurrentModification", 409, message)),
+    }
 }
+
+/// Others changed what a transaction compares with: authorize and run again.
+struct Conflict;
 
 /// Asks the policy engine every question of a call. Gives the statement that allowed the first.
 fn permit(
@@ -121,10 +148,10 @@ fn permit(
 async fn sts(
     pipeline: &Pipeline,
     context: &RequestContext<'_>,
+    snapshot: &Snapshot,
     call: &irsa_sts::Call,
     caller: Option<&Caller>,
 ) -> Done {
-    let snapshot = pipeline.keeper.snapshot();
     let Some(epoch_keys) = &snapshot.epoch_keys else {
         return Done::failed(WireError::internal("there are no epoch keys"));
     };
@@ -153,40 +180,35 @@ async fn sts(
     done
 }
 
-async fn iam(pipeline: &Pipeline, context: &RequestContext<'_>, call: &irsa_iam::Call, caller: &Caller) -> Done {
-    for _ in 0..ATTEMPTS {
-        let snapshot = pipeline.keeper.snapshot();
-        let hosted = call
-            .params()
-            .get("Url")
-            .is_some_and(|url| snapshot.oidc.hosted(url).is_some());
-        let execution = Execution {
-            state: &snapshot.iam,
-            caller,
-            now: context.facts.now,
-            random: &SystemRandom,
-            quotas: &pipeline.quotas,
-            kek: pipeline.keeper.kek(),
-            allow_issuer_ports: pipeline.config.allow_private_issuers || hosted,
-        };
-        let outcome = match call.run(&execution) {
-            Ok(outcome) => outcome,
-            Err(error) => return Done::failed(error.into()),
-        };
-        match commit(pipeline, outcome.transaction).await {
-            Ok(()) => {
-                forget_issuer(pipeline, call, caller);
-                let mut done = Done::of(Ok(outcome.answer.result));
-                done.response_elements = outcome.answer.response_elements.map(|elements| elements.to_string());
-                return done;
-            }
-            Err(CommitError::Conflict) => {}
-            Err(CommitError::Failed(error)) => return Done::failed(error),
-        }
+async fn iam(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    snapshot: &Snapshot,
+    call: &irsa_iam::Call,
+    caller: &Caller,
+) -> Result<Done, Conflict> {
+    let url = call.params().get("Url");
+    let hosted = url.is_some_and(|url| snapshot.oidc.hosted(url).is_some());
+    let execution = Execution {
+        state: &snapshot.iam,
+        caller,
+        now: context.facts.now,
+        random: &SystemRandom,
+        quotas: &pipeline.quotas,
+        kek: pipeline.keeper.kek(),
+        allow_issuer_ports: pipeline.config.allow_private_issuers || hosted,
+    };
+    let outcome = match call.run(&execution) {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(Done::failed(error.into())),
+    };
+    if let Err(error) = commit(pipeline, outcome.transaction).await {
+        return error.into_result();
     }
-    let message = "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes \
-                   and submit your request again.";
-    Done::failed(WireError::new("ConcurrentModification", 409, message))
+    forget_issuer(pipeline, call, caller);
+    let mut done = Done::of(Ok(outcome.answer.result));
+    done.response_elements = outcome.answer.response_elements.map(|elements| elements.to_string());
+    Ok(done)
 }
 
 /// What was fetched for a provider is not used for the provider as it is now.
@@ -199,76 +221,73 @@ fn forget_issuer(pipeline: &Pipeline, call: &irsa_iam::Call, caller: &Caller) {
     }
 }
 
-async fn eks(pipeline: &Pipeline, context: &RequestContext<'_>, call: &irsa_eks::Call, caller: &Caller) -> Done {
-    let region = context.facts.region;
-    let mut new_issuer = None;
-    if call.wants_issuer() {
-        let cluster = format!(
-            "arn:aws:eks:{region}:{}:cluster/{}",
-            caller.account,
-            call.cluster_name()
-        );
-        match make_issuer(pipeline, context, cluster).await {
-            Ok(issuer) => new_issuer = Some(issuer),
-            Err(error) => return Done::failed(error),
-        }
+async fn eks(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    snapshot: &Snapshot,
+    call: &irsa_eks::Call,
+    caller: &Caller,
+    new_issuer: Option<&NewIssuer>,
+) -> Result<Done, Conflict> {
+    let given = call.given_keys_issuer();
+    if given.is_some_and(|issuer| snapshot.oidc.keys(caller.account, issuer).is_some()) {
+        let message =
+            "Keys for this issuer are registered already, with another cluster or because the issuer is hosted here.";
+        return Ok(Done::failed(WireError::new("ResourceInUseException", 409, message)));
     }
-    for _ in 0..ATTEMPTS {
-        let snapshot = pipeline.keeper.snapshot();
-        let execution = irsa_eks::Execution {
-            state: &snapshot.eks,
-            caller,
-            region,
-            now: context.facts.now,
-            new_issuer: new_issuer.as_ref(),
-        };
-        let outcome = match call.run(&execution) {
-            Ok(outcome) => outcome,
-            Err(error) => return Done::failed(error.into()),
-        };
-        let mut transaction = outcome.transaction;
-        if let Some(issuer) = &new_issuer {
-            transaction = issuer.write_to(transaction);
-        }
-        match commit(pipeline, transaction).await {
-            Ok(()) => {
-                let body = outcome.answer.body.to_string();
-                let mut done = Done::of(Ok(Some(body.clone())));
-                done.response_elements = (!call.spec().read_only).then_some(body);
-                return done;
-            }
-            Err(CommitError::Conflict) => {}
-            Err(CommitError::Failed(error)) => return Done::failed(error),
-        }
+    let execution = irsa_eks::Execution {
+        state: &snapshot.eks,
+        caller,
+        region: context.facts.region,
+        now: context.facts.now,
+        new_issuer,
+    };
+    let outcome = match call.run(&execution) {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(Done::failed(error.into())),
+    };
+    let mut transaction = outcome.transaction;
+    if let Some(issuer) = new_issuer {
+        transaction = issuer.write_to(transaction);
     }
-    Done::failed(WireError::new(
-        "ResourceInUseException",
-        409,
-        "Others are changing this cluster at the same time. Try again.",
-    ))
+    if let Err(error) = commit(pipeline, transaction).await {
+        return error.into_result();
+    }
+    let body = outcome.answer.body.to_string();
+    let mut done = Done::of(Ok(Some(body.clone())));
+    done.response_elements = (!call.spec().read_only).then_some(body);
+    Ok(done)
 }
 
 /// Makes a key, which takes a while, and the issuer that signs with it.
 async fn make_issuer(
     pipeline: &Pipeline,
     context: &RequestContext<'_>,
-    cluster: String,
+    call: &irsa_eks::Call,
+    caller: &Caller,
 ) -> Result<NewIssuer, WireError> {
+    let internal = |error: String| WireError::internal(error);
     let key = tokio::task::spawn_blocking(|| SigningKey::generate(Algorithm::Rs256)).await;
     let key = key
-        .map_err(|error| WireError::internal(error.to_string()))?
-        .map_err(|error| WireError::internal(error.to_string()))?;
-    new_hosted_issuer(
-        &pipeline.issuer_base,
-        &cluster,
-        &key,
-        pipeline.keeper.kek(),
-        context.facts.now,
-    )
-    .map_err(|error| WireError::internal(error.to_string()))
+        .map_err(|error| internal(error.to_string()))?
+        .map_err(|error| internal(error.to_string()))?;
+    let cluster = format!(
+        "arn:aws:eks:{}:{}:cluster/{}",
+        context.facts.region,
+        caller.account,
+        call.cluster_name()
+    );
+    let (base, kek) = (&pipeline.issuer_base, pipeline.keeper.kek());
+    new_hosted_issuer(base, &cluster, &key, kek, context.facts.now).map_err(|error| internal(error.to_string()))
 }
 
-async fn irsa(pipeline: &Pipeline, context: &RequestContext<'_>, call: &admin::Call, caller: &Caller) -> Done {
+async fn irsa(
+    pipeline: &Pipeline,
+    context: &RequestContext<'_>,
+    snapshot: &Snapshot,
+    call: &admin::Call,
+    caller: &Caller,
+) -> Done {
     match call {
         admin::Call::CreateAccount { account, name } => {
             let account = account.unwrap_or_else(random_account);
@@ -303,7 +322,6 @@ async fn irsa(pipeline: &Pipeline, context: &RequestContext<'_>, call: &admin::C
             done
         }
         admin::Call::ListAccounts => {
-            let snapshot = pipeline.keeper.snapshot();
             let mut accounts: Vec<_> = snapshot
                 .iam
                 .accounts()
@@ -317,7 +335,6 @@ async fn irsa(pipeline: &Pipeline, context: &RequestContext<'_>, call: &admin::C
             Done::of(Ok(Some(json!({ "accounts": accounts }).to_string())))
         }
         admin::Call::CreateToken { cluster, request } => {
-            let snapshot = pipeline.keeper.snapshot();
             let found = snapshot.eks.cluster(caller.account, context.facts.region, cluster);
             let Some(found) = found else {
                 let message = format!("No cluster found for name: {cluster}.");
@@ -358,6 +375,15 @@ enum CommitError {
     /// Others were faster: run the operation again.
     Conflict,
     Failed(WireError),
+}
+
+impl CommitError {
+    fn into_result(self) -> Result<Done, Conflict> {
+        match self {
+            Self::Conflict => Err(Conflict),
+            Self::Failed(error) => Ok(Done::failed(error)),
+        }
+    }
 }
 
 async fn commit(pipeline: &Pipeline, transaction: Transaction) -> Result<(), CommitError> {

@@ -14,7 +14,7 @@ use irsa_sts::Resource;
 use irsa_wire::{EventKind, Service, WireError, s3_error};
 
 use crate::authenticate::{AuthenticationError, authenticate};
-use crate::body::{ChunkedBody, HashedBody, chunk_error, full};
+use crate::body::{ChunkedBody, HashedBody, TimelyBody, chunk_error, full};
 use crate::pipeline::{Pipeline, RequestContext};
 use crate::random::random;
 use crate::recording::Recording;
@@ -42,9 +42,15 @@ pub(crate) async fn serve(
         Err(error) => {
             let error = error.wire(Service::S3);
             let key = crate::pipeline::unproven_key(presented);
-            return refuse(pipeline, context, &parts, key, &host_id, error).await;
+            return refuse(pipeline, context, &parts, None, key, &host_id, error).await;
         }
     };
+    // The region of the scope counts now that the signature is proven.
+    let mut context = context.clone();
+    if let (Some(_), Ok(Some(presented))) = (&caller, presented) {
+        context.facts.region = presented.scope().region;
+    }
+    let context = &context;
     let bucket_account = |name: Option<&str>| {
         name.and_then(|name| snapshot.buckets.get(name))
             .map(|(bucket, _)| bucket.account)
@@ -52,7 +58,7 @@ pub(crate) async fn serve(
     let body = match checked_body(&mut parts, verified, body) {
         Ok(body) => body,
         Err(error) => {
-            return refuse(pipeline, context, &parts, None, &host_id, error).await;
+            return refuse(pipeline, context, &parts, caller.as_ref(), None, &host_id, error).await;
         }
     };
     strip_signature(&mut parts);
@@ -152,11 +158,13 @@ fn signature_keys(
 /// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says.
 fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -> Result<Body, WireError> {
     let Some(verified) = verified else {
-        return Ok(body.map_err(Into::into).boxed_unsync());
+        // No bucket is public, so nobody waits for what a stranger sends.
+        return Ok(full(""));
     };
+    let body = TimelyBody::new(body);
     match verified.payload() {
         Payload::Sha256(declared) => Ok(HashedBody::new(body, declared).boxed_unsync()),
-        Payload::Unsigned | Payload::Absent => Ok(body.map_err(Into::into).boxed_unsync()),
+        Payload::Unsigned | Payload::Absent => Ok(body.boxed_unsync()),
         Payload::StreamingSigned | Payload::StreamingSignedTrailer | Payload::StreamingUnsignedTrailer => {
             let decoder = verified.chunk_decoder(&parts.headers).map_err(|error| {
                 let error = chunk_error(&error);
@@ -441,6 +449,7 @@ async fn refuse(
     pipeline: &Pipeline,
     context: &RequestContext<'_>,
     parts: &Parts,
+    caller: Option<&Caller>,
     unproven_key: Option<&str>,
     host_id: &str,
     error: WireError,
@@ -451,7 +460,8 @@ async fn refuse(
             .to_string();
     let account = unproven_key
         .and_then(|key| key.parse::<irsa_core::AccessKeyId>().ok())
-        .and_then(|key| key.account());
+        .and_then(|key| key.account())
+        .or_else(|| caller.map(|caller| caller.account));
     let recording = Recording {
         service: Service::S3,
         event_name: "Unknown",
@@ -461,7 +471,7 @@ async fn refuse(
         facts: &context.facts,
         peer: context.peer,
         host: context.host,
-        caller: None,
+        caller,
         unproven_key: Some(unproven_key.unwrap_or_default()).filter(|key| !key.is_empty()),
         web_identity: None,
         account,
@@ -474,7 +484,7 @@ async fn refuse(
         unverified_claims: None,
     };
     let recorded = pipeline.record(&recording.to_json()).await;
-    pipeline.log(context, Service::S3, "Unknown", None, Some(&error));
+    pipeline.log(context, Service::S3, "Unknown", caller, Some(&error));
     pipeline.metrics.call("s3", "Unknown", error.status);
     let error = recorded.err().unwrap_or(error);
     let mut response = s3_answer(&error, resource, context.id, host_id);

@@ -1,5 +1,7 @@
 //! From configuration to a server that answers.
 
+use std::convert::Infallible;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +14,7 @@ use irsa_s3::{Front, FrontOptions, ObjectStore, ObjectStoreError};
 use irsa_store::{SqliteStore, StoreError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -21,7 +23,7 @@ use crate::config::{AuditDurability, ServerConfig};
 use crate::data_folder::{DataFolder, DataFolderError, write_private};
 use crate::first_start::{FirstStartError, RootKey, first_start};
 use crate::keeper::{Keeper, KeeperError};
-use crate::listener::{Face, bind, serve};
+use crate::listener::{DRAIN_DEADLINE, Face, Service, bind, serve};
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::tls::{ServerCertificate, TlsError};
@@ -95,9 +97,12 @@ pub struct RunningServer {
     first_root: Option<RootKey>,
     folder: DataFolder,
     stop: watch::Sender<bool>,
+    idle: mpsc::Receiver<Infallible>,
     listeners: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     pipeline: Arc<Pipeline>,
+    /// The data folder is ours as long as this file is open.
+    lock: File,
 }
 
 impl RunningServer {
@@ -132,12 +137,15 @@ impl RunningServer {
     }
 
     /// Stops: no new connections, requests under way are finished, the journal is on disk.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.send_replace(true);
         for listener in self.listeners {
             if let Err(error) = listener.await {
                 tracing::error!(%error, "a listener ended badly");
             }
+        }
+        if tokio::time::timeout(DRAIN_DEADLINE, self.idle.recv()).await.is_err() {
+            tracing::warn!("some requests were still under way when the server stopped");
         }
         for task in &self.background {
             task.abort();
@@ -148,6 +156,7 @@ impl RunningServer {
         if let Err(error) = std::fs::remove_file(self.folder.server_file()) {
             tracing::debug!(%error, "the server file could not be removed");
         }
+        drop(self.lock);
     }
 }
 
@@ -167,7 +176,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let now = clock.now();
     let folder = DataFolder::new(absolute(&config.data));
-    folder.create()?;
+    let lock = folder.create()?;
     let kek = Arc::new(folder.key_encryption_key()?);
     let journal_key = kek.derive("audit journal");
     let store = Arc::new(SqliteStore::open(&folder.database())?);
@@ -255,23 +264,20 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         config,
     });
     let (stop, stopped) = watch::channel(false);
+    let (under_way, idle) = mpsc::channel(1);
+    let service = Service {
+        pipeline: Arc::clone(&pipeline),
+        stop: stopped,
+        under_way,
+    };
     let mut listeners = vec![
-        tokio::spawn(serve(plain, Face::Api(None), Arc::clone(&pipeline), stopped.clone())),
-        tokio::spawn(serve(
-            tls,
-            Face::Api(Some(acceptor)),
-            Arc::clone(&pipeline),
-            stopped.clone(),
-        )),
+        tokio::spawn(serve(plain, Face::Api(None), service.clone())),
+        tokio::spawn(serve(tls, Face::Api(Some(acceptor)), service.clone())),
     ];
     if let Some((metrics, _)) = metrics {
-        listeners.push(tokio::spawn(serve(
-            metrics,
-            Face::Metrics,
-            Arc::clone(&pipeline),
-            stopped,
-        )));
+        listeners.push(tokio::spawn(serve(metrics, Face::Metrics, service.clone())));
     }
+    drop(service);
     background.push(tokio::spawn(reload_certificate(
         certificate,
         folder.clone(),
@@ -293,9 +299,11 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         first_root,
         folder,
         stop,
+        idle,
         listeners,
         background,
         pipeline,
+        lock,
     })
 }
 
