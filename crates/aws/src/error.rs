@@ -76,10 +76,11 @@ impl ClientError {
                 | "UnrecognizedClientException"
                 | "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch" => Some("the credentials are of another server: check `--data`".to_owned()),
-                _ => error
-                    .request_id
-                    .as_ref()
-                    .map(|id| format!("`irsa explain {id}` shows why")),
+                _ if error.status == 403 || error.code.starts_with("AccessDenied") => {
+                    let id = error.request_id.as_ref()?;
+                    Some(format!("`irsa explain {id}` shows why"))
+                }
+                _ => None,
             },
             Self::Unreadable { .. } => Some("is this endpoint an `irsa` server?".to_owned()),
             Self::Ca { .. } | Self::Request { .. } => None,

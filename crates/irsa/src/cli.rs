@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     /// Run a server in the foreground: IAM, STS, EKS, S3 and the clusters' issuers
     Up(Up),
-    /// Print what a shell needs for the AWS CLI and SDKs to use the server: `eval "$(irsa env)"`
+    /// Point the AWS CLI and SDKs of a shell at the server: `eval "$(irsa env)"`
     Env(Env),
     /// Clusters whose service accounts can be trusted
     #[command(subcommand)]
@@ -32,8 +32,22 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Token(Token),
     /// Run a command as a service account, with the environment that its pods would have
+    ///
+    /// The role is that of the service account's annotation `eks.amazonaws.com/role-arn` in a manifest, or `--role-arn`.
+    /// The command finds AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE as the webhook would inject them, and no other
+    /// credentials: no AWS variable of this shell reaches it. The token is renewed as long as the command runs, and gone
+    /// when it ends. Signals are handed on, and `irsa exec` ends as its command does: with its exit code, or 128 and the
+    /// number of the signal.
     Exec(Exec),
     /// Run the containers of Kubernetes manifests as processes of this machine
+    ///
+    /// Reads ServiceAccounts and what makes pods (Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob), changes
+    /// the pods as the webhook would, and runs the containers' commands: init containers one after the other, then the
+    /// containers side by side. One pod of each runs, whatever the number of replicas, and a CronJob's runs at once.
+    ///
+    /// Nothing is started again: a container whose command ends is reported, and the command ends when all have; it fails if
+    /// one of them failed. SIGINT and SIGTERM stop the pods, after `terminationGracePeriodSeconds` by force. There are no
+    /// images, volumes, probes or networks: what a manifest says of them has no effect, and is said on stderr.
     Run(Run),
     /// Find and prove what happened
     #[command(subcommand)]
@@ -52,14 +66,20 @@ pub(crate) enum Command {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Data {
     /// The server's data folder
-    #[arg(long, value_name = "DIR", default_value = "./irsa-data", env = "IRSA_DATA")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./irsa-data",
+        env = "IRSA_DATA",
+        hide_env_values = true
+    )]
     pub(crate) data: PathBuf,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Output {
     /// What is printed on stdout
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
 }
 
@@ -98,8 +118,8 @@ pub(crate) struct Up {
     /// Also fetch keys of issuers on loopback and private addresses, and from any port
     #[arg(long)]
     pub(crate) allow_private_issuers: bool,
-    /// What an answer waits for: that the kernel has its audit record, or the disk
-    #[arg(long, value_enum, default_value_t)]
+    /// Who has an answer's audit record before it leaves: the kernel (on disk within 100 ms) or the disk
+    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     pub(crate) audit_durability: Durability,
     /// Proxies whose X-Forwarded-For is believed
     #[arg(long, value_name = "IP", num_args = 1..)]
@@ -110,10 +130,9 @@ pub(crate) struct Up {
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Durability {
-    /// Survives the process; on disk within 100 ms
+    // Survives the process; on disk within 100 ms.
     #[default]
     Kernel,
-    /// On disk
     Disk,
 }
 
@@ -177,14 +196,13 @@ pub(crate) struct TokenCreate {
     /// Whom the token is for; may be repeated [default: sts.amazonaws.com]
     #[arg(long)]
     pub(crate) audience: Vec<String>,
-    /// How long it is valid: 600s to 24h
+    /// How long it is valid, from 10m to 24h
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
     pub(crate) duration: Duration,
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// Which service account, with which role.
 #[derive(Args, Debug)]
 pub(crate) struct Exec {
     #[command(flatten)]
@@ -209,15 +227,6 @@ pub(crate) struct Exec {
     pub(crate) command: Vec<String>,
 }
 
-/// Run the containers of Kubernetes manifests as processes of this machine
-///
-/// Reads ServiceAccounts and what makes pods (Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob), changes
-/// the pods as the webhook would, and runs the containers' commands: init containers one after the other, then the
-/// containers side by side. One pod of each runs, whatever the number of replicas, and a CronJob's runs at once.
-///
-/// Nothing is started again: a container whose command ends is reported, and the command ends when all have; it fails if
-/// one of them failed. SIGINT and SIGTERM stop the pods, after `terminationGracePeriodSeconds` by force. There are no
-/// images, volumes, probes or networks: what a manifest says of them has no effect, and is said on stderr.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     #[command(flatten)]

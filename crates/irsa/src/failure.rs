@@ -1,6 +1,5 @@
 //! How a command says that it failed: one error, one hint.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use irsa_aws::ClientError;
@@ -14,6 +13,8 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     wrong_usage: bool,
+    /// Not a `source`, because in `anyhow` neither a context nor a boxed error can be found again by its type.
+    cause: Option<anyhow::Error>,
 }
 
 impl Failure {
@@ -22,6 +23,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             wrong_usage: false,
+            cause: None,
         }
     }
 
@@ -39,6 +41,13 @@ impl Failure {
             ..self
         }
     }
+
+    pub(crate) fn caused_by(self, cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            cause: Some(cause.into()),
+            ..self
+        }
+    }
 }
 
 /// A text with line breaks that stands for itself, such as a snippet of a file.
@@ -48,11 +57,11 @@ pub(crate) struct Rendered(pub(crate) String);
 
 /// Prints an error with its causes and the hint nearest to the top.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    output::note(format_args!("{}", text(error)));
-    let wrong_usage = error
-        .chain()
+    output::note(text(error));
+    let wrong_usage = causes(error)
+        .iter()
         .filter_map(|cause| cause.downcast_ref::<Failure>())
-        .any(|cause| cause.wrong_usage);
+        .any(|failure| failure.wrong_usage);
     if wrong_usage {
         ExitCode::from(2)
     } else {
@@ -60,27 +69,49 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn text(error: &anyhow::Error) -> String {
-    if let Some(Rendered(text)) = error.downcast_ref() {
-        return text.trim_end().to_owned();
-    }
-    let mut text = format!("{ERROR}error{ERROR:#}: ");
+/// An error and its causes on one line.
+pub(crate) fn line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
     let mut last = String::new();
-    for (index, cause) in error.chain().enumerate() {
+    for cause in causes(error) {
         let cause = cause.to_string();
         // Many errors print their source themselves.
-        if index == 0 {
-            text.push_str(&cause);
+        if line.is_empty() {
+            line.push_str(&cause);
         } else if !last.contains(&cause) {
-            // Writing to a string does not fail.
-            let _ = write!(text, ": {cause}");
+            line.push_str(": ");
+            line.push_str(&cause);
         }
         last = cause;
     }
-    if let Some(hint) = error.chain().find_map(hint) {
-        let _ = write!(text, "\n{HINT}hint{HINT:#}: {hint}");
+    line
+}
+
+fn text(error: &anyhow::Error) -> String {
+    let causes = causes(error);
+    if let Some(Rendered(text)) = causes.iter().find_map(|cause| cause.downcast_ref()) {
+        return text.trim_end().to_owned();
     }
-    text
+    let error = format!("{ERROR}error{ERROR:#}: {}", line(error));
+    match causes.into_iter().find_map(hint) {
+        Some(hint) => format!("{error}\n{HINT}hint{HINT:#}: {hint}"),
+        None => error,
+    }
+}
+
+/// An error and what is below it, outermost first.
+fn causes(error: &anyhow::Error) -> Vec<&(dyn std::error::Error + 'static)> {
+    let mut all = Vec::new();
+    for cause in error.chain() {
+        all.push(cause);
+        if let Some(below) = cause
+            .downcast_ref::<Failure>()
+            .and_then(|failure| failure.cause.as_ref())
+        {
+            all.extend(causes(below));
+        }
+    }
+    all
 }
 
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -92,8 +123,6 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context as _;
-
     use super::*;
 
     fn plain(error: &anyhow::Error) -> String {
@@ -102,11 +131,17 @@ mod tests {
 
     #[test]
     fn one_error_and_one_hint() {
-        let error = Err::<(), _>(Failure::new("inner").hint("do this"))
-            .context(Failure::new("middle"))
-            .context("outer")
-            .unwrap_err();
-        assert_eq!(plain(&error), "error: outer: middle: inner\nhint: do this");
+        let inner = anyhow::Error::new(Failure::new("inner").hint("do this")).context("middle");
+        let error = anyhow::Error::new(Failure::new("failed").caused_by(inner)).context("outer");
+        assert_eq!(plain(&error), "error: outer: failed: middle: inner\nhint: do this");
+    }
+
+    #[test]
+    fn the_outermost_hint_is_the_one() {
+        let error = Failure::new("outer")
+            .hint("first")
+            .caused_by(Failure::new("inner").hint("second"));
+        assert_eq!(plain(&error.into()), "error: outer: inner\nhint: first");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The server whose data folder this is: where it listens, and with which key to call it.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use irsa_aws::{Client, Credentials};
@@ -53,6 +55,24 @@ impl Instance {
             region: file.region,
             account: file.account,
         })
+    }
+
+    /// Makes sure that the server answers: one that was killed leaves its file behind.
+    pub(crate) fn is_there(&self) -> anyhow::Result<()> {
+        let address = self.endpoint.rsplit('/').next().unwrap_or_default();
+        let reached = address
+            .parse::<SocketAddr>()
+            .map_err(std::io::Error::other)
+            .and_then(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)));
+        match reached {
+            Ok(_) => Ok(()),
+            Err(error) => Err(
+                Failure::new(format!("the server at {} is not there any more", self.endpoint))
+                    .hint("start it again with `irsa up`")
+                    .caused_by(error)
+                    .into(),
+            ),
+        }
     }
 
     /// A client with the root key of the first account, or of another one.

@@ -41,10 +41,11 @@ fn main() -> ExitCode {
 
 /// Logs go to stderr: what a server does by default, of other commands only warnings.
 fn start_log(command: &Command) {
+    // The S3 library calls every refusal an error; what matters of it is in the audit journal.
     let default = if matches!(command, Command::Up(_)) {
-        "info"
+        "info,s3s=off"
     } else {
-        "warn"
+        "warn,s3s=off"
     };
     let filter = std::env::var("IRSA_LOG").ok().filter(|text| !text.is_empty());
     let (filter, wrong) = match filter.as_deref().map(EnvFilter::try_new) {

@@ -19,10 +19,11 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 /// What is printed on stdout.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    // For people.
     #[default]
+    #[value(alias = "text")]
     Table,
-    /// For programs
+    // For programs.
     Json,
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use irsa_aws::{Client, encode_path};
+use irsa_aws::{Client, ClientError, encode_path};
 use irsa_core::Timestamp;
 use irsa_webhook::process::TokenMount;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::cli::ServiceAccountName;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output;
 
 /// Where tokens of one service account come from.
@@ -67,7 +67,7 @@ impl TokenSource {
             .client
             .json("irsa", "POST", &path, Some(&body))
             .await
-            .with_context(|| format!("no token for service account `{}`", self.service_account))?;
+            .map_err(|error| self.failure(error))?;
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
         let token = text("/status/token").map(ToOwned::to_owned);
         let expires = text("/status/expirationTimestamp").and_then(Timestamp::parse_iso8601);
@@ -75,6 +75,21 @@ impl TokenSource {
             (Some(token), Some(expires)) => Ok(IssuedToken { token, expires, answer }),
             _ => Err(Failure::new("the server's answer holds no token").into()),
         }
+    }
+}
+
+impl TokenSource {
+    fn failure(&self, error: ClientError) -> anyhow::Error {
+        let failure = Failure::new(format!("no token for service account `{}`", self.service_account));
+        let is_unknown = error
+            .service()
+            .is_some_and(|error| error.code == "ResourceNotFoundException");
+        let failure = if is_unknown {
+            failure.hint("`irsa cluster list` shows the clusters")
+        } else {
+            failure
+        };
+        failure.caused_by(error).into()
     }
 }
 
@@ -130,7 +145,8 @@ impl TokenFile {
                 }
                 Err(error) => {
                     output::warning(format_args!(
-                        "a token could not be renewed, and is tried again: {error:#}"
+                        "a token could not be renewed, and is tried again: {}",
+                        failure::line(&error)
                     ));
                     wait = retry;
                     retry = (retry * 2).min(Duration::from_secs(60));
@@ -167,6 +183,8 @@ pub(crate) fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -176,6 +194,51 @@ mod tests {
         let now = Timestamp::from_unix_seconds(1_000_000);
         assert_eq!(renewal_delay(now, now.plus_seconds(3600)), Duration::from_secs(2880));
         assert_eq!(renewal_delay(now, now.plus_seconds(-5)), Duration::from_secs(1));
+    }
+
+    /// Answers every request with another token, whose life is over at once.
+    fn server(answers: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for number in 1..=answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).unwrap();
+                let body = json!({"status": {"token": format!("token-{number}"), "expirationTimestamp": "2020-01-01T00:00:00Z"}});
+                let body = body.to_string();
+                write!(
+                    stream,
+                    "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+            }
+        });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn tokens_are_renewed_as_long_as_they_are_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Client::anonymous(&server(2), "us-east-1").unwrap();
+        let source = TokenSource::new(client, "c".to_owned(), "app/reader".parse().unwrap(), None);
+        let mount = TokenMount {
+            mount_path: folder.path().display().to_string(),
+            file: "token".to_owned(),
+            audience: String::new(),
+            expiration_seconds: 600,
+        };
+        let mut files = TokenFiles::default();
+        files.add(&source, &mount).await.unwrap();
+        let token = || fs::read_to_string(mount.path()).unwrap();
+        assert_eq!(token(), "token-1");
+        let renewed = async {
+            while token() != "token-2" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), renewed).await.unwrap();
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) fn documents(name: &str, text: &str) -> Result<Vec<Value>, Rendered> 
             .split_once(" at line ")
             .or_else(|| message.split_once("\n"))
             .map_or(message.as_str(), |(message, _)| message);
+        // That advice is for those who call the parser.
+        let message = message.split_once(", set ").map_or(message, |(message, _)| message);
         mistake(name, text, message, place)
     })
 }

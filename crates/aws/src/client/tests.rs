@@ -104,8 +104,8 @@ async fn documents_are_read_unsigned() {
 #[tokio::test]
 async fn a_refusal_keeps_the_services_words() {
     let (endpoint, thread) = server(
-        "HTTP/1.1 404 Not Found\r\nx-amzn-requestid: r-9\r\ncontent-length: 70\r\n\r\n\
-         {\"__type\":\"ResourceNotFoundException\",\"message\":\"No cluster found: c\"} ",
+        "HTTP/1.1 403 Forbidden\r\nx-amzn-requestid: r-9\r\ncontent-length: 70\r\n\r\n\
+         {\"__type\":\"AccessDeniedException\",\"message\":\"not authorized: c.....\"} ",
     );
     let client = Client::new(&endpoint, "us-east-1", keys()).unwrap();
     let error = client.json("eks", "GET", "/clusters/c", None).await.unwrap_err();
@@ -113,11 +113,11 @@ async fn a_refusal_keeps_the_services_words() {
     let service = error.service().unwrap();
     assert_eq!(
         (service.code.as_str(), service.message.as_str(), service.status),
-        ("ResourceNotFoundException", "No cluster found: c", 404)
+        ("AccessDeniedException", "not authorized: c.....", 403)
     );
     assert_eq!(
         error.to_string(),
-        "GET /clusters/c failed with ResourceNotFoundException: No cluster found: c"
+        "GET /clusters/c failed with AccessDeniedException: not authorized: c....."
     );
     assert_eq!(error.hint().unwrap(), "`irsa explain r-9` shows why");
 }

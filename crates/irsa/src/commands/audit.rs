@@ -1,8 +1,7 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
-use irsa_audit::{Filter, Record, lookup as find, user_name, verify as prove};
+use irsa_audit::{AuditError, Filter, Record, lookup as find, user_name, verify as prove};
 use irsa_core::Timestamp;
 use irsa_server::DataFolder;
 use serde_json::{Value, json};
@@ -31,7 +30,7 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
     let folder = DataFolder::new(&arguments.data.data);
     let mut damaged = 0_u32;
     let mut records = Vec::new();
-    for record in find(&folder.audit(), filter).context(no_journal())? {
+    for record in find(&folder.audit(), filter).map_err(unusable)? {
         match record {
             Ok(record) => records.push(record),
             Err(error) => {
@@ -58,11 +57,12 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
 /// Proves the journal, and fails if it is not whole.
 pub(super) fn verify(arguments: &AuditVerify) -> anyhow::Result<ExitCode> {
     let folder = DataFolder::new(&arguments.data.data);
+    // Asked first, because a folder without a server gets a key of its own when it is asked for one.
     if !folder.audit().exists() {
         return Err(no_journal().into());
     }
     let key = folder.key_encryption_key()?.derive("audit journal");
-    let report = prove(&folder.audit(), &key)?;
+    let report = prove(&folder.audit(), &key).map_err(unusable)?;
     let problem = report.problem.as_ref();
     match arguments.output.output {
         Format::Json => output::json(&json!({
@@ -79,9 +79,11 @@ pub(super) fn verify(arguments: &AuditVerify) -> anyhow::Result<ExitCode> {
             })),
         })),
         Format::Table if problem.is_none() => {
+            let files = u64::try_from(report.segments).unwrap_or(u64::MAX);
             output::data(format_args!(
-                "intact: {} records in {} files",
-                report.records, report.segments
+                "intact: {} in {}",
+                count(report.records, "record"),
+                count(files, "file")
             ));
         }
         Format::Table => {}
@@ -92,6 +94,18 @@ pub(super) fn verify(arguments: &AuditVerify) -> anyhow::Result<ExitCode> {
             .hint("keep the data folder as it is: it is evidence, and a backup may have the records")
             .into()),
     }
+}
+
+/// Why the journal can't be used.
+pub(super) fn unusable(error: AuditError) -> anyhow::Error {
+    match error {
+        AuditError::Missing { .. } => no_journal().into(),
+        error => error.into(),
+    }
+}
+
+fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn no_journal() -> Failure {

@@ -31,6 +31,7 @@ const UNSET: [&str; 16] = [
 /// go before what is exported here.
 pub(super) fn run(arguments: &Env) -> anyhow::Result<ExitCode> {
     let instance = Instance::find(&arguments.data.data)?;
+    instance.is_there()?;
     let credentials = instance.folder.credentials_file();
     let mut exports: Vec<(&str, String)> = vec![
         ("AWS_ENDPOINT_URL", instance.endpoint.clone()),

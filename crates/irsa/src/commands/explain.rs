@@ -1,10 +1,10 @@
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use irsa_audit::{Filter, lookup, user_name};
 use irsa_server::DataFolder;
 use serde_json::Value;
 
+use super::audit::unusable;
 use crate::cli::Explain;
 use crate::failure::Failure;
 use crate::output::{self, BAD, Format, GOOD, STRONG, shown};
@@ -17,9 +17,7 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         limit: Some(1),
         ..Filter::default()
     };
-    let journal = lookup(&folder.audit(), filter).context(
-        Failure::new("the data folder has no audit journal").hint("name the folder of a server with `--data DIR`"),
-    )?;
+    let journal = lookup(&folder.audit(), filter).map_err(unusable)?;
     let mut unreadable = None;
     for record in journal {
         match record {
@@ -44,9 +42,15 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Text of several lines: the further ones stand below the first.
+fn shown_lines(text: &str) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(shown).collect();
+    lines.join("\n             ")
+}
+
 /// The event as text: what was asked, by whom, the answer, and what decided it.
 pub(super) fn explanation(event: &Value) -> String {
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(shown);
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(shown_lines);
     let mut lines = Vec::new();
     let refused = text("/errorCode");
     let service = text("/eventSource").unwrap_or_default();
@@ -106,14 +110,14 @@ mod tests {
             "userIdentity": {"type": "AssumedRole", "principalId": "AROA:s", "arn": "arn:aws:sts::1:assumed-role/r/s"},
             "errorCode": "AccessDenied", "errorMessage": "no\u{1b}[2J", "requestID": "R",
             "resources": [{"ARN": "arn:aws:s3:::b/k"}],
-            "additionalEventData": {"irsa": {"decision": "refused", "reason": "statement 1 does not cover it"}},
+            "additionalEventData": {"irsa": {"decision": "refused", "reason": "statement 1\n  Action: no\u{7}\n"}},
         });
         let text = anstream::adapter::strip_str(&explanation(&event)).to_string();
         assert_eq!(
             text,
             "s3:PutObject was refused with AccessDenied\n  time       2026-11-22T10:00:00Z\n  \
              caller     arn:aws:sts::1:assumed-role/r/s\n  resource   arn:aws:s3:::b/k\n  answer     no\\u{1b}[2J\n  \
-             because    statement 1 does not cover it\n  request    R"
+             because    statement 1\n               Action: no\\u{7}\n  request    R"
         );
     }
 }

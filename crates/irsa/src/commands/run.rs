@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::{cluster, exec};
 use crate::child::{self, AwsEnvironment};
 use crate::cli::{Run, ServiceAccountName};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::instance::Instance;
 use crate::manifests::{Found, Manifests};
 use crate::output::{self, FAINT, shown};
@@ -234,7 +234,7 @@ impl Container {
         let mut child = match started {
             Ok(child) => child,
             Err(error) => {
-                output::note(format_args!("{}: {error:#}", self.label));
+                output::note(format_args!("{}: {}", self.label, failure::line(&error)));
                 return false;
             }
         };

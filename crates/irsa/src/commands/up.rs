@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
         trusted_proxies: arguments.trusted_proxy,
         ..ServerConfig::new(data.clone())
     };
-    let server = start(config).await.context(Failure::new("the server can't start"))?;
+    let server = start(config).await.context("the server can't start")?;
     if let Some(root) = server.first_root() {
         output::note(format_args!(
             "{STRONG}first start: the root key of account {}{STRONG:#}",

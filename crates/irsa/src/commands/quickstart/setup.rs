@@ -189,8 +189,8 @@ pub(super) fn deployment(story: &Story, tour: &mut Tour) -> anyhow::Result<()> {
         return Err(Failure::new("deployment.yaml has several documents").into());
     };
     let mutated = mutated(tour, deployment, &identity)?;
-    story.command("irsa run -f serviceaccount.yaml -f deployment.yaml        # changes the pod like this:");
-    story.diff(&yaml::text(deployment), &yaml::text(&mutated));
+    story.command("irsa run -f serviceaccount.yaml -f deployment.yaml");
+    story.diff("deployment.yaml", &yaml::text(deployment), &yaml::text(&mutated));
     for pointer in ["env/2/name", "env/3/name"] {
         let name = mutated.pointer(&format!("/spec/template/spec/containers/0/{pointer}"));
         let name = name.and_then(Value::as_str).unwrap_or_default();

@@ -1,6 +1,5 @@
 use std::fmt::Display;
 
-use anyhow::Context as _;
 use similar::TextDiff;
 
 use crate::failure::Failure;
@@ -53,9 +52,15 @@ impl Story {
     }
 
     /// The changed lines of two texts.
-    pub(super) fn diff(&self, before: &str, after: &str) {
+    pub(super) fn diff(&self, name: &str, before: &str, after: &str) {
         let diff = TextDiff::from_lines(before, after);
-        for line in diff.unified_diff().context_radius(2).to_string().lines() {
+        for line in diff
+            .unified_diff()
+            .header(name, "as the webhook changes it")
+            .context_radius(3)
+            .to_string()
+            .lines()
+        {
             let style = match line.as_bytes().first() {
                 Some(b'+') => GOOD,
                 Some(b'-') => BAD,
@@ -77,12 +82,14 @@ impl Story {
 
     /// Names the step in which something went wrong.
     pub(super) fn check<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
-        outcome.with_context(|| {
+        outcome.map_err(|error| {
             Failure::new(format!(
                 "step {} of the quickstart did not do what it says (`{}`)",
                 self.number, self.title
             ))
             .hint("this is a bug: please report it with all of the output above")
+            .caused_by(error)
+            .into()
         })
     }
 }

@@ -1,0 +1,9 @@
+//! The built binary, as its users run it.
+
+mod clients;
+mod commands;
+mod manifests;
+mod quickstart;
+mod server;
+mod support;
+mod usage;
