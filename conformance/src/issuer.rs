@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -21,9 +21,15 @@ use tokio::net::TcpListener;
 /// The HTTPS server. It lives on a thread of its own until it goes out of scope.
 pub struct Issuer {
     base: String,
-    pages: Arc<Mutex<HashMap<String, Page>>>,
+    pages: Arc<Mutex<Pages>>,
     folder: TempDir,
     _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+/// The documents by path, and how long clients may keep them.
+struct Pages {
+    documents: HashMap<String, Page>,
+    cache_control: HeaderValue,
 }
 
 struct Page {
@@ -60,7 +66,10 @@ impl Issuer {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let base = format!("https://{}", listener.local_addr()?);
-        let pages = Arc::new(Mutex::new(HashMap::new()));
+        let pages = Arc::new(Mutex::new(Pages {
+            documents: HashMap::new(),
+            cache_control: HeaderValue::from_static("no-cache"),
+        }));
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let served = Arc::clone(&pages);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -119,8 +128,8 @@ impl Issuer {
     pub fn set(&self, path: &str, status: u16, body: &str) {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests = pages.get(path).map_or(0, |page| page.requests);
-        pages.insert(
+        let requests = pages.documents.get(path).map_or(0, |page| page.requests);
+        pages.documents.insert(
             path.to_owned(),
             Page {
                 status,
@@ -130,11 +139,19 @@ impl Issuer {
         );
     }
 
+    /// Lets clients keep documents for so many seconds; until then they are told to ask each time.
+    pub fn let_keep(&self, seconds: u32) -> Result<()> {
+        let value = HeaderValue::try_from(format!("public, max-age={seconds}"))?;
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).cache_control = value;
+        Ok(())
+    }
+
     /// How often the document at a path was asked for.
     pub fn requests(&self, path: &str) -> usize {
         self.pages
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .documents
             .get(path)
             .map_or(0, |page| page.requests)
     }
@@ -143,7 +160,7 @@ impl Issuer {
 async fn serve(
     listener: std::net::TcpListener,
     tls: Arc<rustls::ServerConfig>,
-    pages: Arc<Mutex<HashMap<String, Page>>>,
+    pages: Arc<Mutex<Pages>>,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listener).context("a listener for the issuer")?;
     let acceptor = tokio_rustls::TlsAcceptor::from(tls);
@@ -168,9 +185,9 @@ async fn serve(
     }
 }
 
-fn page(pages: &Mutex<HashMap<String, Page>>, path: &str) -> Response<Full<Bytes>> {
+fn page(pages: &Mutex<Pages>, path: &str) -> Response<Full<Bytes>> {
     let mut pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
-    let (status, body) = match pages.get_mut(path.trim_start_matches('/')) {
+    let (status, body) = match pages.documents.get_mut(path.trim_start_matches('/')) {
         Some(page) => {
             page.requests += 1;
             (page.status, page.body.clone())
@@ -180,7 +197,7 @@ fn page(pages: &Mutex<HashMap<String, Page>>, path: &str) -> Response<Full<Bytes
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert("content-type", http::HeaderValue::from_static("application/json"));
-    headers.insert("cache-control", http::HeaderValue::from_static("no-cache"));
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("cache-control", pages.cache_control.clone());
     response
 }

@@ -1,1 +1,11 @@
-//! The black-box suite.
+//! The black-box suite: the built binary under the AWS CLI, boto3, and requests that no client would send. `cargo xtask test` runs it; by hand:
+//!
+//! `IRSA_BINARY=… IRSA_CONFORMANCE_VENV=… cargo test -p irsa-conformance --features real-clients`
+
+mod accounts;
+mod aws_cli;
+mod bad_input;
+mod boto3;
+mod issuers;
+mod restart;
+mod shell;
