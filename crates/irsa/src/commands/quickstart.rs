@@ -5,6 +5,7 @@ mod records;
 mod setup;
 mod story;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -52,6 +53,8 @@ struct Tour {
     /// Texts that must not appear in any record.
     secrets: Vec<String>,
     tokens: tempfile::TempDir,
+    /// Where the story's files are.
+    files: PathBuf,
 }
 
 /// Tells the story.
@@ -88,21 +91,22 @@ pub(super) async fn run(arguments: Quickstart) -> anyhow::Result<ExitCode> {
             "your own cluster, with an issuer",
         ),
         (
-            "irsa exec --serviceaccount app/s3-reader -f serviceaccount.yaml -- aws s3 ls",
+            "irsa exec --serviceaccount app/s3-reader -f serviceaccount.yaml -- aws s3 ls s3://my-bucket",
             "a command as a service account",
         ),
         (
-            "irsa run -f deployment.yaml",
+            "irsa run -f serviceaccount.yaml -f deployment.yaml",
             "your manifests' containers as local processes",
         ),
         ("irsa explain REQUEST-ID", "why a request was refused"),
+        ("irsa quickstart --keep", "this again, and the files stay"),
     ] {
-        output::data(format_args!("  {command:<78} {what}"));
+        output::data(format_args!("  {what}\n      $ {command}"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tell(folder: &std::path::Path) -> anyhow::Result<()> {
+async fn tell(folder: &Path) -> anyhow::Result<()> {
     let mut story = Story::default();
     story.title("irsa quickstart: a pod's token becomes one role's permissions");
 
@@ -135,7 +139,7 @@ async fn steps(story: &mut Story, tour: &mut Tour) -> anyhow::Result<()> {
 }
 
 /// The first step: a server in a folder of its own, on ports that nobody uses.
-async fn begin(story: &Story, folder: &std::path::Path) -> anyhow::Result<Tour> {
+async fn begin(story: &Story, folder: &Path) -> anyhow::Result<Tour> {
     story.command("irsa up");
     story.command("eval \"$(irsa env)\"");
     let any = |address: std::net::SocketAddr| std::net::SocketAddr::new(address.ip(), 0);
@@ -182,6 +186,7 @@ async fn begin(story: &Story, folder: &std::path::Path) -> anyhow::Result<Tour> 
         },
         secrets: vec![secret],
         tokens: super::exec::private_folder()?,
+        files: folder.to_owned(),
         server,
     })
 }
@@ -194,6 +199,15 @@ impl Tour {
 
     fn role_arn(&self) -> String {
         format!("arn:aws:iam::{}:role/{ROLE}", self.account)
+    }
+
+    /// Writes a file of the story and shows it.
+    fn write(&self, story: &Story, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.files.join(name);
+        std::fs::write(&path, text).with_context(|| format!("`{}` can't be written", path.display()))?;
+        story.command(format_args!("cat {name}"));
+        story.prints(text);
+        Ok(())
     }
 
     /// A document of the story with its placeholders filled in.

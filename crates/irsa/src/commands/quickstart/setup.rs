@@ -132,8 +132,7 @@ pub(super) async fn bucket(story: &Story, tour: &Tour) -> anyhow::Result<()> {
 
 pub(super) async fn role(story: &Story, tour: &Tour) -> anyhow::Result<()> {
     let trust = tour.fill(TRUST);
-    story.command("cat trust.json");
-    story.prints(&trust);
+    tour.write(story, "trust.json", &trust)?;
     story.command(format_args!(
         "aws iam create-role --role-name {ROLE} --assume-role-policy-document file://trust.json"
     ));
@@ -142,8 +141,7 @@ pub(super) async fn role(story: &Story, tour: &Tour) -> anyhow::Result<()> {
     let arn = answer.text_at("CreateRoleResult/Role/Arn").unwrap_or_default();
     story.expect(arn == tour.role_arn(), || format!("the role's ARN is `{arn}`"))?;
 
-    story.command("cat policy.json");
-    story.prints(POLICY_DOCUMENT);
+    tour.write(story, "policy.json", POLICY_DOCUMENT)?;
     story.command(format_args!(
         "aws iam create-policy --policy-name {POLICY} --policy-document file://policy.json"
     ));
@@ -176,14 +174,14 @@ pub(super) async fn role(story: &Story, tour: &Tour) -> anyhow::Result<()> {
 
 pub(super) fn deployment(story: &Story, tour: &mut Tour) -> anyhow::Result<()> {
     let text = tour.fill(SERVICE_ACCOUNT_YAML);
-    story.command("cat serviceaccount.yaml");
-    story.prints(&text);
+    tour.write(story, "serviceaccount.yaml", &text)?;
     let account = yaml::documents("serviceaccount.yaml", &text)?.pop().unwrap_or_default();
     let identity = identity_of(&account, &tour.settings)?.ok_or_else(|| Failure::new("it names no role"))?;
     story.expect(identity.role_arn == tour.role_arn(), || {
         format!("it names `{}`", identity.role_arn)
     })?;
 
+    tour.write(story, "deployment.yaml", DEPLOYMENT_YAML)?;
     let documents = yaml::documents("deployment.yaml", DEPLOYMENT_YAML)?;
     let [deployment] = documents.as_slice() else {
         return Err(Failure::new("deployment.yaml has several documents").into());

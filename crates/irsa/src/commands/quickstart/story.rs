@@ -93,3 +93,23 @@ impl Story {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+
+    #[test]
+    fn a_step_that_does_not_hold_is_named() {
+        let mut story = Story::default();
+        story.step("A role");
+        assert!(story.check(story.expect(true, String::new)).is_ok());
+        let failed = story
+            .check(story.expect(false, || "the ARN is `x`".to_owned()))
+            .unwrap_err();
+        assert_eq!(
+            failure::line(&failed),
+            "step 1 of the quickstart did not do what it says (`A role`): the ARN is `x`"
+        );
+    }
+}
