@@ -1,0 +1,6 @@
+//! The running server as an attacker and as an operator see it: requests over sockets, and what they leave in the data folder.
+
+mod client;
+mod harness;
+mod lifecycle;
+mod signatures;
