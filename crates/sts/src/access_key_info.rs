@@ -5,14 +5,13 @@ use irsa_wire::{Params, Text, Validator, Xml, patterns};
 
 use crate::call::{Answer, Environment, Exchange};
 use crate::error::StsError;
+use crate::request_parameters;
 
 const ACCESS_KEY_ID: Text = Text::new(16, 128, patterns::ACCESS_KEY_ID);
 
 pub(crate) fn run(params: &Params, environment: &Environment<'_>) -> Exchange {
     let mut exchange = Exchange::of(answer(params, environment));
-    exchange.request_parameters = params
-        .get("AccessKeyId")
-        .map(|id| serde_json::json!({ "accessKeyId": id }).to_string());
+    exchange.request_parameters = Some(request_parameters::access_key_info(params));
     exchange
 }
 

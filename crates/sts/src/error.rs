@@ -211,3 +211,62 @@ impl From<StsError> for WireError {
         Self::new(code, status, message).because(reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_as_it_leaves() {
+        let text = || "operators only".to_owned();
+        let refusals = [
+            StsError::WebIdentityDenied(text()),
+            StsError::AssumeRoleDenied {
+                caller: "arn:aws:iam::111122223333:user/ann".to_owned(),
+                role: "arn:aws:iam::111122223333:role/app".to_owned(),
+                action: "sts:AssumeRole".to_owned(),
+                reason: text(),
+            },
+            StsError::RootMayNotAssume,
+            StsError::SessionMayNotGetSession,
+            StsError::UnknownMfa,
+            StsError::NotAJwt(text()),
+            StsError::MissingClaim("iss"),
+            StsError::EmptyClaim("aud"),
+            StsError::AmbiguousAudience,
+            StsError::NotValidated(text()),
+            StsError::Timestamp(text()),
+            StsError::NoProvider {
+                issuer: "https://issuer.example".to_owned(),
+            },
+            StsError::NoKey(text()),
+            StsError::Thumbprint(text()),
+            StsError::Expired { now: 2, expires: 1 },
+            StsError::IssuedInTheFuture(3),
+            StsError::NotYetValid { now: 1, not_before: 2 },
+            StsError::TagsClaim(text()),
+            StsError::SourceIdentityClaim,
+            StsError::RolesClaimFormat,
+            StsError::RolesClaimEmpty,
+            StsError::RolesClaimOther,
+            StsError::NotLoginWithAmazon,
+            StsError::NotFacebook,
+            StsError::UnknownOAuthProvider,
+            StsError::MalformedPolicy("Syntax errors in policy.".to_owned()),
+            StsError::TooLarge(101),
+            StsError::SessionTags("a rule of tags".to_owned()),
+            StsError::Validation("a parameter".to_owned()),
+            StsError::Wire(WireError::new("MalformedInput", 400, "a list")),
+            StsError::Internal(text()),
+        ];
+        let lines: Vec<String> = refusals
+            .into_iter()
+            .map(|refusal| {
+                let error = WireError::from(refusal);
+                assert!(!error.message.contains("operators only"));
+                error.to_string()
+            })
+            .collect();
+        insta::assert_snapshot!("refusals", lines.join("\n"));
+    }
+}

@@ -18,11 +18,18 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    /// Seals a session into a token of at least `minimum_size` characters.
+    ///
     /// # Errors
     /// [`StsError::TooLarge`] if the session does not fit.
-    pub(crate) fn new(environment: &Environment<'_>, session: &Session) -> Result<Self, StsError> {
-        let percent = |length: usize| u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(100) / TOKEN_ROOM;
-        let credentials = environment.epoch_keys.mint(session).map_err(|error| match error {
+    pub(crate) fn new(environment: &Environment<'_>, session: &Session, minimum_size: usize) -> Result<Self, StsError> {
+        // Rounded up: what takes more than its room takes more than 100 percent.
+        let percent = |length: usize| {
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
+            length.saturating_mul(100).div_ceil(TOKEN_ROOM)
+        };
+        let minted = environment.epoch_keys.mint_padded(session, minimum_size);
+        let credentials = minted.map_err(|error| match error {
             MintError::TooLarge { length } => StsError::TooLarge(percent(length)),
             error => StsError::Internal(error.to_string()),
         })?;
@@ -53,8 +60,10 @@ impl Grant {
         })
     }
 
-    pub(crate) fn token_size(&self) -> usize {
-        self.credentials.session_token.len()
+    /// The elements about the token's size, which every answer with credentials ends with.
+    pub(crate) fn write_sizes(&self, xml: &mut Xml) {
+        xml.value("SessionTokenUtilization", self.utilization)
+            .value("SessionTokenSize", self.credentials.session_token.len());
     }
 }
 

@@ -16,9 +16,11 @@ mod call;
 mod caller_identity;
 mod error;
 mod grant;
+mod request_parameters;
 mod session_settings;
 mod session_tags;
 mod session_token;
+mod trust;
 mod web_identity;
 
 pub use call::{Answer, Call, Environment, Exchange, OPERATIONS, Resource, WebIdentityUser};

@@ -2,13 +2,35 @@
 
 use irsa_core::{AccountId, Arn};
 use irsa_policy::PolicyKind;
-use irsa_wire::{Params, Text, Validator, patterns};
+use irsa_wire::{Params, Pattern, Text, Validator, patterns};
 
 use crate::error::StsError;
 
-pub(crate) const ARN: Text = Text::new(20, 2048, patterns::ANY);
-pub(crate) const SESSION_NAME: Text = Text::new(2, 64, patterns::SESSION_NAME);
+/// Source identities, from parameters and claims alike.
+pub(crate) const SOURCE_IDENTITY: Text = Text::new(2, 64, patterns::SESSION_NAME);
+const ARN: Text = Text::new(20, 2048, patterns::ANY);
+const SESSION_NAME: Text = Text::new(2, 64, patterns::SESSION_NAME);
 const POLICY: Text = Text::new(1, 2048, patterns::DOCUMENT);
+const SERIAL_NUMBER: Text = Text::new(
+    9,
+    256,
+    Pattern {
+        text: r"[\w+=/:,.@-]*",
+        matches: |text| {
+            text.chars()
+                .all(|character| character.is_ascii_alphanumeric() || "_+=/:,.@-".contains(character))
+        },
+    },
+);
+const TOKEN_CODE: Text = Text {
+    min: 6,
+    max: 6,
+    pattern: Pattern {
+        text: r"[\d]*",
+        matches: |text| text.bytes().all(|byte| byte.is_ascii_digit()),
+    },
+    sensitive: true,
+};
 const MAX_POLICY_ARNS: usize = 10;
 
 /// What a caller asked of its session, checked for form.
@@ -18,6 +40,8 @@ pub(crate) struct SessionSettings {
     pub(crate) policy: Option<String>,
     pub(crate) policy_arns: Vec<String>,
     pub(crate) duration_seconds: Option<i32>,
+    /// Characters that the session token must have at least.
+    pub(crate) minimum_token_size: usize,
 }
 
 /// The ARN of a role, as sent.
@@ -39,15 +63,17 @@ impl SessionSettings {
         let session_name = validator.required(params, "RoleSessionName", SESSION_NAME).to_owned();
         let policy = validator.optional(params, "Policy", POLICY).map(str::to_owned);
         let duration_seconds = validator.integer(params, "DurationSeconds", 900, 43_200)?;
+        let minimum_token_size = minimum_token_size(params, &mut validator)?;
         let mut policy_arns = Vec::new();
         if let Some(elements) = params.list("PolicyArns")? {
             validator.count("policyArns", elements.len(), 0, MAX_POLICY_ARNS);
-            for element in &elements {
-                policy_arns.extend(
-                    element
-                        .get("arn")
-                        .map(|arn| validator.text("policyArns.arn", arn, ARN).to_owned()),
-                );
+            for (element, number) in elements.iter().zip(1_usize..) {
+                let member = format!("policyArns.{number}.member.arn");
+                // An element that is passed over would leave a session without the limit that its maker meant.
+                match element.get("arn") {
+                    Some(arn) => policy_arns.push(validator.text(&member, arn, ARN).to_owned()),
+                    None => validator.missing(&member),
+                }
             }
         }
         validator.finish()?;
@@ -72,8 +98,27 @@ impl SessionSettings {
             policy,
             policy_arns,
             duration_seconds,
+            minimum_token_size,
         })
     }
+}
+
+/// Reads `MinimumSessionTokenSize`, in characters.
+pub(crate) fn minimum_token_size(params: &Params, validator: &mut Validator) -> Result<usize, StsError> {
+    let size = validator.integer(params, "MinimumSessionTokenSize", 0, 4096)?;
+    Ok(size.and_then(|size| usize::try_from(size).ok()).unwrap_or_default())
+}
+
+/// Whether the caller shows a second factor.
+pub(crate) fn second_factor(params: &Params, validator: &mut Validator) -> bool {
+    let serial_number = validator.optional(params, "SerialNumber", SERIAL_NUMBER);
+    let code = validator.optional(params, "TokenCode", TOKEN_CODE);
+    serial_number.is_some() || code.is_some()
+}
+
+/// Whether a text begins with the prefix that AWS keeps for itself.
+pub(crate) fn is_reserved(text: &str) -> bool {
+    text.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
 }
 
 impl RoleArn {

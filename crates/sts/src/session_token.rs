@@ -7,14 +7,15 @@ use irsa_wire::{Params, Validator, Xml};
 use crate::call::{Answer, Environment, Exchange};
 use crate::error::StsError;
 use crate::grant::Grant;
+use crate::request_parameters;
+use crate::session_settings::{minimum_token_size, second_factor};
 
 const DEFAULT_SECONDS: i32 = 43_200;
 const ROOT_SECONDS: i32 = 3600;
 
 pub(crate) fn run(params: &Params, environment: &Environment<'_>) -> Exchange {
     let mut exchange = Exchange::of(answer(params, environment));
-    let seconds = params.integer("DurationSeconds").ok().flatten();
-    exchange.request_parameters = seconds.map(|seconds| serde_json::json!({ "durationSeconds": seconds }).to_string());
+    exchange.request_parameters = request_parameters::session_token(params);
     exchange
 }
 
@@ -22,11 +23,13 @@ fn answer(params: &Params, environment: &Environment<'_>) -> Result<Answer, StsE
     let caller = environment.caller()?;
     let mut validator = Validator::new();
     let seconds = validator.integer(params, "DurationSeconds", 900, 129_600)?;
+    let minimum_size = minimum_token_size(params, &mut validator)?;
+    let second_factor = second_factor(params, &mut validator);
     validator.finish()?;
     if caller.session.is_some() {
         return Err(StsError::SessionMayNotGetSession);
     }
-    if params.get("SerialNumber").is_some() || params.get("TokenCode").is_some() {
+    if second_factor {
         return Err(StsError::UnknownMfa);
     }
     let (principal, seconds) = match &caller.identity {
@@ -60,9 +63,10 @@ fn answer(params: &Params, environment: &Environment<'_>) -> Result<Answer, StsE
         mfa: false,
         chained: false,
     };
-    let grant = Grant::new(environment, &session)?;
+    let grant = Grant::new(environment, &session, minimum_size)?;
     let mut xml = Xml::new();
     grant.write(&mut xml);
+    grant.write_sizes(&mut xml);
     Ok(Answer {
         result: xml.finish(),
         response_elements: Some(serde_json::json!({ "credentials": grant.record() }).to_string()),

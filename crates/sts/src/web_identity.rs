@@ -5,7 +5,6 @@ use std::sync::Arc;
 use irsa_credentials::{Federated, Session, SessionPrincipal};
 use irsa_iam::{Provider, Role};
 use irsa_oidc::FetchError;
-use irsa_policy::{Context, Decision, Layers, Principal, Request};
 use irsa_token::{Claims, JwkSet, TokenError, WebIdentityToken};
 use irsa_wire::{Params, Text, Validator, Xml, patterns};
 use serde_json::{Map, Value, json};
@@ -13,8 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::call::{Answer, Environment, Exchange, Resource, WebIdentityUser};
 use crate::error::StsError;
 use crate::grant::Grant;
-use crate::session_settings::SessionSettings;
+use crate::request_parameters;
+use crate::session_settings::{SOURCE_IDENTITY, SessionSettings, is_reserved};
 use crate::session_tags::SessionTags;
+use crate::trust::WebIdentity;
 
 const TOKEN: Text = Text {
     min: 4,
@@ -27,10 +28,8 @@ const DEFAULT_SECONDS: i32 = 3600;
 
 pub(crate) async fn run(params: &Params, environment: &Environment<'_>) -> Exchange {
     let mut exchange = Exchange::of(Err(StsError::Internal("not run".to_owned())));
+    exchange.request_parameters = Some(request_parameters::web_identity(params));
     exchange.outcome = answer(params, environment, &mut exchange).await;
-    if exchange.request_parameters.is_none() {
-        exchange.request_parameters = Some(Value::Object(request_parameters(params)).to_string());
-    }
     exchange
 }
 
@@ -38,7 +37,6 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
     let mut validator = Validator::new();
     let token = validator.required(params, "WebIdentityToken", TOKEN);
     let provider_id = validator.optional(params, "ProviderId", PROVIDER_ID);
-    validator.integer(params, "MinimumSessionTokenSize", 0, 4096)?;
     let settings = SessionSettings::read(params, validator)?;
     let role_arn = settings.role.text.as_str();
     exchange.resources.push(Resource {
@@ -103,41 +101,30 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
         .check_kubernetes_subject()
         .map_err(|error| StsError::NotValidated(error.to_string()))?;
     let authorized_by_issuer = check_roles(claims, role_arn)?;
-    let tags = claims
-        .session_tags()?
-        .map_or_else(SessionTags::default, |tags| SessionTags {
-            tags: tags.tags,
-            transitive_keys: tags.transitive_keys,
-        });
-    tags.check().map_err(|error| StsError::TagsClaim(error.to_string()))?;
+    let tags = SessionTags::claimed(claims)?;
     let source_identity = source_identity(claims)?;
-    exchange.request_parameters = Some(recorded_parameters(params, &tags, source_identity));
+    exchange.request_parameters = Some(request_parameters::verified_web_identity(
+        params,
+        &tags,
+        source_identity,
+    ));
 
-    // Whether the role trusts it.
+    // Whether the role trusts it. As much as possible is done before it turns out whether there is a role.
+    let identity = WebIdentity {
+        provider,
+        claims,
+        client_id,
+        session_name: &settings.session_name,
+        tags: &tags,
+        source_identity,
+        authorized_by_issuer,
+    };
+    let context = identity.context(environment.facts);
     let role = account
         .and_then(|account| account.role(&settings.role.name))
         .filter(|role| role.arn == role_arn);
     let role = role.ok_or_else(|| StsError::WebIdentityDenied(format!("the role `{role_arn}` does not exist")))?;
-    let context = trust_context(
-        environment,
-        provider,
-        claims,
-        client_id,
-        &settings.session_name,
-        &tags,
-        source_identity,
-        authorized_by_issuer,
-    );
-    let mut actions = vec!["sts:AssumeRoleWithWebIdentity"];
-    if !tags.is_empty() {
-        actions.push("sts:TagSession");
-    }
-    if source_identity.is_some() {
-        actions.push("sts:SetSourceIdentity");
-    }
-    for action in actions {
-        check_trust(role, provider, action, &context)?;
-    }
+    identity.check_trust(role, context)?;
     let seconds = settings.duration_seconds.unwrap_or(DEFAULT_SECONDS);
     if seconds > role.record.max_session_duration {
         return Err(StsError::Validation(
@@ -171,7 +158,7 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
         mfa: false,
         chained: false,
     };
-    let grant = Grant::new(environment, &session)?;
+    let grant = Grant::new(environment, &session, settings.minimum_token_size)?;
     Ok(render(role, &session, &grant, provider, client_id, subject))
 }
 
@@ -195,8 +182,7 @@ fn render(role: &Role, session: &Session, grant: &Grant, provider: &Provider, au
     xml.maybe("SourceIdentity", session.source_identity.as_deref());
     xml.text("Provider", &provider.arn)
         .value("PackedPolicySize", grant.utilization);
-    xml.value("SessionTokenUtilization", grant.utilization)
-        .value("SessionTokenSize", grant.token_size());
+    grant.write_sizes(&mut xml);
     let mut elements = Map::new();
     elements.insert("credentials".into(), grant.record());
     elements.insert("subjectFromWebIdentityToken".into(), subject.into());
@@ -255,147 +241,12 @@ fn source_identity(claims: &Claims) -> Result<Option<&str>, StsError> {
     let Some(identity) = claims.source_identity().map_err(|_| StsError::SourceIdentityClaim)? else {
         return Ok(None);
     };
-    let fits = (2..=64).contains(&identity.chars().count()) && (patterns::SESSION_NAME.matches)(identity);
-    let reserved = identity
-        .get(..4)
-        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
-    if !fits || reserved {
+    let length = identity.chars().count();
+    let fits = (SOURCE_IDENTITY.min..=SOURCE_IDENTITY.max).contains(&length);
+    if !fits || !(SOURCE_IDENTITY.pattern.matches)(identity) || is_reserved(identity) {
         return Err(StsError::SourceIdentityClaim);
     }
     Ok(Some(identity))
-}
-
-/// The condition keys of a trust policy during this exchange.
-///
-/// Claims of an issuer of one's own are keys only as far as AWS knows them: `aud`, `oaud`, `sub`, `amr`, `email`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one fact of the exchange, and nothing else holds them together"
-)]
-fn trust_context(
-    environment: &Environment<'_>,
-    provider: &Provider,
-    claims: &Claims,
-    client_id: &str,
-    session_name: &str,
-    tags: &SessionTags,
-    source_identity: Option<&str>,
-    authorized_by_issuer: bool,
-) -> Context {
-    let facts = environment.facts;
-    let mut context = Context::new();
-    let issuer = provider.record.url.as_str();
-    context.set(&format!("{issuer}:aud"), client_id);
-    match claims.audience.as_deref() {
-        Some([only]) => context.set(&format!("{issuer}:oaud"), only.as_str()),
-        Some(many) if !many.is_empty() => context.set_list(&format!("{issuer}:oaud"), many.to_vec()),
-        _ => {}
-    }
-    if let Some(subject) = &claims.subject {
-        context.set(&format!("{issuer}:sub"), subject.as_str());
-    }
-    if !claims.amr.is_empty() {
-        context.set_list(&format!("{issuer}:amr"), claims.amr.clone());
-    }
-    if let Some(email) = &claims.email {
-        context.set(&format!("{issuer}:email"), email.as_str());
-    }
-    context.set("aws:PrincipalAccount", provider.account.to_string());
-    context.set("aws:PrincipalType", "User");
-    context.set("aws:userid", provider.arn.as_str());
-    context.set("aws:SourceIp", facts.source_ip.to_string());
-    context.set(
-        "aws:SecureTransport",
-        if facts.secure_transport { "true" } else { "false" },
-    );
-    context.set("aws:CurrentTime", facts.now.iso8601());
-    context.set("aws:EpochTime", facts.now.unix_seconds().to_string());
-    context.set("aws:RequestedRegion", facts.region);
-    context.set("aws:ResourceAccount", provider.account.to_string());
-    if !facts.user_agent.is_empty() {
-        context.set("aws:UserAgent", facts.user_agent);
-    }
-    context.set("sts:RoleSessionName", session_name);
-    context.set(
-        "sts:RoleAuthorizedByIdp",
-        if authorized_by_issuer { "true" } else { "false" },
-    );
-    if let Some(identity) = source_identity {
-        context.set("sts:SourceIdentity", identity);
-    }
-    for (key, value) in &tags.tags {
-        context.set(&format!("aws:RequestTag/{key}"), value.as_str());
-    }
-    if !tags.tags.is_empty() {
-        context.set_list(
-            "aws:TagKeys",
-            tags.tags.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
-        );
-    }
-    if !tags.transitive_keys.is_empty() {
-        context.set_list("sts:TransitiveTagKeys", tags.transitive_keys.clone());
-    }
-    context
-}
-
-fn check_trust(role: &Role, provider: &Provider, action: &str, context: &Context) -> Result<(), StsError> {
-    let layers = Layers {
-        resource: Some(&role.trust),
-        ..Layers::default()
-    };
-    let request = Request {
-        principal: Principal::WebIdentity {
-            provider: &provider.arn,
-        },
-        action,
-        resource: &role.arn,
-        resource_account: Some(role.account),
-        context,
-    };
-    if irsa_policy::decide(&layers, &request).decision == Decision::Allowed {
-        return Ok(());
-    }
-    Err(StsError::WebIdentityDenied(
-        irsa_policy::explain(&layers, &request).to_string(),
-    ))
-}
-
-/// The parameters that a record of a failure shows: what was asked, never the token.
-fn request_parameters(params: &Params) -> Map<String, Value> {
-    let mut parameters = Map::new();
-    for (name, member) in [
-        ("RoleArn", "roleArn"),
-        ("RoleSessionName", "roleSessionName"),
-        ("ProviderId", "providerId"),
-        ("Policy", "policy"),
-    ] {
-        if let Some(value) = params.get(name) {
-            parameters.insert(member.to_owned(), value.chars().take(2048).collect::<String>().into());
-        }
-    }
-    if let Ok(Some(seconds)) = params.integer("DurationSeconds") {
-        parameters.insert("durationSeconds".to_owned(), seconds.into());
-    }
-    parameters
-}
-
-fn recorded_parameters(params: &Params, tags: &SessionTags, source_identity: Option<&str>) -> String {
-    let mut parameters = request_parameters(params);
-    if let Some(identity) = source_identity {
-        parameters.insert("sourceIdentity".to_owned(), identity.into());
-    }
-    if !tags.tags.is_empty() {
-        let tags: Map<String, Value> = tags
-            .tags
-            .iter()
-            .map(|(key, value)| (key.clone(), value.as_str().into()))
-            .collect();
-        parameters.insert("principalTags".to_owned(), Value::Object(tags));
-    }
-    if !tags.transitive_keys.is_empty() {
-        parameters.insert("transitiveTagKeys".to_owned(), tags.transitive_keys.clone().into());
-    }
-    Value::Object(parameters).to_string()
 }
 
 /// The claims by which an operator finds whose token it was. Texts are cut: a stranger wrote them.
