@@ -23,6 +23,9 @@ pub struct ClusterRecord {
     pub role_arn: Option<String>,
     /// `resourcesVpcConfig` as told.
     pub network: Option<Value>,
+    /// Whether it was made by RegisterCluster: only such a one can be deregistered.
+    #[serde(default)]
+    pub registered: bool,
     /// For registered clusters: the provider as told, such as `OTHER`.
     pub connector_provider: Option<String>,
     /// The issuer of its service account tokens.
@@ -61,9 +64,10 @@ impl ClusterRecord {
             "health": { "issues": [] },
         });
         if let (Some(provider), Value::Object(members)) = (&self.connector_provider, &mut cluster) {
+            let role_arn = self.role_arn.as_deref().unwrap_or_default();
             members.insert(
                 "connectorConfig".to_owned(),
-                json!({ "provider": provider, "roleArn": self.role_arn }),
+                json!({ "provider": provider, "roleArn": role_arn }),
             );
         }
         cluster

@@ -17,6 +17,12 @@ pub enum EksError {
     /// 400.
     #[error("{0}")]
     ResourceLimitExceeded(String),
+    /// 400: what the operations on tags call an invalid parameter.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 404: what the operations on tags call a resource that is not there.
+    #[error("{0}")]
+    NotFound(String),
     /// 404: no such operation.
     #[error("{0}")]
     UnknownOperation(String),
@@ -32,6 +38,8 @@ impl From<EksError> for WireError {
             EksError::ResourceInUse(message) => ("ResourceInUseException", 409, message),
             EksError::InvalidParameter(message) => ("InvalidParameterException", 400, message),
             EksError::ResourceLimitExceeded(message) => ("ResourceLimitExceededException", 400, message),
+            EksError::BadRequest(message) => ("BadRequestException", 400, message),
+            EksError::NotFound(message) => ("NotFoundException", 404, message),
             EksError::UnknownOperation(message) => ("UnknownOperationException", 404, message),
             EksError::Internal(reason) => {
                 return Self::new("ServerException", 500, "An internal error occurred. Try again later.")

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod error;
+mod input;
 mod operation;
 mod state;
 

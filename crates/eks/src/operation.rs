@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use irsa_core::{AccountId, Arn, Timestamp};
-use irsa_iam::{Caller, Target};
-use irsa_oidc::{NewIssuer, ProviderUrl, given_keys_key, put_given_keys};
+use irsa_iam::{Caller, Tag, Target};
+use irsa_oidc::{NewIssuer, given_keys_key, put_given_keys};
 use irsa_store::Transaction;
 use irsa_wire::{Access, EventKind, OperationSpec, Params, Service, WireError};
 use percent_encoding::percent_decode_str;
@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 use crate::cluster::ClusterRecord;
 use crate::error::EksError;
+use crate::input::{GivenIssuer, Input, check_tags};
 use crate::state::{Cluster, State, key};
 
 const MAX_CLUSTERS: usize = 1000;
-const MAX_TAGS: usize = 50;
 
 /// What an operation may know.
 pub struct Execution<'a> {
@@ -59,6 +59,20 @@ enum Operation {
     ListTagsForResource,
 }
 
+impl Operation {
+    fn creates(self) -> bool {
+        matches!(self, Self::CreateCluster | Self::RegisterCluster)
+    }
+
+    /// Whether the call names its cluster by ARN.
+    fn is_about_tags(self) -> bool {
+        matches!(
+            self,
+            Self::TagResource | Self::UntagResource | Self::ListTagsForResource
+        )
+    }
+}
+
 const fn row(name: &'static str, action: &'static str, read_only: bool) -> OperationSpec {
     OperationSpec {
         service: Service::Eks,
@@ -99,23 +113,19 @@ impl Call {
     /// # Errors
     /// A route that does not exist, or a body that is no JSON object.
     pub fn new(method: &str, path: &str, query: &str, body: &[u8]) -> Result<Self, WireError> {
-        let segments: Vec<String> = path
-            .trim_start_matches('/')
-            .splitn(2, '/')
-            .map(|segment| percent_decode_str(segment).decode_utf8().map(|text| text.into_owned()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| EksError::InvalidParameter("the path is not UTF-8".to_owned()))?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        // The names and ARNs in a path are escaped as one segment each, so slashes are counted before they are decoded.
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let (operation, subject) = match (method, segments.as_slice()) {
-            ("POST", ["clusters"]) => (Operation::CreateCluster, ""),
-            ("GET", ["clusters"]) => (Operation::ListClusters, ""),
-            ("GET", ["clusters", name]) if !name.contains('/') => (Operation::DescribeCluster, *name),
-            ("DELETE", ["clusters", name]) if !name.contains('/') => (Operation::DeleteCluster, *name),
-            ("POST", ["cluster-registrations"]) => (Operation::RegisterCluster, ""),
-            ("DELETE", ["cluster-registrations", name]) if !name.contains('/') => (Operation::DeregisterCluster, *name),
-            ("POST", ["tags", arn]) => (Operation::TagResource, *arn),
-            ("DELETE", ["tags", arn]) => (Operation::UntagResource, *arn),
-            ("GET", ["tags", arn]) => (Operation::ListTagsForResource, *arn),
+            ("POST", ["clusters"]) => (Operation::CreateCluster, String::new()),
+            ("GET", ["clusters"]) => (Operation::ListClusters, String::new()),
+            ("GET", ["clusters", name]) => (Operation::DescribeCluster, decode(name)?),
+            ("DELETE", ["clusters", name]) => (Operation::DeleteCluster, decode(name)?),
+            ("POST", ["cluster-registrations"]) => (Operation::RegisterCluster, String::new()),
+            ("DELETE", ["cluster-registrations", name]) => (Operation::DeregisterCluster, decode(name)?),
+            // Some clients leave the slash of an ARN as it is.
+            ("POST", ["tags", arn @ ..]) => (Operation::TagResource, decode(&arn.join("/"))?),
+            ("DELETE", ["tags", arn @ ..]) => (Operation::UntagResource, decode(&arn.join("/"))?),
+            ("GET", ["tags", arn @ ..]) => (Operation::ListTagsForResource, decode(&arn.join("/"))?),
             _ => {
                 let path: String = path.chars().take(256).collect();
                 return Err(EksError::UnknownOperation(format!("There is no operation for {method} {path}")).into());
@@ -126,29 +136,14 @@ impl Call {
             body => serde_json::from_slice(body)
                 .map_err(|error| EksError::InvalidParameter(format!("The body is not a JSON object: {error}")))?,
         };
-        // `tagKeys` comes once a key, which a form of unique names can't hold: it is numbered as a list.
-        let mut counter = 0_usize;
-        let numbered: Vec<String> = query
-            .split('&')
-            .filter(|part| !part.is_empty())
-            .map(|part| match part.strip_prefix("tagKeys=") {
-                Some(value) => {
-                    counter += 1;
-                    format!("tagKeys.member.{counter}={value}")
-                }
-                None => part.to_owned(),
-            })
-            .collect();
-        let query = Params::parse(numbered.join("&").as_bytes())?;
         let mut call = Self {
             operation,
-            subject: subject.to_owned(),
-            query,
+            subject,
+            query: Params::parse(numbered(query).as_bytes())?,
             body,
         };
-        if matches!(operation, Operation::CreateCluster | Operation::RegisterCluster) {
-            call.subject = call.text("name").unwrap_or_default().to_owned();
-            valid_name(&call.subject)?;
+        if operation.creates() {
+            call.subject = call.input().cluster_name()?.to_owned();
         }
         Ok(call)
     }
@@ -162,13 +157,18 @@ impl Call {
     /// CloudTrail's `requestParameters`.
     #[must_use]
     pub fn request_parameters(&self) -> Value {
-        let mut parameters = self.body.clone();
+        let mut parameters = self.input().recorded();
         if !self.subject.is_empty() {
-            let name = match self.operation {
-                Operation::TagResource | Operation::UntagResource | Operation::ListTagsForResource => "resourceArn",
-                _ => "name",
+            let name = if self.operation.is_about_tags() {
+                "resourceArn"
+            } else {
+                "name"
             };
-            parameters.insert(name.to_owned(), self.subject.as_str().into());
+            let subject: String = self.subject.chars().take(2048).collect();
+            parameters.insert(name.to_owned(), subject.into());
+        }
+        if self.operation == Operation::UntagResource {
+            parameters.insert("tagKeys".to_owned(), self.tag_keys().unwrap_or_default().into());
         }
         Value::Object(parameters)
     }
@@ -176,16 +176,7 @@ impl Call {
     /// Whether an issuer must be made for this call before it runs: it is a new cluster that brings none of its own.
     #[must_use]
     pub fn wants_issuer(&self) -> bool {
-        matches!(self.operation, Operation::CreateCluster | Operation::RegisterCluster)
-            && !self.body.contains_key("oidc")
-    }
-
-    /// The issuer for which the call brings keys, as written.
-    #[must_use]
-    pub fn given_keys_issuer(&self) -> Option<&str> {
-        let oidc = self.body.get("oidc")?;
-        oidc.get("keys").filter(|keys| !keys.is_null())?;
-        oidc.get("issuer")?.as_str()
+        self.operation.creates() && !self.input().brings_issuer()
     }
 
     /// The name of the cluster that the call is about, if it is about one.
@@ -195,35 +186,33 @@ impl Call {
     }
 
     /// The questions to ask before [`Call::run`].
+    ///
+    /// Keys that are given decide whose tokens the account's roles believe, as a provider's thumbprints do. So they need the permission to change
+    /// those of the issuer's provider as well: who may only create clusters must not become who may forge tokens.
     #[must_use]
     pub fn targets(&self, state: &State, account: AccountId, region: &str) -> Vec<Target> {
-        let spec = self.spec();
         let resource = match self.operation {
             Operation::ListClusters => "*".to_owned(),
-            Operation::CreateCluster | Operation::RegisterCluster => "*".to_owned(),
-            Operation::TagResource | Operation::UntagResource | Operation::ListTagsForResource => self.subject.clone(),
+            operation if operation.is_about_tags() => self.subject.clone(),
             _ => format!("arn:aws:eks:{region}:{account}:cluster/{}", self.subject),
         };
-        let mut target = Target::new(spec.action, resource, account);
-        let tags: Vec<irsa_iam::Tag> = self
-            .tags()
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(key, value)| irsa_iam::Tag { key, value })
-            .collect();
-        target = target.with_request_tags(&tags);
-        if let Some(cluster) = state.cluster(account, region, self.subject.rsplit('/').next().unwrap_or_default()) {
-            for (key, value) in &cluster.record.tags {
-                target = target.with(format!("aws:ResourceTag/{key}"), value.as_str());
-            }
+        let name = resource.rsplit('/').next().unwrap_or_default();
+        let cluster = state
+            .cluster(account, region, name)
+            .filter(|cluster| cluster.record.arn() == resource);
+        let mut target = Target::new(self.spec().action, resource.clone(), account);
+        if let Some(cluster) = cluster {
+            target = target.with_resource_tags("eks", &tags_of(&cluster.record.tags));
+        }
+        target = target.with_request_tags(&tags_of(&self.input().tags().unwrap_or_default()));
+        let keys = self.tag_keys().unwrap_or_default();
+        if !keys.is_empty() {
+            target = target.with_list("aws:TagKeys", keys);
         }
         let mut targets = vec![target];
-        // Keys for an issuer decide which tokens count, in the whole account: as much as changing what its provider trusts.
-        if let Some(url) = self
-            .given_keys_issuer()
-            .and_then(|issuer| issuer.strip_prefix("https://"))
+        if let (true, Ok(Some(GivenIssuer { url, keys: Some(_) }))) = (self.operation.creates(), self.input().issuer())
         {
-            let provider = format!("arn:aws:iam::{account}:oidc-provider/{url}");
+            let provider = format!("arn:aws:iam::{account}:oidc-provider/{}", url.resource());
             targets.push(Target::new(
                 "iam:UpdateOpenIDConnectProviderThumbprint",
                 provider,
@@ -242,142 +231,120 @@ impl Call {
             transaction: Transaction::default(),
             answer: Answer { body },
         };
-        let account = execution.caller.account;
         match self.operation {
             Operation::CreateCluster | Operation::RegisterCluster => self.create(execution),
             Operation::DescribeCluster => Ok(read(
                 json!({ "cluster": find(execution, &self.subject)?.record.describe() }),
             )),
             Operation::ListClusters => self.list(execution).map(read),
-            Operation::DeleteCluster | Operation::DeregisterCluster => {
-                let cluster = find(execution, &self.subject)?;
-                let record = key(account, execution.region, &cluster.record.name);
-                let mut transaction = Transaction::default()
-                    .when_modified_at(record.clone(), cluster.revision)
-                    .delete(record);
-                if let Some(id) = &cluster.record.hosted_issuer_id {
-                    transaction = transaction.delete(irsa_oidc::issuer_key(id));
-                }
-                if cluster.record.keys_given {
-                    transaction = transaction.delete(given_keys_key(account, &cluster.record.issuer));
-                }
-                let mut described = cluster.record.describe();
-                if let Some(status) = described.get_mut("status") {
-                    *status = "DELETING".into();
-                }
-                Ok(Outcome {
-                    transaction,
-                    answer: Answer {
-                        body: json!({ "cluster": described }),
-                    },
-                })
-            }
-            Operation::TagResource | Operation::UntagResource | Operation::ListTagsForResource => {
-                let arn: Arn = self
-                    .subject
-                    .parse()
-                    .map_err(|error| EksError::InvalidParameter(format!("{error}")))?;
-                let name = arn.resource_of_kind("cluster").unwrap_or_default();
-                let cluster = find(execution, name)?;
-                if cluster.record.arn() != self.subject {
-                    return Err(not_found(name));
-                }
-                if self.operation == Operation::ListTagsForResource {
-                    return Ok(read(json!({ "tags": cluster.record.tags })));
-                }
-                let mut record = cluster.record.clone();
-                if self.operation == Operation::TagResource {
-                    record.tags.extend(self.tags()?);
-                } else {
-                    let keys = self
-                        .query
-                        .strings("tagKeys")
-                        .map_err(|error| EksError::InvalidParameter(error.message))?;
-                    for key in keys.unwrap_or_default().into_iter().flatten() {
-                        record.tags.remove(&key);
-                    }
-                }
-                check_tags(&record.tags)?;
-                let stored = key(account, execution.region, &record.name);
-                let transaction = Transaction::default()
-                    .when_modified_at(stored.clone(), cluster.revision)
-                    .put(stored, encode(&record)?);
-                Ok(Outcome {
-                    transaction,
-                    answer: Answer { body: json!({}) },
-                })
-            }
+            Operation::DeleteCluster | Operation::DeregisterCluster => self.delete(execution),
+            Operation::ListTagsForResource => Ok(read(json!({ "tags": self.tagged(execution)?.record.tags }))),
+            Operation::TagResource | Operation::UntagResource => self.tag(execution),
         }
     }
 
     fn create(&self, execution: &Execution<'_>) -> Result<Outcome, EksError> {
-        let account = execution.caller.account;
-        if execution
-            .state
-            .cluster(account, execution.region, &self.subject)
-            .is_some()
-        {
+        let (state, account, region) = (execution.state, execution.caller.account, execution.region);
+        // It becomes a part of the ARN, and comes from the request.
+        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(EksError::InvalidParameter(
+                "The request is signed for no region".to_owned(),
+            ));
+        }
+        if state.cluster(account, region, &self.subject).is_some() {
             return Err(EksError::ResourceInUse(format!(
                 "Cluster already exists with name: {}",
                 self.subject
             )));
         }
-        if execution.state.clusters(account, execution.region).count() >= MAX_CLUSTERS {
+        if state.clusters(account, region).count() >= MAX_CLUSTERS {
             return Err(EksError::ResourceLimitExceeded(format!(
                 "An account may have {MAX_CLUSTERS} clusters in a region."
             )));
         }
-        let tags = self.tags()?;
-        check_tags(&tags)?;
-        let (issuer, hosted_issuer_id, keys) = match self.body.get("oidc") {
-            Some(oidc) => {
-                let (issuer, keys) = given_issuer(oidc)?;
-                (issuer.as_str().to_owned(), None, keys.map(|keys| (issuer, keys)))
-            }
-            None => {
-                let issuer = execution
-                    .new_issuer
-                    .ok_or_else(|| EksError::Internal("no issuer was made for the cluster".to_owned()))?;
-                (issuer.issuer_url().to_owned(), Some(issuer.id().to_owned()), None)
+        let input = self.input();
+        let given = input.issuer()?;
+        let (issuer, hosted_issuer_id) = match (&given, execution.new_issuer) {
+            (Some(given), _) => (given.url.as_str().to_owned(), None),
+            (None, Some(issuer)) => (issuer.issuer_url().to_owned(), Some(issuer.id().to_owned())),
+            (None, None) => {
+                return Err(EksError::Internal("no issuer was made for the cluster".to_owned()));
             }
         };
-        let connector = self.body.get("connectorConfig");
-        let role_arn = self.text("roleArn").or_else(|| connector?.get("roleArn")?.as_str());
+        let given_keys = given.and_then(|given| Some((given.url, given.keys?)));
+        let (connector_provider, connector_role) = input.connector()?;
         let record = ClusterRecord {
             name: self.subject.clone(),
             account: account.to_string(),
-            region: execution.region.to_owned(),
+            region: region.to_owned(),
             created: execution.now.unix_millis(),
-            version: self.text("version").map(str::to_owned),
-            role_arn: role_arn.map(str::to_owned),
-            network: self.body.get("resourcesVpcConfig").cloned(),
-            connector_provider: connector
-                .and_then(|connector| connector.get("provider")?.as_str())
-                .map(str::to_owned),
+            version: input.text("version")?.map(str::to_owned),
+            role_arn: input.text("roleArn")?.or(connector_role).map(str::to_owned),
+            network: input.network()?,
+            registered: self.operation == Operation::RegisterCluster,
+            connector_provider: connector_provider.map(str::to_owned),
             issuer,
             hosted_issuer_id,
-            keys_given: keys.is_some(),
-            tags,
+            keys_given: given_keys.is_some(),
+            tags: input.tags()?,
         };
-        let stored = key(account, execution.region, &record.name);
+        let stored = key(account, region, &record.name);
         let mut transaction = Transaction::default()
             .when_absent(stored.clone())
             .put(stored, encode(&record)?);
-        if let Some((issuer, keys)) = keys {
-            transaction = transaction.when_absent(given_keys_key(account, issuer.as_str()));
-            transaction = put_given_keys(
-                transaction,
-                account,
-                &issuer,
-                keys.to_string().as_bytes(),
-                execution.now,
-            )
-            .map_err(|error| EksError::InvalidParameter(format!("oidc.keys can't be used: {error}")))?;
+        if let Some((url, keys)) = given_keys {
+            let owner = state
+                .clusters_everywhere(account)
+                .find(|cluster| cluster.record.keys_given && cluster.record.issuer == url.as_str());
+            if let Some(owner) = owner {
+                return Err(EksError::ResourceInUse(format!(
+                    "The keys of {} were given with the cluster {}",
+                    url.as_str(),
+                    owner.record.arn()
+                )));
+            }
+            let unusable = |error| EksError::InvalidParameter(format!("oidc.keys can't be used: {error}"));
+            transaction = transaction.when_absent(given_keys_key(account, url.as_str()));
+            let keys = keys.to_string();
+            transaction =
+                put_given_keys(transaction, account, &url, keys.as_bytes(), execution.now).map_err(unusable)?;
         }
         Ok(Outcome {
             transaction,
             answer: Answer {
                 body: json!({ "cluster": record.describe() }),
+            },
+        })
+    }
+
+    /// Deletes a cluster with what was made or given for it: its hosted issuer, or its issuer's keys. An IAM provider stays, as on AWS.
+    fn delete(&self, execution: &Execution<'_>) -> Result<Outcome, EksError> {
+        let account = execution.caller.account;
+        let cluster = find(execution, &self.subject)?;
+        if self.operation == Operation::DeregisterCluster && !cluster.record.registered {
+            return Err(EksError::ResourceNotFound(format!(
+                "No registered cluster found for name: {}.",
+                self.subject
+            )));
+        }
+        let record = key(account, execution.region, &cluster.record.name);
+        let mut transaction = Transaction::default()
+            .when_modified_at(record.clone(), cluster.revision)
+            .delete(record);
+        if let Some(id) = &cluster.record.hosted_issuer_id {
+            transaction = transaction.delete(irsa_oidc::issuer_key(id));
+        }
+        if cluster.record.keys_given {
+            transaction = transaction.delete(given_keys_key(account, &cluster.record.issuer));
+        }
+        let mut described = cluster.record.describe();
+        if let Some(status) = described.get_mut("status") {
+            *status = "DELETING".into();
+        }
+        Ok(Outcome {
+            transaction,
+            answer: Answer {
+                body: json!({ "cluster": described }),
             },
         })
     }
@@ -411,77 +378,112 @@ impl Call {
         Ok(body)
     }
 
-    fn text(&self, member: &str) -> Option<&str> {
-        self.body.get(member)?.as_str()
+    fn tag(&self, execution: &Execution<'_>) -> Result<Outcome, EksError> {
+        let cluster = self.tagged(execution)?;
+        let mut record = cluster.record.clone();
+        if self.operation == Operation::TagResource {
+            let tags = self.input().tags().map_err(bad_request)?;
+            if tags.is_empty() {
+                return Err(EksError::BadRequest("tags must have 1 to 50 members".to_owned()));
+            }
+            record.tags.extend(tags);
+        } else {
+            let keys = self.tag_keys()?;
+            if keys.is_empty() {
+                return Err(EksError::BadRequest("tagKeys must name 1 to 50 tags".to_owned()));
+            }
+            for key in keys {
+                record.tags.remove(&key);
+            }
+        }
+        check_tags(&record.tags).map_err(bad_request)?;
+        let stored = key(execution.caller.account, execution.region, &record.name);
+        let transaction = Transaction::default()
+            .when_modified_at(stored.clone(), cluster.revision)
+            .put(stored, encode(&record)?);
+        Ok(Outcome {
+            transaction,
+            answer: Answer { body: json!({}) },
+        })
     }
 
-    fn tags(&self) -> Result<BTreeMap<String, String>, EksError> {
-        let tags = match self.body.get("tags") {
-            None | Some(Value::Null) => return Ok(BTreeMap::new()),
-            Some(Value::Object(tags)) => tags,
-            Some(_) => {
-                return Err(EksError::InvalidParameter(
-                    "tags must be an object of strings".to_owned(),
-                ));
-            }
-        };
-        tags.iter()
-            .map(|(key, value)| match value {
-                Value::String(value) => Ok((key.clone(), value.clone())),
-                _ => Err(EksError::InvalidParameter(format!("the tag {key} must be a string"))),
-            })
-            .collect()
+    /// The cluster of the ARN, which must agree in every character.
+    fn tagged<'a>(&self, execution: &Execution<'a>) -> Result<&'a Cluster, EksError> {
+        let arn: Arn = self
+            .subject
+            .parse()
+            .map_err(|error| EksError::BadRequest(format!("{error}")))?;
+        let name = arn.resource_of_kind("cluster").unwrap_or_default();
+        let cluster = execution
+            .state
+            .cluster(execution.caller.account, execution.region, name)
+            .filter(|cluster| cluster.record.arn() == self.subject);
+        cluster
+            .map(AsRef::as_ref)
+            .ok_or_else(|| EksError::NotFound(format!("No resource found for arn: {}.", arn.as_str())))
+    }
+
+    fn tag_keys(&self) -> Result<Vec<String>, EksError> {
+        let keys = self
+            .query
+            .strings("tagKeys")
+            .map_err(|error| EksError::BadRequest(error.message))?;
+        Ok(keys.unwrap_or_default().into_iter().flatten().collect())
+    }
+
+    fn input(&self) -> Input<'_> {
+        Input::body(&self.body)
     }
 }
 
-/// The issuer that a cluster brings, and its keys if it brings those too. Ports are allowed here: whether one is fetched from is decided when
-/// a provider is made.
-fn given_issuer(oidc: &Value) -> Result<(ProviderUrl, Option<Value>), EksError> {
-    let issuer = oidc.get("issuer").and_then(Value::as_str).unwrap_or_default();
-    let issuer = ProviderUrl::parse(issuer, true)
-        .map_err(|error| EksError::InvalidParameter(format!("oidc.issuer can't be used: {error}")))?;
-    Ok((issuer, oidc.get("keys").filter(|keys| !keys.is_null()).cloned()))
+/// `tagKeys` comes once a key, which a form of unique names can't hold: it is numbered as a list.
+fn numbered(query: &str) -> String {
+    let mut counter = 0_usize;
+    let parts: Vec<String> = query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| match part.strip_prefix("tagKeys=") {
+            Some(value) => {
+                counter += 1;
+                format!("tagKeys.member.{counter}={value}")
+            }
+            None => part.to_owned(),
+        })
+        .collect();
+    parts.join("&")
+}
+
+fn decode(segment: &str) -> Result<String, EksError> {
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| EksError::InvalidParameter("the path is not UTF-8".to_owned()))
+}
+
+fn tags_of(tags: &BTreeMap<String, String>) -> Vec<Tag> {
+    let tag = |(key, value): (&String, &String)| Tag {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    tags.iter().map(tag).collect()
 }
 
 fn find<'a>(execution: &Execution<'a>, name: &str) -> Result<&'a Cluster, EksError> {
     let cluster = execution
         .state
         .cluster(execution.caller.account, execution.region, name);
-    cluster.map(AsRef::as_ref).ok_or_else(|| not_found(name))
+    cluster.map(AsRef::as_ref).ok_or_else(|| {
+        let name: String = name.chars().take(256).collect();
+        EksError::ResourceNotFound(format!("No cluster found for name: {name}."))
+    })
 }
 
-fn not_found(name: &str) -> EksError {
-    EksError::ResourceNotFound(format!("No cluster found for name: {name}."))
-}
-
-fn valid_name(name: &str) -> Result<(), EksError> {
-    let mut characters = name.chars();
-    let first = characters
-        .next()
-        .is_some_and(|character| character.is_ascii_alphanumeric());
-    if name.len() <= 100
-        && first
-        && characters.all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
-    {
-        return Ok(());
+/// The operations on tags have a name of their own for wrong input.
+fn bad_request(error: EksError) -> EksError {
+    match error {
+        EksError::InvalidParameter(message) => EksError::BadRequest(message),
+        error => error,
     }
-    Err(EksError::InvalidParameter(
-        "The cluster name must begin with a letter or a digit and have 1 to 100 letters, digits, hyphens and underscores".to_owned(),
-    ))
-}
-
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), EksError> {
-    let fits = |(key, value): (&String, &String)| {
-        (1..=128).contains(&key.chars().count())
-            && value.chars().count() <= 256
-            && !key.to_ascii_lowercase().starts_with("aws:")
-    };
-    if tags.len() > MAX_TAGS || !tags.iter().all(fits) {
-        return Err(EksError::InvalidParameter(
-            "A resource may have 50 tags with keys of 1 to 128 characters that do not begin with aws: and values of up to 256".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 fn encode(record: &ClusterRecord) -> Result<Vec<u8>, EksError> {

@@ -75,6 +75,15 @@ impl State {
         self.clusters.get(&key(account, region, name))
     }
 
+    /// The clusters of an account in all regions.
+    pub(crate) fn clusters_everywhere(&self, account: AccountId) -> impl Iterator<Item = &Arc<Cluster>> {
+        let prefix = format!("{PREFIX}{account}/");
+        self.clusters
+            .range(prefix.clone()..)
+            .take_while(move |(key, _)| key.starts_with(&prefix))
+            .map(|(_, cluster)| cluster)
+    }
+
     /// The clusters of an account in a region, by name.
     pub fn clusters(&self, account: AccountId, region: &str) -> impl Iterator<Item = &Arc<Cluster>> {
         let prefix = key(account, region, "");
