@@ -2,14 +2,19 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use irsa_s3::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -171,8 +176,7 @@ where
     }
 }
 
-/// Serves a request in a task of its own: a caller who hangs up drops the connection, and must not drop the request between its change and
-/// its record. A panic, should one be left in us, becomes an error of this one request.
+/// Serves a request to its end, whether or not its caller waits for it.
 async fn whole(
     service: &Service,
     peer: &Arc<Peer>,
@@ -183,17 +187,44 @@ async fn whole(
         Arc::clone(peer),
         service.under_way.clone(),
     );
-    let task = tokio::spawn(async move {
+    let answering = AssertUnwindSafe(async move {
         let response = pipeline.serve(&peer, request).await;
         drop(under_way);
         response
     });
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request was not answered");
+    let answered = Unabandoned(Some(Box::pin(answering.catch_unwind()))).await;
+    answered.unwrap_or_else(|_| {
+        tracing::error!("a request was not answered: the program has a fault");
         let mut response = http::Response::new(full("an internal error occurred"));
         *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
+}
+
+/// A request that is finished in the background when its connection is dropped: a caller who hangs up must not end it between its change
+/// and its record.
+struct Unabandoned<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Unabandoned<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = self.0.as_mut() else {
+            return Poll::Pending;
+        };
+        let output = ready!(future.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Unabandoned<F> {
+    fn drop(&mut self) {
+        // Without a runtime the process is at its end.
+        if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(future);
+        }
+    }
 }
 
 fn metrics_page(pipeline: &Pipeline, path: &str) -> http::Response<Body> {

@@ -229,12 +229,6 @@ async fn eks(
     caller: &Caller,
     new_issuer: Option<&NewIssuer>,
 ) -> Result<Done, Conflict> {
-    let given = call.given_keys_issuer();
-    if given.is_some_and(|issuer| snapshot.oidc.keys(caller.account, issuer).is_some()) {
-        let message =
-            "Keys for this issuer are registered already, with another cluster or because the issuer is hosted here.";
-        return Ok(Done::failed(WireError::new("ResourceInUseException", 409, message)));
-    }
     let execution = irsa_eks::Execution {
         state: &snapshot.eks,
         caller,
