@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use irsa_core::{AccountId, Arn, Timestamp};
 use irsa_iam::{Caller, Tag, Target};
-use irsa_oidc::{NewIssuer, given_keys_key, put_given_keys};
+use irsa_oidc::{NewIssuer, ProviderUrl, given_keys_key, put_given_keys};
 use irsa_store::Transaction;
 use irsa_wire::{Access, EventKind, OperationSpec, Params, Service, WireError};
 use percent_encoding::percent_decode_str;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cluster::ClusterRecord;
 use crate::error::EksError;
-use crate::input::{GivenIssuer, Input, check_tags};
+use crate::input::{Input, check_tags};
 use crate::state::{Cluster, State, key};
 
 const MAX_CLUSTERS: usize = 1000;
@@ -105,6 +105,8 @@ pub struct Call {
     subject: String,
     query: Params,
     body: Map<String, Value>,
+    /// The URL of the issuer for which keys are given, in the form that is stored.
+    given_keys_issuer: Option<ProviderUrl>,
 }
 
 impl Call {
@@ -141,9 +143,13 @@ impl Call {
             subject,
             query: Params::parse(numbered(query).as_bytes())?,
             body,
+            given_keys_issuer: None,
         };
         if operation.creates() {
             call.subject = call.input().cluster_name()?.to_owned();
+            // An issuer that can't be read is an error of `run`, after the caller is known.
+            let given = call.input().issuer().ok().flatten();
+            call.given_keys_issuer = given.and_then(|given| given.keys.map(|_| given.url));
         }
         Ok(call)
     }
@@ -179,6 +185,12 @@ impl Call {
         self.operation.creates() && !self.input().brings_issuer()
     }
 
+    /// The issuer for which the call brings keys: its URL as it is stored.
+    #[must_use]
+    pub fn given_keys_issuer(&self) -> Option<&str> {
+        self.given_keys_issuer.as_ref().map(ProviderUrl::as_str)
+    }
+
     /// The name of the cluster that the call is about, if it is about one.
     #[must_use]
     pub fn cluster_name(&self) -> &str {
@@ -210,8 +222,7 @@ impl Call {
             target = target.with_list("aws:TagKeys", keys);
         }
         let mut targets = vec![target];
-        if let (true, Ok(Some(GivenIssuer { url, keys: Some(_) }))) = (self.operation.creates(), self.input().issuer())
-        {
+        if let Some(url) = &self.given_keys_issuer {
             let provider = format!("arn:aws:iam::{account}:oidc-provider/{}", url.resource());
             targets.push(Target::new(
                 "iam:UpdateOpenIDConnectProviderThumbprint",

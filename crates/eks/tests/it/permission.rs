@@ -1,5 +1,6 @@
 //! Which questions the policy engine is asked.
 
+use irsa_eks::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{World, key_set};
@@ -117,6 +118,13 @@ fn who_gives_keys_says_whose_tokens_are_believed() {
     let body = |oidc: Value| json!({ "name": "c", "oidc": oidc });
     let issuer = json!({ "issuer": "https://oidc.example:443/id/A" });
     let keys = json!({ "issuer": "https://oidc.example:443/id/A", "keys": key_set() });
+    let call = |oidc: &Value| {
+        let body = body(oidc.clone()).to_string();
+        let call = Call::new("POST", "/clusters", "", body.as_bytes()).unwrap();
+        call.given_keys_issuer().map(str::to_owned)
+    };
+    assert_eq!(call(&keys).as_deref(), Some("https://oidc.example/id/A"));
+    assert_eq!(call(&issuer), None);
     let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.example/id/A";
     let action = "iam:UpdateOpenIDConnectProviderThumbprint";
     for path in ["/clusters", "/cluster-registrations"] {
