@@ -1,6 +1,11 @@
 //! The running server as an attacker and as an operator see it: requests over sockets, and what they leave in the data folder.
 
+mod audit;
 mod client;
 mod harness;
 mod lifecycle;
+mod matrix;
+mod routes;
+mod s3;
 mod signatures;
+mod web_identity;

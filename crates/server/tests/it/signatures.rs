@@ -18,8 +18,14 @@ fn routes(server: &Server) -> Vec<(&'static str, Request)> {
     let _ = server;
     let json = |method: &str, target: &str| Request::new(method, target).header("content-type", "application/json");
     vec![
-        ("sts", Request::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")])),
-        ("iam", Request::form(&[("Action", "ListUsers"), ("Version", "2010-05-08")])),
+        (
+            "sts",
+            Request::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]),
+        ),
+        (
+            "iam",
+            Request::form(&[("Action", "ListUsers"), ("Version", "2010-05-08")]),
+        ),
         ("iam", Request::new("GET", "/?Action=ListUsers&Version=2010-05-08")),
         ("eks", json("GET", "/clusters")),
         ("eks", json("DELETE", "/clusters/none")),
@@ -96,7 +102,11 @@ fn adv_sv_06_a_made_up_signature_with_any_payload_word_opens_no_route() {
                 "{line}: {}",
                 response.text()
             );
-            assert!(!response.code().is_empty() || request.method == "HEAD", "{line}: {}", response.text());
+            assert!(
+                !response.code().is_empty() || request.method == "HEAD",
+                "{line}: {}",
+                response.text()
+            );
             let record = server.record(&response);
             assert_ne!(record["userIdentity"]["type"], "Root", "{line}");
             assert_eq!(record["errorCode"], response.code(), "{line}");
@@ -112,9 +122,15 @@ fn adv_sv_06_a_made_up_signature_with_any_payload_word_opens_no_route() {
             server.record(&response);
         }
     }
-    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/forged", b"").outcome(), "404 NoSuchKey");
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/forged", b"").outcome(),
+        "404 NoSuchKey"
+    );
     assert_eq!(server.s3(&world.admin, "HEAD", "/forged-bucket", b"").status, 404);
-    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(), "hello");
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(),
+        "hello"
+    );
 }
 
 #[test]
@@ -148,7 +164,10 @@ fn adv_sv_08_sv_27_other_schemes_and_no_signature_open_no_route() {
             );
             let record = server.record(&response);
             let identity = record["userIdentity"]["type"].as_str().unwrap();
-            assert!(identity == "Unknown" || identity == "AWSAccount" || identity == "Anonymous", "{line}: {record}");
+            assert!(
+                identity == "Unknown" || identity == "AWSAccount" || identity == "Anonymous",
+                "{line}: {record}"
+            );
         }
     }
 }
@@ -171,7 +190,12 @@ fn adv_sv_09_a_payload_word_added_to_a_presigned_url_does_not_reroute_it() {
             .body("1\r\nx\r\n0\r\n\r\n");
         request.query = format!("{}&X-Amz-Content-Sha256={word}", request.query);
         let response = server.send(&request);
-        assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{word}: {}", response.text());
+        assert_eq!(
+            response.outcome(),
+            "403 SignatureDoesNotMatch",
+            "{word}: {}",
+            response.text()
+        );
     }
     assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/sv-09", b"").status, 404);
 }
@@ -186,7 +210,11 @@ fn adv_sv_10_header_and_query_at_once() {
             .presigned(&server.host, &Signing::new(&world.admin, service), "300")
             .sign(&server.host, &world.nobody, service);
         let response = server.send(&both);
-        assert!(response.status == 400 || response.status == 403, "{line}: {}", response.text());
+        assert!(
+            response.status == 400 || response.status == 403,
+            "{line}: {}",
+            response.text()
+        );
         if service == "s3" {
             assert_eq!(response.outcome(), "400 InvalidArgument", "{line}");
         }
@@ -224,7 +252,10 @@ fn adv_sv_10_sv_33_browser_uploads_with_a_post_policy_are_refused() {
         assert!(!matches!(response.status, 500), "{fields}: {}", response.text());
         server.record(&response);
     }
-    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/uploaded", b"").status, 404);
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/uploaded", b"").status,
+        404
+    );
 }
 
 #[test]
@@ -256,7 +287,11 @@ fn adv_sv_11_repeated_signature_parameters() {
             request.query = format!("{}&{parameter}={old}", request.query);
             let response = server.send(&request);
             let expected = if service == "s3" { 400..=400 } else { 400..=403 };
-            assert!(expected.contains(&response.status), "{parameter} {service}: {}", response.text());
+            assert!(
+                expected.contains(&response.status),
+                "{parameter} {service}: {}",
+                response.text()
+            );
             server.record(&response);
         }
     }
@@ -289,7 +324,10 @@ fn adv_sv_13_late_and_early_signatures() {
         (response.outcome(), response.message())
     };
     assert_eq!(s3(-100, "120").0, "200");
-    assert_eq!(s3(-121, "120"), ("403 AccessDenied".to_owned(), "Request has expired".to_owned()));
+    assert_eq!(
+        s3(-121, "120"),
+        ("403 AccessDenied".to_owned(), "Request has expired".to_owned())
+    );
     assert_eq!(s3(-604_700, "604800").0, "200");
     assert_eq!(s3(930, "300").0, "403 RequestTimeTooSkewed");
     for expires in ["0", "-1", "604801", "1e3", "10abc", "9223372036854775808", ""] {
@@ -314,7 +352,10 @@ fn adv_sv_14_a_signature_is_good_for_one_service() {
             let response = server.signed(request.clone(), &world.admin, scope);
             let line = format!("{} {} of {service} signed for `{scope}`", request.method, request.path);
             // A JSON or S3 path is whatever its scope says: there it is no operation, or an S3 request like any other.
-            let same_words = matches!((service, *scope), ("eks" | "irsa" | "s3", "eks" | "irsa" | "s3" | "cloudtrail"));
+            let same_words = matches!(
+                (service, *scope),
+                ("eks" | "irsa" | "s3", "eks" | "irsa" | "s3" | "cloudtrail")
+            );
             if !same_words {
                 assert!(
                     response.status == 400 || response.status == 403 || response.status == 404,
@@ -334,18 +375,31 @@ fn adv_sv_14_a_signature_is_good_for_one_service() {
     assert_eq!(response.outcome(), "400 InvalidAction", "{}", response.text());
     let response = server.signed(Request::form(&[("Action", "ListUsers")]), &world.admin, "s3");
     assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{}", response.text());
-    assert_eq!(response.message(), "Credential should be scoped to correct service: 'iam'. ");
+    assert_eq!(
+        response.message(),
+        "Credential should be scoped to correct service: 'iam'. "
+    );
 
     let mut signing = Signing::new(&world.admin, "sts");
     signing.scope_day = Some("20200101".to_owned());
     let response = server.signed_as(Request::form(&[("Action", "GetCallerIdentity")]), &signing);
     assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{}", response.text());
-    assert!(response.message().starts_with("Date in Credential scope does not match"), "{}", response.message());
+    assert!(
+        response
+            .message()
+            .starts_with("Date in Credential scope does not match"),
+        "{}",
+        response.message()
+    );
     let request = Request::form(&[("Action", "GetCallerIdentity")]).sign(&server.host, &world.admin, "sts");
     let bent = request.get("authorization").replace("aws4_request", "aws5_request");
     let response = server.send(&request.replace("authorization", &bent));
     assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{}", response.text());
-    assert!(response.message().contains("valid terminator"), "{}", response.message());
+    assert!(
+        response.message().contains("valid terminator"),
+        "{}",
+        response.message()
+    );
 }
 
 #[test]
@@ -356,18 +410,33 @@ fn adv_sv_19_a_body_that_was_not_signed() {
         let signed = request.sign(&server.host, &world.admin, service);
         server.send(&signed.body(body))
     };
-    let put = swap(Request::new("PUT", "/first-bucket/sv-19").body("honest"), "s3", "forged");
+    let put = swap(
+        Request::new("PUT", "/first-bucket/sv-19").body("honest"),
+        "s3",
+        "forged",
+    );
     assert_eq!(put.outcome(), "400 XAmzContentSHA256Mismatch", "{}", put.text());
     server.record(&put);
     assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/sv-19", b"").status, 404);
 
     let delete = "<Delete><Object><Key>hello.txt</Key></Object></Delete>";
-    let deletion = swap(Request::new("POST", "/first-bucket?delete").body("<Delete/>"), "s3", delete);
+    let deletion = swap(
+        Request::new("POST", "/first-bucket?delete").body("<Delete/>"),
+        "s3",
+        delete,
+    );
     assert!(deletion.status >= 400, "{}", deletion.text());
-    let bucket = swap(Request::new("PUT", "/sv-19-bucket"), "s3", "<CreateBucketConfiguration/>");
+    let bucket = swap(
+        Request::new("PUT", "/sv-19-bucket"),
+        "s3",
+        "<CreateBucketConfiguration/>",
+    );
     assert!(bucket.status >= 400, "{}", bucket.text());
     assert_eq!(server.s3(&world.admin, "HEAD", "/sv-19-bucket", b"").status, 404);
-    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(), "hello");
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(),
+        "hello"
+    );
 
     // An empty body where something was signed.
     let put = swap(Request::new("PUT", "/first-bucket/sv-19").body("honest"), "s3", "");
@@ -378,15 +447,29 @@ fn adv_sv_19_a_body_that_was_not_signed() {
     let forged = crate::client::form(&[("Action", "CreateUser"), ("UserName", &user)]);
     let response = swap(form(&[("Action", "GetUser")]), "iam", &forged);
     assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{}", response.text());
-    assert_eq!(server.iam(&world.admin, "GetUser", &[("UserName", &user)]).outcome(), "404 NoSuchEntity");
+    assert_eq!(
+        server.iam(&world.admin, "GetUser", &[("UserName", &user)]).outcome(),
+        "404 NoSuchEntity"
+    );
     for word in STREAMING.into_iter().chain(["UNSIGNED-PAYLOAD"]) {
         let signing = Signing::new(&world.admin, "iam").payload(word);
         let response = server.signed_as(form(&[("Action", "ListUsers")]), &signing);
         assert_eq!(response.status, 403, "{word}: {}", response.text());
     }
-    let json = Request::new("POST", "/accounts").header("content-type", "application/json").body("{}");
-    let response = server.send(&json.sign(&server.host, &server.root, "irsa").body("{\"accountId\":\"999988887777\"}"));
-    assert_eq!(response.outcome(), "403 InvalidSignatureException", "{}", response.text());
+    let json = Request::new("POST", "/accounts")
+        .header("content-type", "application/json")
+        .body("{}");
+    let response = server.send(
+        &json
+            .sign(&server.host, &server.root, "irsa")
+            .body("{\"accountId\":\"999988887777\"}"),
+    );
+    assert_eq!(
+        response.outcome(),
+        "403 InvalidSignatureException",
+        "{}",
+        response.text()
+    );
 }
 
 /// `size;chunk-signature=…`, its bytes, and the signature for the next chunk.
@@ -426,22 +509,62 @@ fn adv_sv_20_chunks_that_were_not_signed_so_leave_nothing() {
 
     type Assemble = Box<dyn Fn([&[u8]; 4]) -> Vec<u8>>;
     let bent: Vec<(&str, usize, Assemble)> = vec![
-        ("reordered", length, Box::new(|[one, two, three, end]| [two, one, three, end].concat())),
-        ("dropped", length, Box::new(|[one, _, three, end]| [one, three, end].concat())),
-        ("dropped and declared so", length - 8192, Box::new(|[one, _, three, end]| [one, three, end].concat())),
-        ("doubled", length, Box::new(|[one, two, three, end]| [one, two, two, three, end].concat())),
-        ("no end", length, Box::new(|[one, two, three, _]| [one, two, three].concat())),
-        ("cut", length, Box::new(|[one, two, _, _]| [one, &two[..two.len() - 5]].concat())),
-        ("extra bytes", length, Box::new(|parts| [&parts.concat()[..], b"extra"].concat())),
+        (
+            "reordered",
+            length,
+            Box::new(|[one, two, three, end]| [two, one, three, end].concat()),
+        ),
+        (
+            "dropped",
+            length,
+            Box::new(|[one, _, three, end]| [one, three, end].concat()),
+        ),
+        (
+            "dropped and declared so",
+            length - 8192,
+            Box::new(|[one, _, three, end]| [one, three, end].concat()),
+        ),
+        (
+            "doubled",
+            length,
+            Box::new(|[one, two, three, end]| [one, two, two, three, end].concat()),
+        ),
+        (
+            "no end",
+            length,
+            Box::new(|[one, two, three, _]| [one, two, three].concat()),
+        ),
+        (
+            "cut",
+            length,
+            Box::new(|[one, two, _, _]| [one, &two[..two.len() - 5]].concat()),
+        ),
+        (
+            "extra bytes",
+            length,
+            Box::new(|parts| [&parts.concat()[..], b"extra"].concat()),
+        ),
         ("too short", length - 1, Box::new(|parts| parts.concat())),
         ("too long", length + 1, Box::new(|parts| parts.concat())),
-        ("another byte", length, Box::new(|parts| {
-            let mut bytes = parts.concat();
-            bytes[200] ^= 1;
-            bytes
-        })),
-        ("a chunk of 2^63", length, Box::new(|_| b"8000000000000000;chunk-signature=00\r\n".to_vec())),
-        ("a chunk of 2^64", length, Box::new(|_| b"10000000000000000;chunk-signature=00\r\n".to_vec())),
+        (
+            "another byte",
+            length,
+            Box::new(|parts| {
+                let mut bytes = parts.concat();
+                bytes[200] ^= 1;
+                bytes
+            }),
+        ),
+        (
+            "a chunk of 2^63",
+            length,
+            Box::new(|_| b"8000000000000000;chunk-signature=00\r\n".to_vec()),
+        ),
+        (
+            "a chunk of 2^64",
+            length,
+            Box::new(|_| b"10000000000000000;chunk-signature=00\r\n".to_vec()),
+        ),
         ("an endless chunk head", length, Box::new(|_| vec![b'0'; 300_000])),
         ("plain", length, Box::new(move |_| vec![b'a'; length])),
     ];
@@ -464,9 +587,18 @@ fn adv_sv_20_chunks_that_were_not_signed_so_leave_nothing() {
 
     // What describes the body must be there, and the record must say whose request it was.
     for (what, request) in [
-        ("no length", Request::new("PUT", "/first-bucket/sv-20-x").header("content-encoding", "aws-chunked")),
-        ("no number", Request::new("PUT", "/first-bucket/sv-20-x").header("x-amz-decoded-content-length", "1e3")),
-        ("negative", Request::new("PUT", "/first-bucket/sv-20-x").header("x-amz-decoded-content-length", "-1")),
+        (
+            "no length",
+            Request::new("PUT", "/first-bucket/sv-20-x").header("content-encoding", "aws-chunked"),
+        ),
+        (
+            "no number",
+            Request::new("PUT", "/first-bucket/sv-20-x").header("x-amz-decoded-content-length", "1e3"),
+        ),
+        (
+            "negative",
+            Request::new("PUT", "/first-bucket/sv-20-x").header("x-amz-decoded-content-length", "-1"),
+        ),
     ] {
         let response = server.signed_as(request, &signing);
         assert!((400..=411).contains(&response.status), "{what}: {}", response.text());
@@ -500,11 +632,24 @@ fn adv_sv_21_trailers() {
         ("missing", Some("x-amz-checksum-crc32"), "5\r\nhello\r\n0\r\n\r\n"),
         ("undeclared", None, good),
         ("another", Some("x-amz-checksum-sha256"), good),
-        ("not a checksum", Some("x-amz-meta-a"), "5\r\nhello\r\n0\r\nx-amz-meta-a:b\r\n\r\n"),
-        ("twice", Some("x-amz-checksum-crc32"), "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"),
+        (
+            "not a checksum",
+            Some("x-amz-meta-a"),
+            "5\r\nhello\r\n0\r\nx-amz-meta-a:b\r\n\r\n",
+        ),
+        (
+            "twice",
+            Some("x-amz-checksum-crc32"),
+            "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n",
+        ),
     ] {
         let response = put(declared, body);
-        assert!((400..=403).contains(&response.status), "{what}: {} {}", response.status, response.text());
+        assert!(
+            (400..=403).contains(&response.status),
+            "{what}: {} {}",
+            response.status,
+            response.text()
+        );
         server.record(&response);
         let got = server.s3(&world.admin, "GET", "/first-bucket/sv-21", b"");
         assert_eq!(got.outcome(), "404 NoSuchKey", "{what}");
@@ -526,21 +671,54 @@ fn adv_sv_22_keys_and_tokens_that_do_not_belong_together() {
         ("another's token", with(&one, other.token.as_deref())),
         ("a token for a user's key", with(&world.admin, one.token.as_deref())),
         ("an empty token", with(&one, Some(""))),
-        ("an unknown key", Key { id: "AKIAIOSFODNN7EXAMPLE".to_owned(), ..world.admin.clone() }),
-        ("a short key", Key { id: "AKIA".to_owned(), ..world.admin.clone() }),
-        ("a long key", Key { id: "A".repeat(128), ..world.admin.clone() }),
-        ("a lower-case key", Key { id: world.admin.id.to_ascii_lowercase(), ..world.admin.clone() }),
+        (
+            "an unknown key",
+            Key {
+                id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+                ..world.admin.clone()
+            },
+        ),
+        (
+            "a short key",
+            Key {
+                id: "AKIA".to_owned(),
+                ..world.admin.clone()
+            },
+        ),
+        (
+            "a long key",
+            Key {
+                id: "A".repeat(128),
+                ..world.admin.clone()
+            },
+        ),
+        (
+            "a lower-case key",
+            Key {
+                id: world.admin.id.to_ascii_lowercase(),
+                ..world.admin.clone()
+            },
+        ),
     ];
     for (what, key) in &cases {
         let response = server.sts(key, "GetCallerIdentity", &[]);
-        assert_eq!(response.outcome(), "403 InvalidClientTokenId", "{what}: {}", response.text());
+        assert_eq!(
+            response.outcome(),
+            "403 InvalidClientTokenId",
+            "{what}: {}",
+            response.text()
+        );
         assert_eq!(
             response.message(),
             "The security token included in the request is invalid.",
             "{what}"
         );
         server.record(&response);
-        assert_eq!(server.iam(key, "ListUsers", &[]).outcome(), "403 InvalidClientTokenId", "{what}");
+        assert_eq!(
+            server.iam(key, "ListUsers", &[]).outcome(),
+            "403 InvalidClientTokenId",
+            "{what}"
+        );
         let response = server.json(key, "eks", "GET", "/clusters", &json!({}));
         assert_eq!(response.outcome(), "403 UnrecognizedClientException", "{what}");
         let response = server.s3(key, "GET", "/first-bucket/hello.txt", b"");
@@ -573,7 +751,11 @@ fn adv_sv_23_session_tokens_that_were_touched() {
         assert_eq!(tries(bent), "403 InvalidClientTokenId", "byte {at} of {}", token.len());
     }
     for length in [1, 4, 5, token.len() / 2, token.len() - 1] {
-        assert_eq!(tries(token[..length].to_owned()), "403 InvalidClientTokenId", "cut to {length}");
+        assert_eq!(
+            tries(token[..length].to_owned()),
+            "403 InvalidClientTokenId",
+            "cut to {length}"
+        );
     }
     assert_eq!(tries(format!("{token}A")), "403 InvalidClientTokenId");
     assert_eq!(tries("A".repeat(15_000)), "403 InvalidClientTokenId");
@@ -585,7 +767,12 @@ fn adv_sv_25_a_session_token_is_nothing_else() {
     let server = &world.server;
     let session = server.assume(&world.admin, "everything", &[]);
     let token = session.token.clone().unwrap();
-    for target in ["/accounts", "/clusters", "/first-bucket/hello.txt", "/?Action=GetCallerIdentity"] {
+    for target in [
+        "/accounts",
+        "/clusters",
+        "/first-bucket/hello.txt",
+        "/?Action=GetCallerIdentity",
+    ] {
         let request = Request::new("GET", target).header("authorization", &format!("Bearer {token}"));
         let response = server.send(&request);
         assert!(matches!(response.status, 400 | 403), "{target}: {}", response.text());
@@ -606,7 +793,10 @@ fn adv_sv_25_a_session_token_is_nothing_else() {
         token: Some(web),
         ..session
     };
-    assert_eq!(server.sts(&key, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&key, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
 }
 
 #[test]
@@ -616,9 +806,15 @@ fn adv_sv_26_sessions_and_keys_that_are_over() {
     let root = &server.root;
     let expired = server.sts(&world.expired, "GetCallerIdentity", &[]);
     assert_eq!(expired.outcome(), "403 ExpiredToken", "{}", expired.text());
-    assert_eq!(expired.message(), "The security token included in the request is expired");
+    assert_eq!(
+        expired.message(),
+        "The security token included in the request is expired"
+    );
     server.record(&expired);
-    assert_eq!(server.iam(&world.expired, "ListUsers", &[]).outcome(), "403 ExpiredToken");
+    assert_eq!(
+        server.iam(&world.expired, "ListUsers", &[]).outcome(),
+        "403 ExpiredToken"
+    );
     let eks = server.json(&world.expired, "eks", "GET", "/clusters", &json!({}));
     assert_eq!(eks.outcome(), "403 ExpiredTokenException");
     let s3 = server.s3(&world.expired, "GET", "/first-bucket/hello.txt", b"");
@@ -636,25 +832,41 @@ fn adv_sv_26_sessions_and_keys_that_are_over() {
     let user = name("sv-26");
     let key = server.user(root, &user, Some(ALLOW_ALL));
     let status = |status: &str| {
-        let pairs = [("UserName", user.as_str()), ("AccessKeyId", &key.id), ("Status", status)];
+        let pairs = [
+            ("UserName", user.as_str()),
+            ("AccessKeyId", &key.id),
+            ("Status", status),
+        ];
         server.iam_ok(root, "UpdateAccessKey", &pairs);
     };
     let own = session_key(&server.sts(&key, "GetSessionToken", &[]));
     assert_eq!(server.s3(&own, "GET", "/first-bucket/hello.txt", b"").status, 200);
     status("Inactive");
-    assert_eq!(server.sts(&key, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&key, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
     let s3 = server.s3(&key, "GET", "/first-bucket/hello.txt", b"");
     assert_eq!(s3.outcome(), "403 InvalidAccessKeyId", "{}", s3.text());
     status("Active");
     assert_eq!(server.sts(&key, "GetCallerIdentity", &[]).outcome(), "200");
     let pairs = [("UserName", user.as_str()), ("AccessKeyId", &key.id)];
     server.iam_ok(root, "DeleteAccessKey", &pairs);
-    assert_eq!(server.sts(&key, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&key, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
     let pairs = [("UserName", user.as_str()), ("PolicyName", "inline")];
     server.iam_ok(root, "DeleteUserPolicy", &pairs);
-    assert_eq!(server.s3(&own, "GET", "/first-bucket/hello.txt", b"").outcome(), "403 AccessDenied");
+    assert_eq!(
+        server.s3(&own, "GET", "/first-bucket/hello.txt", b"").outcome(),
+        "403 AccessDenied"
+    );
     server.iam_ok(root, "DeleteUser", &[("UserName", &user)]);
-    assert_eq!(server.sts(&own, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&own, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
 
     // IA-08: the session of a role that is gone, and of one that was made again under its name.
     let role = name("sv-26");
@@ -663,18 +875,30 @@ fn adv_sv_26_sessions_and_keys_that_are_over() {
     assert_eq!(server.s3(&session, "GET", "/first-bucket/hello.txt", b"").status, 200);
     let pairs = [("RoleName", role.as_str()), ("PolicyName", "inline")];
     server.iam_ok(root, "DeleteRolePolicy", &pairs);
-    assert_eq!(server.s3(&session, "GET", "/first-bucket/hello.txt", b"").outcome(), "403 AccessDenied");
+    assert_eq!(
+        server.s3(&session, "GET", "/first-bucket/hello.txt", b"").outcome(),
+        "403 AccessDenied"
+    );
     server.iam_ok(root, "DeleteRole", &[("RoleName", &role)]);
-    assert_eq!(server.sts(&session, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&session, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
     server.role(root, &role, Some(&allow("s3:*")));
-    assert_eq!(server.sts(&session, "GetCallerIdentity", &[]).outcome(), "403 InvalidClientTokenId");
+    assert_eq!(
+        server.sts(&session, "GetCallerIdentity", &[]).outcome(),
+        "403 InvalidClientTokenId"
+    );
     let s3 = server.s3(&session, "GET", "/first-bucket/hello.txt", b"");
     assert!(matches!(s3.status, 400 | 403), "{}", s3.text());
 
     while now() < end {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert_eq!(server.sts(&short, "GetCallerIdentity", &[]).outcome(), "403 ExpiredToken");
+    assert_eq!(
+        server.sts(&short, "GetCallerIdentity", &[]).outcome(),
+        "403 ExpiredToken"
+    );
 }
 
 #[test]
@@ -683,7 +907,8 @@ fn adv_sv_30_ambiguous_framing() {
     let server = &world.server;
     let host = server.host.as_str();
     let body = crate::client::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]);
-    let signed = Request::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]).sign(host, &world.admin, "sts");
+    let signed =
+        Request::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]).sign(host, &world.admin, "sts");
     let head = |lines: &str| {
         let mut text = format!("POST / HTTP/1.1\r\n{lines}");
         for (name, value) in &signed.headers {
@@ -694,16 +919,56 @@ fn adv_sv_30_ambiguous_framing() {
     let length = body.len();
     let chunked = format!("{length:x}\r\n{body}\r\n0\r\n\r\n");
     for (what, lines, content) in [
-        ("two lengths", format!("host: {host}\r\ncontent-length: {length}\r\ncontent-length: 4\r\n"), body.clone()),
-        ("two lengths in one", format!("host: {host}\r\ncontent-length: {length}, 4\r\n"), body.clone()),
-        ("a signed length", format!("host: {host}\r\ncontent-length: +{length}\r\n"), body.clone()),
-        ("a negative length", format!("host: {host}\r\ncontent-length: -1\r\n"), body.clone()),
-        ("a huge length", format!("host: {host}\r\ncontent-length: 99999999999999999999\r\n"), body.clone()),
-        ("an unknown coding", format!("host: {host}\r\ntransfer-encoding: xchunked\r\n"), chunked.clone()),
-        ("chunked, then gzip", format!("host: {host}\r\ntransfer-encoding: chunked, gzip\r\n"), chunked.clone()),
-        ("two hosts", format!("host: {host}\r\nhost: evil.example\r\ncontent-length: {length}\r\n"), body.clone()),
-        ("a space before the colon", format!("host: {host}\r\ncontent-length : {length}\r\n"), body.clone()),
-        ("a folded line", format!("host: {host}\r\nx-folded: a\r\n b\r\ncontent-length: {length}\r\n"), body.clone()),
+        (
+            "two lengths",
+            format!("host: {host}\r\ncontent-length: {length}\r\ncontent-length: 4\r\n"),
+            body.clone(),
+        ),
+        (
+            "two lengths in one",
+            format!("host: {host}\r\ncontent-length: {length}, 4\r\n"),
+            body.clone(),
+        ),
+        (
+            "a signed length",
+            format!("host: {host}\r\ncontent-length: +{length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a negative length",
+            format!("host: {host}\r\ncontent-length: -1\r\n"),
+            body.clone(),
+        ),
+        (
+            "a huge length",
+            format!("host: {host}\r\ncontent-length: 99999999999999999999\r\n"),
+            body.clone(),
+        ),
+        (
+            "an unknown coding",
+            format!("host: {host}\r\ntransfer-encoding: xchunked\r\n"),
+            chunked.clone(),
+        ),
+        (
+            "chunked, then gzip",
+            format!("host: {host}\r\ntransfer-encoding: chunked, gzip\r\n"),
+            chunked.clone(),
+        ),
+        (
+            "two hosts",
+            format!("host: {host}\r\nhost: evil.example\r\ncontent-length: {length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a space before the colon",
+            format!("host: {host}\r\ncontent-length : {length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a folded line",
+            format!("host: {host}\r\nx-folded: a\r\n b\r\ncontent-length: {length}\r\n"),
+            body.clone(),
+        ),
     ] {
         let bytes = [head(&lines).into_bytes(), content.into_bytes()].concat();
         match exchange(host, &bytes, false) {
@@ -716,13 +981,20 @@ fn adv_sv_30_ambiguous_framing() {
     // A length beside chunks: either refused, or read as chunks and nothing after it is read as a request.
     let smuggled = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for lines in [
-        format!("host: {host}\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n", chunked.len() + smuggled.len()),
+        format!(
+            "host: {host}\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n",
+            chunked.len() + smuggled.len()
+        ),
         format!("host: {host}\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n"),
     ] {
         let bytes = [head(&lines).into_bytes(), chunked.clone().into_bytes(), smuggled.into()].concat();
         match exchange(host, &bytes, false) {
             Ok(response) => {
-                assert!(!response.text().contains("HTTP/1.1"), "two answers: {}", response.text());
+                assert!(
+                    !response.text().contains("HTTP/1.1"),
+                    "two answers: {}",
+                    response.text()
+                );
                 assert_eq!(response.header("connection"), Some("close"), "{response:?}");
             }
             Err(error) => assert!(error.starts_with("no head in"), "{error}"),
@@ -776,9 +1048,14 @@ fn adv_sv_31_a_presigned_get_caller_identity_proves_who_signed_it() {
     let late = server.send(&presigned(&session, -920, "604800"));
     assert_eq!(late.outcome(), "403 SignatureDoesNotMatch", "{}", late.text());
     assert!(late.message().starts_with("Signature expired"), "{}", late.message());
-    assert_eq!(server.send(&presigned(&session, -70, "60")).outcome(), "403 SignatureDoesNotMatch");
+    assert_eq!(
+        server.send(&presigned(&session, -70, "60")).outcome(),
+        "403 SignatureDoesNotMatch"
+    );
     // A body that was not signed does not change what is asked.
-    let body = presigned(&session, 0, "60").body("Action=GetSessionToken").header("content-length", "22");
+    let body = presigned(&session, 0, "60")
+        .body("Action=GetSessionToken")
+        .header("content-length", "22");
     assert_ne!(server.send(&body).status, 200);
     // The unsigned one is asked for its signature.
     let response = server.send(&Request::new("GET", "/?Action=GetCallerIdentity&Version=2011-06-15"));
@@ -804,15 +1081,32 @@ fn adv_sv_32_authorization_headers_that_are_none() {
         "AWS4-HMAC-SHA256 Credential=".to_owned(),
         format!("AWS4-HMAC-SHA256 Credential={id}/{scope}"),
         format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=, Signature="),
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host;x-amz-date, Signature={}", "z".repeat(64)),
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host;x-amz-date, Signature={}", "0".repeat(63)),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host;x-amz-date, Signature={}",
+            "z".repeat(64)
+        ),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host;x-amz-date, Signature={}",
+            "0".repeat(63)
+        ),
         format!("AWS4-HMAC-SHA256 Credential={id}/extra/{scope}, SignedHeaders=host;x-amz-date, Signature={zeros}"),
         format!("AWS4-HMAC-SHA256 Credential=a/b/{id}/{scope}, SignedHeaders=host, Signature={zeros}"),
-        format!("AWS4-HMAC-SHA256 Credential={}, SignedHeaders=host, Signature={zeros}", "/".repeat(4)),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={}, SignedHeaders=host, Signature={zeros}",
+            "/".repeat(4)
+        ),
         format!("AWS4-HMAC-SHA256 Credential=../../etc/passwd/{scope}, SignedHeaders=host, Signature={zeros}"),
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={}, Signature={zeros}", ";".repeat(1000)),
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={}, Signature={zeros}", "host;".repeat(2000)),
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, Credential={id}/{scope}, SignedHeaders=host, Signature={zeros}"),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={}, Signature={zeros}",
+            ";".repeat(1000)
+        ),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={}, Signature={zeros}",
+            "host;".repeat(2000)
+        ),
+        format!(
+            "AWS4-HMAC-SHA256 Credential={id}/{scope}, Credential={id}/{scope}, SignedHeaders=host, Signature={zeros}"
+        ),
         "AWS4-HMAC-SHA256 ".to_owned() + &",".repeat(50_000),
         "\u{e9}\u{1f600}".to_owned(),
     ]
@@ -821,16 +1115,28 @@ fn adv_sv_32_authorization_headers_that_are_none() {
     .chain([b"AWS4-HMAC-SHA256 \xff\xfe\x80".to_vec()])
     .collect();
     let date = now().basic();
-    for target in ["GET /?Action=GetCallerIdentity", "POST /", "GET /clusters", "GET /first-bucket/hello.txt"] {
+    for target in [
+        "GET /?Action=GetCallerIdentity",
+        "POST /",
+        "GET /clusters",
+        "GET /first-bucket/hello.txt",
+    ] {
         for header in &headers {
-            let mut bytes =
-                format!("{target} HTTP/1.1\r\nhost: {}\r\nx-amz-date: {date}\r\nconnection: close\r\nauthorization: ", server.host)
-                    .into_bytes();
+            let mut bytes = format!(
+                "{target} HTTP/1.1\r\nhost: {}\r\nx-amz-date: {date}\r\nconnection: close\r\nauthorization: ",
+                server.host
+            )
+            .into_bytes();
             bytes.extend_from_slice(header);
             bytes.extend_from_slice(b"\r\n\r\n");
             let shown = String::from_utf8_lossy(&header[..header.len().min(120)]).into_owned();
-            let response = exchange(&server.host, &bytes, false).unwrap_or_else(|error| panic!("{target} {shown}: {error}"));
-            assert!((400..=403).contains(&response.status), "{target} {shown}: {}", response.text());
+            let response =
+                exchange(&server.host, &bytes, false).unwrap_or_else(|error| panic!("{target} {shown}: {error}"));
+            assert!(
+                (400..=403).contains(&response.status),
+                "{target} {shown}: {}",
+                response.text()
+            );
             assert!(response.body.len() < 4096, "{target} {shown}: {}", response.text());
             server.record(&response);
         }
@@ -842,7 +1148,10 @@ fn adv_sv_32_authorization_headers_that_are_none() {
         bytes.extend_from_slice(b"\r\n\r\n");
         match exchange(&server.host, &bytes, false) {
             Ok(response) => assert!((400..=431).contains(&response.status), "{}", response.text()),
-            Err(error) => assert!(error.starts_with("no head in \"\"") || error.contains("reset"), "{error}"),
+            Err(error) => assert!(
+                error.starts_with("no head in \"\"") || error.contains("reset"),
+                "{error}"
+            ),
         }
     }
     assert_eq!(server.send(&Request::new("GET", "/healthz")).status, 200);
@@ -877,7 +1186,14 @@ fn keys_of_an_unregistered_cluster_do_not_open_a_role() {
     let server = &world.server;
     let root = &server.root;
     let role = name("foreign");
-    web_role(server, root, &role, &world.issuer, "system:serviceaccount:shop:app", None);
+    web_role(
+        server,
+        root,
+        &role,
+        &world.issuer,
+        "system:serviceaccount:shop:app",
+        None,
+    );
     // A second cluster has the same namespace and service account.
     let second = name("second");
     let issuer = crate::harness::cluster(server, root, &second);

@@ -1,0 +1,665 @@
+//! S3 through the whole pipeline: keys that mean something else, bodies that never end, and what a refusal tells.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::client::{Request, Response, connect, exchange, read_answer, sha256};
+use crate::harness::{ACCOUNT, Server, name, policy, world};
+
+/// A user with one statement of permissions, and a bucket of its own.
+fn user(server: &Server, statement: &str) -> crate::client::Key {
+    server.user(&server.root, &name("s3"), Some(&policy(statement)))
+}
+
+#[test]
+fn adv_s3_04_what_is_not_there_is_told_to_those_who_may_list() {
+    let world = world();
+    let server = &world.server;
+    let reader = user(server, r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#);
+    let lister = user(
+        server,
+        r#"{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":"*"}"#,
+    );
+    let got = server.s3(&reader, "GET", "/first-bucket/none", b"");
+    assert_eq!(got.outcome(), "403 AccessDenied", "{}", got.text());
+    let got = server.s3(&lister, "GET", "/first-bucket/none", b"");
+    assert_eq!(got.outcome(), "404 NoSuchKey", "{}", got.text());
+    assert_eq!(got.message(), "The specified key does not exist.");
+    assert_eq!(got.element("Key").as_deref(), Some("none"));
+    for (key, status) in [(&reader, 403), (&lister, 404), (&world.nobody, 403)] {
+        let head = server.s3(key, "HEAD", "/first-bucket/none", b"");
+        assert_eq!((head.status, head.body.len()), (status, 0));
+        server.record(&head);
+    }
+    // Somebody without any permission can't tell a missing object from one that is there.
+    let answer = |key: &str| {
+        let response = server.s3(&world.nobody, "GET", &format!("/first-bucket/{key}"), b"");
+        (response.outcome(), response.message().replace(key, "KEY"))
+    };
+    assert_eq!(answer("hello.txt"), answer("none"));
+    // Nor can a stranger without a signature.
+    let anonymous = |key: &str| {
+        let response = server.send(&Request::new("GET", &format!("/first-bucket/{key}")));
+        server.record(&response);
+        (response.outcome(), response.message())
+    };
+    assert_eq!(
+        anonymous("hello.txt"),
+        ("403 AccessDenied".to_owned(), "Access Denied".to_owned())
+    );
+    assert_eq!(anonymous("hello.txt"), anonymous("none"));
+    for target in ["/first-bucket/hello.txt", "/first-bucket", "/first-bucket/none"] {
+        let head = server.send(&Request::new("HEAD", target));
+        assert_eq!((head.status, head.body.len()), (403, 0), "{target}");
+        let record = server.record(&head);
+        assert_eq!(record["errorCode"], "AccessDenied", "{record}");
+    }
+    let get = server.s3(&world.admin, "GET", "/no-such-bucket-here/x", b"");
+    assert_eq!(get.outcome(), "404 NoSuchBucket");
+    assert_eq!(
+        server.s3(&world.admin, "HEAD", "/no-such-bucket-here/x", b"").status,
+        404
+    );
+}
+
+#[test]
+fn adv_s3_05_the_key_that_was_allowed_is_the_key_that_is_stored() {
+    let world = world();
+    let server = &world.server;
+    // May write below `allowed/` only, and may read and list all.
+    let writer = user(
+        server,
+        r#"{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::first-bucket/allowed/*"}"#,
+    );
+    for (path, decoded, allowed) in [
+        ("allowed/a", "allowed/a", true),
+        ("allowed/../outside", "allowed/../outside", true),
+        ("allowed/%2e%2e/outside", "allowed/../outside", true),
+        ("allowed/..%2foutside", "allowed/../outside", true),
+        ("allowed//double", "allowed//double", true),
+        ("allowed/%2Fslash", "allowed//slash", true),
+        ("allowed/a%20b%2Bc+d", "allowed/a b+c+d", true),
+        ("allowed/%E2%98%83", "allowed/\u{2603}", true),
+        ("allowed/%3Fquery%23fragment", "allowed/?query#fragment", true),
+        ("allowed/%25", "allowed/%", true),
+        ("allowed/%252e", "allowed/%2e", true),
+        ("%61llowed/b", "allowed/b", true),
+        ("allowed%2Fc", "allowed/c", true),
+        ("Allowed/a", "Allowed/a", false),
+        ("/allowed/a", "/allowed/a", false),
+        ("./allowed/a", "./allowed/a", false),
+        ("x/../allowed/a", "x/../allowed/a", false),
+        ("allowed", "allowed", false),
+        ("allowe%64x/a", "allowedx/a", false),
+    ] {
+        let response = server.s3(&writer, "PUT", &format!("/first-bucket/{path}"), path.as_bytes());
+        if !allowed {
+            assert_eq!(response.outcome(), "403 AccessDenied", "{path}: {}", response.text());
+            continue;
+        }
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        let record = server.record(&response);
+        assert_eq!(record["requestParameters"]["key"], decoded, "{path}");
+        assert_eq!(
+            record["resources"][0]["ARN"],
+            format!("arn:aws:s3:::first-bucket/{decoded}"),
+            "{path}: {record}"
+        );
+        let got = server.s3(&world.admin, "GET", &format!("/first-bucket/{path}"), b"");
+        assert_eq!(got.status, 200, "{path}: {}", got.text());
+    }
+    let outside = server.s3(&world.admin, "GET", "/first-bucket/outside", b"");
+    assert_eq!(
+        outside.outcome(),
+        "404 NoSuchKey",
+        "an object was stored outside of its prefix"
+    );
+    // The two spellings of the dots name one object, since dots mean nothing.
+    let dots = server.s3(&world.admin, "GET", "/first-bucket/allowed/../outside", b"");
+    assert_eq!(dots.text(), "allowed/..%2foutside");
+
+    // Keys that can't be: refused, without a trace on the disk.
+    for (what, path) in [
+        ("1025 bytes", "a".repeat(1025)),
+        ("no UTF-8", "%ff%fe".to_owned()),
+        ("a broken escape", "%zz".to_owned()),
+        ("a long escape", "%F0%9F%98%80".repeat(300)),
+    ] {
+        let response = server.s3(&world.admin, "PUT", &format!("/first-bucket/{path}"), b"x");
+        assert!(
+            (400..=403).contains(&response.status) || response.status == 200,
+            "{what}: {}",
+            response.text()
+        );
+        if what != "a broken escape" {
+            assert_ne!(response.status, 200, "{what}");
+        }
+        server.record(&response);
+    }
+    // NUL and other controls are characters like any other, in the store and in the listing.
+    for path in [
+        "allowed/nul%00x",
+        "allowed/bell%07",
+        "allowed/line%0Abreak",
+        "allowed/%3Cxml%3E",
+    ] {
+        let response = server.s3(&world.admin, "PUT", &format!("/first-bucket/{path}"), b"x");
+        assert!(
+            response.status == 200 || response.status == 400,
+            "{path}: {}",
+            response.text()
+        );
+        server.record(&response);
+    }
+    let list = server.s3(&world.admin, "GET", "/first-bucket?list-type=2&prefix=allowed", b"");
+    assert_eq!(list.status, 200, "{}", list.text());
+    let raw = list.text();
+    assert!(
+        !raw.chars().any(|character| character.is_control() && character != '\n'),
+        "{raw:?}"
+    );
+    assert!(!raw.contains("<xml>"), "{raw}");
+    // Nothing but objects lies where objects lie: no file has the name of a key.
+    let mut folders = vec![server.folder.objects()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            assert!(!file.contains("outside") && !file.contains("double"), "{file}");
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    assert!(!server.folder.root().join("outside").exists());
+}
+
+#[test]
+fn adv_s3_01_a_copy_reads_and_writes() {
+    let world = world();
+    let server = &world.server;
+    let writer = user(server, r#"{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}"#);
+    let reader = user(server, r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}"#);
+    let copy = |key: &crate::client::Key, from: &str| {
+        let request = Request::new("PUT", "/first-bucket/copy").header("x-amz-copy-source", from);
+        server.signed(request, key, "s3")
+    };
+    for from in [
+        "first-bucket/hello.txt",
+        "/first-bucket/hello.txt",
+        "first-bucket/%68ello.txt",
+    ] {
+        assert_eq!(copy(&writer, from).outcome(), "403 AccessDenied", "{from}");
+        assert_eq!(copy(&reader, from).outcome(), "403 AccessDenied", "{from}");
+        let copied = copy(&world.admin, from);
+        assert_eq!(copied.status, 200, "{from}: {}", copied.text());
+        server.record(&copied);
+    }
+    for from in [
+        "",
+        "/",
+        "first-bucket",
+        "first-bucket/",
+        "arn:aws:s3:::first-bucket/hello.txt",
+        "second-bucket/hello.txt",
+        "first-bucket/none",
+        "%ff/%ff",
+        "first-bucket/hello.txt?versionId=1",
+    ] {
+        let response = copy(&world.admin, from);
+        assert!(
+            (400..=501).contains(&response.status) && response.status != 500,
+            "{from}: {}",
+            response.text()
+        );
+        server.record(&response);
+    }
+}
+
+#[test]
+fn adv_s3_02_every_key_of_a_batch_is_decided_for_itself() {
+    let world = world();
+    let server = &world.server;
+    let deleter = user(
+        server,
+        r#"{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::first-bucket/batch/*"}"#,
+    );
+    for key in ["batch/a", "kept"] {
+        assert_eq!(
+            server
+                .s3(&world.admin, "PUT", &format!("/first-bucket/{key}"), b"x")
+                .status,
+            200
+        );
+    }
+    let body = "<Delete><Object><Key>batch/a</Key></Object><Object><Key>kept</Key></Object><Object><Key>batch/../kept</Key></Object></Delete>";
+    let response = server.s3(&deleter, "POST", "/first-bucket?delete", body.as_bytes());
+    assert_eq!(response.status, 200, "{}", response.text());
+    let text = response.text();
+    assert!(text.contains("<Deleted><Key>batch/a</Key></Deleted>"), "{text}");
+    assert!(
+        text.contains("<Key>kept</Key>") && text.contains("<Code>AccessDenied</Code>"),
+        "{text}"
+    );
+    server.record(&response);
+    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/batch/a", b"").status, 404);
+    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/kept", b"").status, 200);
+}
+
+#[test]
+fn xml_bodies_that_are_hostile() {
+    let world = world();
+    let server = &world.server;
+    let laughs: String = (1..10)
+        .map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10)))
+        .collect();
+    let bomb = format!(
+        "<?xml version=\"1.0\"?><!DOCTYPE d [<!ENTITY l0 \"lol\">{laughs}]><Delete><Object><Key>&l9;</Key></Object></Delete>"
+    );
+    let file = "<?xml version=\"1.0\"?><!DOCTYPE d [<!ENTITY f SYSTEM \"file:///etc/passwd\">]><Delete><Object><Key>&f;</Key></Object></Delete>".to_owned();
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    let many = format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(1001));
+    let wide = format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(60_000));
+    for (what, body) in [
+        ("entities", bomb),
+        ("a file", file),
+        ("deep", deep),
+        ("1001 keys", many),
+        ("60000 keys", wide),
+        ("cut", "<Delete><Object><Key>hello.txt".to_owned()),
+        ("another document", "<CreateBucketConfiguration/>".to_owned()),
+        ("nothing", String::new()),
+        ("text", "hello".to_owned()),
+        ("no keys", "<Delete></Delete>".to_owned()),
+        ("NUL", "<Delete><Object><Key>\0</Key></Object></Delete>".to_owned()),
+        ("three megabytes", format!("<Delete>{}</Delete>", " ".repeat(3 << 20))),
+        ("attributes", format!("<Delete {}/>", "a=\"b\" ".repeat(50_000))),
+    ] {
+        let before = Instant::now();
+        let response = server.s3(&world.admin, "POST", "/first-bucket?delete", body.as_bytes());
+        assert!(before.elapsed() < Duration::from_secs(20), "{what}");
+        if what != "NUL" {
+            assert!(
+                (400..=413).contains(&response.status),
+                "{what}: {} {}",
+                response.status,
+                response.text()
+            );
+        }
+        assert!(!response.text().contains("root:"), "{what}");
+        assert!(response.body.len() < 64 * 1024, "{what}");
+        server.record(&response);
+    }
+    for body in [
+        "<CreateBucketConfiguration><LocationConstraint>../..</LocationConstraint></CreateBucketConfiguration>",
+        "<a",
+        "\0",
+    ] {
+        let response = server.s3(&world.admin, "PUT", &format!("/{}", name("xml")), body.as_bytes());
+        assert!((400..=403).contains(&response.status), "{body}: {}", response.text());
+        server.record(&response);
+    }
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(),
+        "hello"
+    );
+}
+
+#[test]
+fn names_of_buckets_that_are_none() {
+    let world = world();
+    let server = &world.server;
+    for bucket in [
+        "a",
+        "UPPER",
+        "under_score",
+        "..",
+        "%2e%2e",
+        "a..b",
+        "192.168.0.1",
+        "xn--a",
+        "-a-b",
+        "a-s3alias",
+        &"a".repeat(64),
+        "a%2Fb",
+        "a%00b",
+        "%ff",
+    ] {
+        let response = server.s3(&world.admin, "PUT", &format!("/{bucket}"), b"");
+        assert!(
+            (400..=405).contains(&response.status) || bucket == "a%2Fb",
+            "{bucket}: {} {}",
+            response.status,
+            response.text()
+        );
+        server.record(&response);
+    }
+    let again = server.s3(&server.root, "PUT", "/first-bucket", b"");
+    assert!(
+        matches!(again.outcome().as_str(), "409 BucketAlreadyOwnedByYou" | "200"),
+        "{}",
+        again.text()
+    );
+    let taken = server.s3(&server.root, "PUT", "/second-bucket", b"");
+    assert_eq!(taken.outcome(), "409 BucketAlreadyExists", "{}", taken.text());
+    let full = server.s3(&server.root, "DELETE", "/first-bucket", b"");
+    assert_eq!(full.outcome(), "409 BucketNotEmpty", "{}", full.text());
+}
+
+#[test]
+fn operations_that_are_not_done_are_refused_and_never_half_done() {
+    let world = world();
+    let server = &world.server;
+    for (method, target) in [
+        ("PUT", "/first-bucket?policy"),
+        ("PUT", "/first-bucket?acl"),
+        ("GET", "/first-bucket?policy"),
+        ("PUT", "/first-bucket/hello.txt?acl"),
+        ("PUT", "/first-bucket/hello.txt?tagging"),
+        ("DELETE", "/first-bucket/hello.txt?tagging"),
+        ("DELETE", "/first-bucket/hello.txt?versionId=1"),
+        ("GET", "/first-bucket/hello.txt?versionId=1"),
+        ("GET", "/first-bucket/hello.txt?torrent"),
+        ("PUT", "/first-bucket/hello.txt?unknown=1"),
+        ("DELETE", "/first-bucket?website"),
+        ("DELETE", "/first-bucket?cors"),
+        ("PUT", "/first-bucket?versioning"),
+        ("POST", "/first-bucket/hello.txt?restore"),
+        ("POST", "/first-bucket/hello.txt?select&select-type=2"),
+        ("PATCH", "/first-bucket/hello.txt"),
+        ("DELETE", "/"),
+        ("POST", "/"),
+        ("PUT", "/"),
+    ] {
+        let response = server.s3(&world.admin, method, target, b"");
+        assert!(
+            (400..=501).contains(&response.status) && response.status != 500,
+            "{method} {target}: {} {}",
+            response.status,
+            response.text()
+        );
+        let record = server.record(&response);
+        assert_eq!(
+            record["userIdentity"]["userName"], "admin",
+            "{method} {target}: {record}"
+        );
+    }
+    for (header, value) in [
+        ("x-amz-acl", "public-read"),
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-tagging", "a=b"),
+        ("x-amz-website-redirect-location", "/x"),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+        ("x-amz-storage-class", "GLACIER"),
+        ("x-amz-write-offset-bytes", "0"),
+    ] {
+        let request = Request::new("PUT", "/first-bucket/headers")
+            .header(header, value)
+            .body("x");
+        let response = server.signed(request, &world.admin, "s3");
+        assert!(
+            (400..=501).contains(&response.status) && response.status != 500,
+            "{header}: {}",
+            response.text()
+        );
+    }
+    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/headers", b"").status, 404);
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/hello.txt", b"").text(),
+        "hello"
+    );
+}
+
+#[test]
+fn ranges_and_conditions_that_are_hostile() {
+    let world = world();
+    let server = &world.server;
+    let get = |name: &str, value: &str| {
+        let request = Request::new("GET", "/first-bucket/hello.txt").header(name, value);
+        server.signed(request, &world.admin, "s3")
+    };
+    for (range, status, body) in [
+        ("bytes=0-0", 206, "h"),
+        ("bytes=-2", 206, "lo"),
+        ("bytes=1-99999999999999999999", 206, "ello"),
+        ("bytes=-99999999999999999999", 206, "hello"),
+        ("bytes=18446744073709551615-", 416, ""),
+        ("bytes=5-", 416, ""),
+        ("bytes=-0", 416, ""),
+        ("bytes=2-1", 200, "hello"),
+        ("bytes=a-b", 200, "hello"),
+        ("lines=1-2", 200, "hello"),
+    ] {
+        let response = get("range", range);
+        let fits = response.status == status && (status == 416 || response.text() == body);
+        // A number that is no number makes a range that is none.
+        let huge = range.len() > 20;
+        let ignored = huge && response.status == 200 && response.text() == "hello";
+        assert!(fits || ignored, "{range}: {} {}", response.status, response.text());
+        server.record(&response);
+    }
+    for (name, value) in [
+        ("if-match", "\"nope\""),
+        ("if-match", "*"),
+        ("if-none-match", "*"),
+        ("if-modified-since", "not a date"),
+        ("if-modified-since", "Thu, 01 Jan 9999 00:00:00 GMT"),
+        ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ] {
+        let response = get(name, value);
+        assert!(
+            matches!(response.status, 200 | 304 | 400 | 412),
+            "{name} {value}: {}",
+            response.status
+        );
+        server.record(&response);
+    }
+    // A condition is a question about what is there: it needs the permission to read.
+    let writer = user(server, r#"{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}"#);
+    let request = Request::new("PUT", "/first-bucket/hello.txt")
+        .header("if-match", "\"5d41402abc4b2a76b9719d911017c592\"")
+        .body("x");
+    assert_eq!(server.signed(request, &writer, "s3").outcome(), "403 AccessDenied");
+    for query in [
+        "max-keys=-1",
+        "max-keys=99999999999",
+        "max-keys=x",
+        "encoding-type=zip",
+        "list-type=3",
+        "continuation-token=%00",
+        "continuation-token=AAAA",
+        "start-after=%ff",
+        "delimiter=%00",
+    ] {
+        let response = server.s3(&world.admin, "GET", &format!("/first-bucket?list-type=2&{query}"), b"");
+        assert!(
+            response.status < 500 || response.status == 501,
+            "{query}: {}",
+            response.text()
+        );
+        server.record(&response);
+    }
+}
+
+#[test]
+fn big_objects_stream_and_interrupted_ones_are_not_there() {
+    let world = world();
+    let server = &world.server;
+    let big: Vec<u8> = (0..5_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let put = server.s3(&world.admin, "PUT", "/first-bucket/big", &big);
+    assert_eq!(put.status, 200, "{}", put.text());
+    let record = server.record(&put);
+    assert_eq!(
+        record["additionalEventData"]["bytesTransferredIn"], 5_000_000,
+        "{record}"
+    );
+    let got = server.s3(&world.admin, "GET", "/first-bucket/big", b"");
+    assert!(got.body == big);
+    server.record(&got);
+
+    // Half of a body, then nobody: no object, and a record of the attempt.
+    let request = Request::new("PUT", "/first-bucket/half")
+        .body(big.clone())
+        .sign(&server.host, &world.admin, "s3");
+    let bytes = request.bytes(&server.host);
+    let mut stream = connect(&server.host);
+    stream.write_all(&bytes[..bytes.len() / 2]).unwrap();
+    drop(stream);
+    let attempt = || {
+        let filter = irsa_audit::Filter {
+            event_name: Some("PutObject".to_owned()),
+            ..irsa_audit::Filter::default()
+        };
+        server
+            .all_records(filter)
+            .into_iter()
+            .find(|record| record["requestParameters"]["key"] == "half")
+    };
+    let before = Instant::now();
+    let record = loop {
+        if let Some(record) = attempt() {
+            break record;
+        }
+        assert!(
+            before.elapsed() < Duration::from_secs(20),
+            "an interrupted upload left no record"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(record["errorCode"].is_string(), "{record}");
+    assert_eq!(record["userIdentity"]["userName"], "admin");
+    assert_eq!(
+        server.s3(&world.admin, "GET", "/first-bucket/half", b"").outcome(),
+        "404 NoSuchKey"
+    );
+
+    // A length without a body, and a body without a length.
+    let head = |lines: &str| {
+        let request = Request::new("PUT", "/first-bucket/odd")
+            .body("x")
+            .sign(&server.host, &world.admin, "s3");
+        let headers: String = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        format!(
+            "PUT /first-bucket/odd HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}{lines}\r\n",
+            server.host
+        )
+    };
+    let chunked = head("transfer-encoding: chunked\r\n") + "1\r\nx\r\n0\r\n\r\n";
+    let response = exchange(&server.host, chunked.as_bytes(), false).unwrap();
+    assert!(matches!(response.status, 200 | 411), "{}", response.text());
+    let response = exchange(&server.host, head("").as_bytes(), false).unwrap();
+    assert!((400..=411).contains(&response.status), "{}", response.text());
+    let too_large = Request::new("PUT", "/first-bucket/huge")
+        .header("content-length", "6442450944")
+        .sign(&server.host, &world.admin, "s3");
+    let mut stream = connect(&server.host);
+    stream.write_all(&too_large.bytes(&server.host)).unwrap();
+    let response = read_answer(&mut stream, false).unwrap();
+    assert_eq!(response.outcome(), "400 EntityTooLarge", "{}", response.text());
+}
+
+#[test]
+fn the_virtual_host_names_the_bucket_that_is_decided() {
+    let world = world();
+    let server = &world.server;
+    let port = server.host.rsplit(':').next().unwrap();
+    let ask = |host: &str, path: &str| -> Response {
+        let request = Request::new("GET", path)
+            .header("host", host)
+            .sign(&server.host, &world.admin, "s3");
+        server.send(&request)
+    };
+    let got = ask(&format!("first-bucket.localhost:{port}"), "/hello.txt");
+    assert_eq!(got.text(), "hello");
+    let record = server.record(&got);
+    assert_eq!(record["resources"][0]["ARN"], "arn:aws:s3:::first-bucket/hello.txt");
+    assert_eq!(record["resources"][0]["accountId"].as_str().unwrap_or(ACCOUNT), ACCOUNT);
+    let other = ask(&format!("second-bucket.localhost:{port}"), "/hello.txt");
+    assert_eq!(other.outcome(), "403 AccessDenied", "{}", other.text());
+    // The bucket of the name counts, not one of the path.
+    let both = ask(&format!("second-bucket.localhost:{port}"), "/first-bucket/hello.txt");
+    assert_eq!(both.outcome(), "403 AccessDenied", "{}", both.text());
+    // Clients that sign one host and name another get nowhere.
+    let signed = Request::new("GET", "/hello.txt")
+        .header("host", &format!("first-bucket.localhost:{port}"))
+        .sign(&server.host, &world.admin, "s3")
+        .replace("host", &format!("second-bucket.localhost:{port}"));
+    assert_eq!(server.send(&signed).outcome(), "403 SignatureDoesNotMatch");
+    for host in [
+        "..localhost",
+        ".localhost",
+        "%00.localhost",
+        "a b.localhost",
+        &format!("{}.localhost", "a".repeat(300)),
+    ] {
+        let response = ask(host, "/");
+        assert!(
+            (200..=501).contains(&response.status) && response.status != 500,
+            "{host}: {}",
+            response.text()
+        );
+    }
+}
+
+#[test]
+fn keys_of_conditions_can_be_trusted() {
+    let world = world();
+    let server = &world.server;
+    let denied = |statement: &str, request: Request| {
+        let key = user(server, statement);
+        server.signed(request, &key, "s3").outcome()
+    };
+    let get = || Request::new("GET", "/first-bucket/hello.txt");
+    // PE-19: a forwarded address that nobody vouches for.
+    let statement = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}"#;
+    assert_eq!(
+        denied(statement, get().header("x-forwarded-for", "10.1.2.3")),
+        "403 AccessDenied"
+    );
+    assert_eq!(
+        denied(statement, get().header("forwarded", "for=10.1.2.3")),
+        "403 AccessDenied"
+    );
+    assert_eq!(
+        denied(statement, get().header("x-real-ip", "10.1.2.3")),
+        "403 AccessDenied"
+    );
+    let statement = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}"#;
+    assert_eq!(
+        denied(statement, get().header("x-forwarded-proto", "https")),
+        "403 AccessDenied"
+    );
+    let statement = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"999999999999"}}}"#;
+    assert_eq!(
+        denied(
+            statement,
+            get()
+                .header("aws:principalaccount", "999999999999")
+                .without("aws:principalaccount")
+        ),
+        "403 AccessDenied"
+    );
+    let statement = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"allowed/"}}}"#;
+    let key = user(server, statement);
+    let list = |query: &str| server.s3(&key, "GET", &format!("/first-bucket?{query}"), b"").outcome();
+    assert_eq!(list("list-type=2&prefix=allowed/"), "200");
+    assert_eq!(list("list-type=2&prefix=allowed%2F"), "200");
+    assert_eq!(list("list-type=2"), "403 AccessDenied");
+    assert_eq!(list("list-type=2&prefix="), "403 AccessDenied");
+    assert_eq!(list("list-type=2&prefix=allowed/x"), "403 AccessDenied");
+    for twice in [
+        "prefix=allowed/&prefix=",
+        "prefix=&prefix=allowed/",
+        "prefix=allowed/&%70refix=other",
+    ] {
+        let outcome = list(&format!("list-type=2&{twice}"));
+        assert!(
+            outcome.starts_with("400") || outcome.starts_with("403"),
+            "{twice}: {outcome}"
+        );
+    }
+    assert_eq!(sha256(b"").len(), 64);
+}
