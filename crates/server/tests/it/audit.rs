@@ -304,6 +304,35 @@ fn a_caller_who_hangs_up_does_not_escape_the_record() {
 }
 
 #[test]
+fn a_caller_who_hangs_up_before_a_stop_does_not_escape_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let root = server.root.clone();
+    for index in 0..10 {
+        let pairs = [("Action", "CreateUser"), ("UserName", &format!("gone-{index}"))];
+        let request = Request::form(&pairs).sign(&server.host, &root, "iam");
+        let mut stream = connect(&server.host);
+        stream.write_all(&request.bytes(&server.host)).unwrap();
+        drop(stream);
+    }
+    server.stop();
+    let server = Server::start(folder.path());
+    let recorded: BTreeSet<String> = by_event(&server, "CreateUser")
+        .iter()
+        .filter_map(|record| record["requestParameters"]["userName"].as_str().map(str::to_owned))
+        .collect();
+    let users = server.iam_ok(&root, "ListUsers", &[]).text();
+    for user in users
+        .split("<UserName>")
+        .skip(1)
+        .filter_map(|rest| rest.split('<').next())
+    {
+        assert!(recorded.contains(user), "{user} was made and not recorded");
+    }
+    server.stop();
+}
+
+#[test]
 fn adv_au_03_no_secret_stands_anywhere_but_in_its_answer() {
     let world = world();
     let server = &world.server;
@@ -398,6 +427,9 @@ fn adv_au_03_no_secret_stands_anywhere_but_in_its_answer() {
                         .header("x-amz-security-token", secret)
                         .header("cookie", secret),
                 );
+                let customer_key = "x-amz-server-side-encryption-customer-key";
+                let put = Request::new("PUT", "/first-bucket/canary").header(customer_key, secret);
+                server.signed(put, &key, "s3");
             }
         }
         let body = json!({ "token": secret, "name": 1 });

@@ -8,4 +8,5 @@ mod matrix;
 mod routes;
 mod s3;
 mod signatures;
+mod tls;
 mod web_identity;

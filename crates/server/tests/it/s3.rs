@@ -663,3 +663,138 @@ fn keys_of_conditions_can_be_trusted() {
     }
     assert_eq!(sha256(b"").len(), 64);
 }
+
+#[test]
+fn what_callers_wrote_does_not_end_a_header() {
+    let world = world();
+    let server = &world.server;
+    for query in [
+        "response-content-disposition=a%0d%0aset-cookie:%20a%3Db",
+        "response-content-type=text/html%0a%0a%3Cscript%3E",
+        "response-cache-control=%00",
+        "response-content-language=%E2%98%83",
+        "response-expires=x%0dy",
+    ] {
+        let response = server.s3(&world.admin, "GET", &format!("/first-bucket/hello.txt?{query}"), b"");
+        assert!(response.header("set-cookie").is_none(), "{query}: {response:?}");
+        assert!(
+            (200..=400).contains(&response.status),
+            "{query}: {} {}",
+            response.status,
+            response.text()
+        );
+        assert!(
+            response.status == 400 || response.text() == "hello",
+            "{query}: {}",
+            response.text()
+        );
+        server.record(&response);
+        // Those who did not sign have no say in headers.
+        let unsigned = server.send(&Request::new("GET", &format!("/first-bucket/hello.txt?{query}")));
+        assert!(matches!(unsigned.status, 400 | 403), "{query}: {}", unsigned.text());
+    }
+    let request = Request::new("PUT", "/first-bucket/meta")
+        .header("x-amz-meta-a", "b\"; c=\t=?UTF-8?B?4piD?=")
+        .header("content-type", "text/html; <script>")
+        .body("x");
+    let put = server.signed(request, &world.admin, "s3");
+    assert!(matches!(put.status, 200 | 400), "{}", put.text());
+    let got = server.s3(&world.admin, "GET", "/first-bucket/meta", b"");
+    assert!(matches!(got.status, 200 | 404), "{}", got.text());
+    let much = (0..300).fold(Request::new("PUT", "/first-bucket/much").body("x"), |request, index| {
+        request.header(&format!("x-amz-meta-{index}"), &"v".repeat(100))
+    });
+    // More headers than a head may have, or more metadata than an object may have.
+    match exchange(
+        &server.host,
+        &much.sign(&server.host, &world.admin, "s3").bytes(&server.host),
+        false,
+    ) {
+        Ok(response) => assert!((400..=431).contains(&response.status), "{}", response.text()),
+        Err(error) => assert!(error.starts_with("no head in"), "{error}"),
+    }
+}
+
+#[test]
+fn the_body_of_a_refused_upload_is_not_the_next_request() {
+    let world = world();
+    let server = &world.server;
+    let inner = Request::form(&[("Action", "GetCallerIdentity")])
+        .sign(&server.host, &world.admin, "sts")
+        .bytes(&server.host);
+    for (what, head) in [
+        ("unsigned", "PUT /first-bucket/inner HTTP/1.1\r\n".to_owned()),
+        ("to no bucket", "PUT /none/inner HTTP/1.1\r\n".to_owned()),
+        ("a page", "GET /healthz HTTP/1.1\r\n".to_owned()),
+        ("a JSON call", "POST /clusters HTTP/1.1\r\n".to_owned()),
+    ] {
+        for length in [inner.len(), inner.len() + 500_000] {
+            let head = format!("{head}host: {}\r\ncontent-length: {length}\r\n\r\n", server.host);
+            let mut stream = connect(&server.host);
+            stream.write_all(&[head.as_bytes(), &inner].concat()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = Vec::new();
+            drop(std::io::Read::read_to_end(&mut stream, &mut answer));
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{what}: {answer}");
+            assert!(!answer.contains("GetCallerIdentityResult"), "{what}: {answer}");
+        }
+    }
+    // Who waits to be asked for a body is refused without being asked.
+    let head = format!(
+        "PUT /first-bucket/expect HTTP/1.1\r\nhost: {}\r\ncontent-length: 5\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+        server.host
+    );
+    let mut stream = connect(&server.host);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    drop(std::io::Read::read_to_end(&mut stream, &mut answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 403"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+#[test]
+fn owners_that_are_expected_are_the_owners() {
+    let world = world();
+    let server = &world.server;
+    for (owner, status) in [
+        (ACCOUNT, 200),
+        (crate::harness::OTHER_ACCOUNT, 403),
+        ("", 403),
+        ("x", 403),
+    ] {
+        for header in ["x-amz-expected-bucket-owner"] {
+            let request = Request::new("GET", "/first-bucket/hello.txt").header(header, owner);
+            let response = server.signed(request, &world.admin, "s3");
+            assert!(
+                response.status == status || response.status == 400 && status == 403,
+                "{owner}: {}",
+                response.text()
+            );
+            server.record(&response);
+        }
+    }
+    // A header twice is two questions; it gets no answer.
+    for header in [
+        "x-amz-date",
+        "x-amz-content-sha256",
+        "authorization",
+        "x-amz-security-token",
+        "x-amz-copy-source",
+    ] {
+        let signed = Request::new("PUT", "/first-bucket/twice")
+            .body("x")
+            .sign(&server.host, &world.admin, "s3");
+        let value = match signed.get(header) {
+            "" => "first-bucket/hello.txt".to_owned(),
+            value => value.to_owned(),
+        };
+        let response = server.send(&signed.header(header, &value).header(header, "other"));
+        assert!((400..=403).contains(&response.status), "{header}: {}", response.text());
+        server.record(&response);
+    }
+    assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/twice", b"").status, 404);
+}

@@ -499,3 +499,131 @@ fn adv_au_04_what_strangers_write_stays_inside_of_its_field() {
         assert!(!line.contains('\u{1b}') && !line.contains('\u{0}'), "{line:?}");
     }
 }
+
+#[test]
+fn who_may_make_tokens_for_one_namespace_makes_them_for_that_one() {
+    let world = world();
+    let server = &world.server;
+    let statement = format!(
+        r#"{{"Effect":"Allow","Action":"irsa:CreateServiceAccountToken","Resource":"arn:aws:eks:us-east-1:{ACCOUNT}:cluster/main","Condition":{{"StringEquals":{{"irsa:Namespace":"shop"}}}}}}"#
+    );
+    let key = server.user(&server.root, &name("tokens"), Some(&policy(&statement)));
+    let second = name("second");
+    crate::harness::cluster(server, &server.root, &second);
+    let ask = |cluster: &str, namespace: &str, service_account: &str, spec: Value| {
+        let target = format!("/clusters/{cluster}/namespaces/{namespace}/serviceaccounts/{service_account}/token");
+        server.json(&key, "irsa", "POST", &target, &json!({ "spec": spec }))
+    };
+    let spec = || json!({ "audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600 });
+    assert_eq!(ask("main", "shop", "app", spec()).status, 200);
+    for (cluster, namespace, service_account) in [
+        ("main", "kube-system", "app"),
+        ("main", "SHOP", "app"),
+        ("main", "shop%2F..%2Fkube-system", "app"),
+        ("main", "shop:kube-system", "app"),
+        ("main", "shop", "app:shop"),
+        ("main", "%73hop", "app"),
+        (second.as_str(), "shop", "app"),
+        ("MAIN", "shop", "app"),
+        ("*", "shop", "app"),
+        ("main?", "shop", "app"),
+    ] {
+        let response = ask(cluster, namespace, service_account, spec());
+        assert!(
+            (400..=404).contains(&response.status),
+            "{cluster} {namespace} {service_account}: {}",
+            response.text()
+        );
+        assert!(
+            !response.text().contains("eyJ"),
+            "{cluster} {namespace} {service_account}"
+        );
+        server.record(&response);
+    }
+    for spec in [
+        json!({ "audiences": ["sts.amazonaws.com"], "expirationSeconds": 0 }),
+        json!({ "audiences": ["sts.amazonaws.com"], "expirationSeconds": 1 }),
+        json!({ "audiences": ["sts.amazonaws.com"], "expirationSeconds": i64::MAX }),
+        json!({ "audiences": ["sts.amazonaws.com"], "expirationSeconds": i64::MIN }),
+        json!({ "audiences": [""] }),
+        json!({ "audiences": ["a".repeat(100_000)] }),
+        json!({ "audiences": vec!["a"; 10_000] }),
+        json!({ "audiences": [1] }),
+    ] {
+        let response = ask("main", "shop", "app", spec.clone());
+        assert_eq!(
+            response.status,
+            400,
+            "{}: {}",
+            spec.to_string().chars().take(100).collect::<String>(),
+            response.text()
+        );
+        server.record(&response);
+    }
+    // A token for somebody else opens nothing here.
+    let other = ask("main", "shop", "app", json!({ "audiences": ["https://vault.example"] }));
+    let other = other.json()["status"]["token"].as_str().unwrap().to_owned();
+    crate::harness::remember_secret(&other);
+    let response = server.exchange("web", &other, &[]);
+    assert_eq!(response.outcome(), "400 InvalidIdentityToken", "{}", response.text());
+    assert!(
+        response
+            .message()
+            .starts_with("The web identity token provided could not be validated."),
+        "{}",
+        response.message()
+    );
+    // Several audiences, of which one is registered, are none.
+    let both = ask(
+        "main",
+        "shop",
+        "app",
+        json!({ "audiences": ["sts.amazonaws.com", "https://vault.example"] }),
+    );
+    let both = both.json()["status"]["token"].as_str().unwrap().to_owned();
+    crate::harness::remember_secret(&both);
+    assert_eq!(server.exchange("web", &both, &[]).outcome(), "400 InvalidIdentityToken");
+}
+
+#[test]
+fn the_tokens_of_a_cluster_end_with_it() {
+    let world = world();
+    let server = &world.server;
+    let cluster = name("ends");
+    let issuer = crate::harness::cluster(server, &server.root, &cluster);
+    let role = name("ends");
+    web_role(
+        server,
+        &server.root,
+        &role,
+        &issuer,
+        "system:serviceaccount:shop:app",
+        None,
+    );
+    let token = server.token(&server.root, &cluster, "shop/app");
+    assert_eq!(server.exchange(&role, &token, &[]).status, 200);
+    let deleted = server.json(
+        &server.root,
+        "eks",
+        "DELETE",
+        &format!("/clusters/{cluster}"),
+        &json!({}),
+    );
+    assert_eq!(deleted.status, 200, "{}", deleted.text());
+    let refused = server.exchange(&role, &token, &[]);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let id = issuer.rsplit('/').next().unwrap();
+    assert_eq!(server.send(&Request::new("GET", &format!("/id/{id}/keys"))).status, 404);
+    // One of the same name is another one.
+    let body =
+        json!({ "name": cluster, "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/eks"), "resourcesVpcConfig": {} });
+    let made = server.json(&server.root, "eks", "POST", "/clusters", &body);
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert_ne!(made.json()["cluster"]["identity"]["oidc"]["issuer"], issuer.as_str());
+    assert_eq!(server.exchange(&role, &token, &[]).status, 400);
+    let fresh = server.token(&server.root, &cluster, "shop/app");
+    assert_eq!(
+        server.exchange(&role, &fresh, &[]).outcome(),
+        "400 InvalidIdentityToken"
+    );
+}
