@@ -4,6 +4,8 @@ use irsa_core::AccountId;
 use irsa_iam::{Caller, Target};
 use irsa_oidc::{TokenObject, TokenRequest};
 use irsa_wire::{Access, EventKind, OperationSpec, Service, WireError};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::snapshot::Snapshot;
@@ -37,27 +39,18 @@ static CREATE_TOKEN: OperationSpec = row("CreateServiceAccountToken", "irsa:Crea
 impl Call {
     pub(crate) fn new(method: &str, path: &str, body: &[u8]) -> Result<Self, WireError> {
         let invalid = |message: String| WireError::new("InvalidParameterException", 400, message);
-        let body: Value = match body {
-            [] => json!({}),
-            body => serde_json::from_slice(body).map_err(|error| invalid(format!("The body is not JSON: {error}")))?,
-        };
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (method, segments.as_slice()) {
             ("POST", ["accounts"]) => {
-                let text = |name: &str| body.get(name).and_then(Value::as_str);
-                let account = text("accountId")
-                    .map(|id| id.parse().map_err(|error| invalid(format!("{error}"))))
-                    .transpose()?;
-                let name = text("name").unwrap_or_default();
+                let NewAccount { account_id, name } = read(body)?;
+                let account = account_id.map(|id| id.parse().map_err(|error| invalid(format!("{error}"))));
+                let (account, name) = (account.transpose()?, name.unwrap_or_default());
                 if name.chars().count() > 128 || name.chars().any(char::is_control) {
                     return Err(invalid(
                         "the name may have 128 characters and no control characters".to_owned(),
                     ));
                 }
-                Ok(Self::CreateAccount {
-                    account,
-                    name: name.to_owned(),
-                })
+                Ok(Self::CreateAccount { account, name })
             }
             ("GET", ["accounts"]) => Ok(Self::ListAccounts),
             (
@@ -73,7 +66,7 @@ impl Call {
                 ],
             ) => Ok(Self::CreateToken {
                 cluster: (*cluster).to_owned(),
-                request: token_request(namespace, service_account, &body)?,
+                request: token_request(namespace, service_account, read(body)?),
             }),
             _ => Err(WireError::new(
                 "UnknownOperationException",
@@ -138,47 +131,64 @@ impl Call {
     }
 }
 
-/// Reads the `spec` of a TokenRequest (authentication.k8s.io/v1).
-fn token_request(namespace: &str, service_account: &str, body: &Value) -> Result<TokenRequest, WireError> {
-    let invalid = |message: &str| WireError::new("InvalidParameterException", 400, message);
-    let spec = body.get("spec").unwrap_or(&Value::Null);
-    let audiences = match spec.get("audiences") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(audiences)) => audiences
-            .iter()
-            .map(|audience| {
-                audience
-                    .as_str()
-                    .map(str::to_owned)
-                    .ok_or_else(|| invalid("spec.audiences must hold strings"))
-            })
-            .collect::<Result<_, _>>()?,
-        Some(_) => return Err(invalid("spec.audiences must be a list")),
-    };
-    let expiration_seconds = match spec.get("expirationSeconds") {
-        None | Some(Value::Null) => None,
-        Some(seconds) => Some(
-            seconds
-                .as_i64()
-                .ok_or_else(|| invalid("spec.expirationSeconds must be a whole number"))?,
-        ),
-    };
-    let bound = spec
-        .get("boundObjectRef")
-        .filter(|bound| bound.get("kind").and_then(Value::as_str) == Some("Pod"));
-    let pod = bound.and_then(|bound| {
-        let name = bound.get("name").and_then(Value::as_str)?.to_owned();
-        Some(TokenObject {
-            name,
-            uid: bound.get("uid").and_then(Value::as_str).map(str::to_owned),
-        })
-    });
-    Ok(TokenRequest {
+/// Reads a body: a member of a wrong type is an error, never absent.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    // An array would be taken for the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        let message = "The body is not a JSON object";
+        return Err(WireError::new("InvalidParameterException", 400, message));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let message = format!("The body is not what this operation takes: {error}");
+        WireError::new("InvalidParameterException", 400, message)
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct NewAccount {
+    account_id: Option<String>,
+    name: Option<String>,
+}
+
+/// A TokenRequest (authentication.k8s.io/v1) as clients send it; what else it holds means nothing here.
+#[derive(Deserialize)]
+struct TokenRequestBody {
+    spec: Option<TokenRequestSpec>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenRequestSpec {
+    audiences: Option<Vec<String>>,
+    expiration_seconds: Option<i64>,
+    bound_object_ref: Option<BoundObject>,
+}
+
+#[derive(Deserialize)]
+struct BoundObject {
+    kind: Option<String>,
+    name: Option<String>,
+    uid: Option<String>,
+}
+
+fn token_request(namespace: &str, service_account: &str, body: TokenRequestBody) -> TokenRequest {
+    let spec = body.spec.unwrap_or_default();
+    let pod = spec
+        .bound_object_ref
+        .filter(|bound| bound.kind.as_deref() == Some("Pod"));
+    TokenRequest {
         namespace: namespace.to_owned(),
         service_account: service_account.to_owned(),
-        pod,
-        audiences,
-        expiration_seconds,
+        pod: pod.and_then(|pod| {
+            Some(TokenObject {
+                name: pod.name?,
+                uid: pod.uid,
+            })
+        }),
+        audiences: spec.audiences.unwrap_or_default(),
+        expiration_seconds: spec.expiration_seconds,
         ..TokenRequest::default()
-    })
+    }
 }

@@ -29,24 +29,23 @@ pub(crate) async fn read_whole(mut body: Incoming) -> Result<Bytes, ReadError> {
     if body.size_hint().lower() > MAX_CALL as u64 {
         return Err(ReadError::TooLarge);
     }
+    // One frame is the usual case and is not copied.
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ReadError::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > MAX_CALL {
+        if first.len() + whole.len() + data.len() > MAX_CALL {
             return Err(ReadError::TooLarge);
         }
-        if first.is_empty() && rest.is_empty() {
+        if first.is_empty() && whole.is_empty() {
             first = data;
         } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&data);
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 /// A body of known bytes.

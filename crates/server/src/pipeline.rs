@@ -59,9 +59,6 @@ impl Pipeline {
     /// Answers one request. Never fails: a failure is an answer.
     pub(crate) async fn serve(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        if let Some(refusal) = refuse_early(&parts) {
-            return refusal;
-        }
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
         let headers = &parts.headers;
         let head = RequestHead {
@@ -81,6 +78,21 @@ impl Pipeline {
             now: self.clock.now(),
         };
         let host = text(header::HOST);
+        if is_ambiguous(&parts) {
+            let id = request_id();
+            let context = RequestContext {
+                id: &id,
+                facts,
+                peer,
+                host: None,
+            };
+            let error = WireError::new("InvalidRequest", 400, "The framing of the request is ambiguous.");
+            let mut response = self.refuse(&context, Service::Sts, "Unknown", error).await;
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
         match route(&parts.method, path, query, headers, &presented) {
             Route::Query => {
                 let id = request_id();
@@ -412,23 +424,15 @@ fn request_id() -> String {
         .to_string()
 }
 
-/// Requests whose framing could be read in two ways.
-fn refuse_early(parts: &http::request::Parts) -> Option<Response<Body>> {
+/// Whether a request's framing could be read in two ways, here and by a proxy in front of us.
+fn is_ambiguous(parts: &http::request::Parts) -> bool {
     let lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter().count();
     let hosts = parts.headers.get_all(header::HOST).iter().count();
-    let both = lengths > 0 && parts.headers.contains_key(header::TRANSFER_ENCODING);
+    let two_framings = lengths > 0 && parts.headers.contains_key(header::TRANSFER_ENCODING);
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let foreign = authority.is_some() && authority != host;
-    if lengths <= 1 && hosts <= 1 && !both && !foreign {
-        return None;
-    }
-    let mut response = Response::new(full("the request's framing is ambiguous"));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Some(response)
+    lengths > 1 || hosts > 1 || two_framings || foreign
 }
 
 /// The envelope.

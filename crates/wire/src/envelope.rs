@@ -15,7 +15,13 @@ pub fn query_answer(service: Service, operation: &str, result: Option<&str>, req
             text.push_str(part);
         }
     }
-    for part in ["<ResponseMetadata><RequestId>", request_id, "</RequestId></ResponseMetadata></", operation, "Response>"] {
+    for part in [
+        "<ResponseMetadata><RequestId>",
+        request_id,
+        "</RequestId></ResponseMetadata></",
+        operation,
+        "Response>",
+    ] {
         text.push_str(part);
     }
     text
@@ -26,10 +32,16 @@ pub fn query_answer(service: Service, operation: &str, result: Option<&str>, req
 pub fn query_error(service: Service, error: &WireError, request_id: &str) -> String {
     let mut xml = Xml::new();
     xml.element("Error", |xml| {
-        xml.text("Type", error.fault().as_str()).text("Code", &error.code).text("Message", &error.message);
+        xml.text("Type", error.fault().as_str())
+            .text("Code", &error.code)
+            .text("Message", &error.message);
     });
     xml.text("RequestId", request_id);
-    format!("<ErrorResponse xmlns=\"{}\">{}</ErrorResponse>", service.namespace(), xml.finish())
+    format!(
+        "<ErrorResponse xmlns=\"{}\">{}</ErrorResponse>",
+        service.namespace(),
+        xml.finish()
+    )
 }
 
 /// The body of a REST-JSON or JSON 1.1 error; the code travels in the header `x-amzn-ErrorType` as well.
@@ -43,7 +55,9 @@ pub fn json_error(error: &WireError) -> String {
 pub fn s3_error(error: &WireError, resource: &str, request_id: &str, host_id: &str) -> String {
     let mut xml = Xml::new();
     xml.element("Error", |xml| {
-        xml.text("Code", &error.code).text("Message", &error.message).text("Resource", resource);
+        xml.text("Code", &error.code)
+            .text("Message", &error.message)
+            .text("Resource", resource);
         xml.text("RequestId", request_id).text("HostId", host_id);
     });
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", xml.finish())
@@ -55,9 +69,13 @@ mod tests {
 
     #[test]
     fn answers_and_errors() {
-        insta::assert_snapshot!("answer", query_answer(Service::Iam, "ListRoles", Some("<Roles></Roles>"), "id-1"));
+        insta::assert_snapshot!(
+            "answer",
+            query_answer(Service::Iam, "ListRoles", Some("<Roles></Roles>"), "id-1")
+        );
         insta::assert_snapshot!("metadata_only", query_answer(Service::Iam, "DeleteRole", None, "id-1"));
-        let error = WireError::new("NoSuchEntity", 404, "The role with name <x> cannot be found.").because("operators only");
+        let error =
+            WireError::new("NoSuchEntity", 404, "The role with name <x> cannot be found.").because("operators only");
         insta::assert_snapshot!("query_error", query_error(Service::Sts, &error, "id-1"));
         insta::assert_snapshot!("json_error", json_error(&error));
         insta::assert_snapshot!("s3_error", s3_error(&error, "/bucket/a&b", "id-1", "id-2"));

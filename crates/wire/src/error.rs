@@ -38,7 +38,12 @@ impl WireError {
     /// An error of the caller's making.
     #[must_use]
     pub fn new(code: &'static str, status: u16, message: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), status, message: message.into(), reason: None }
+        Self {
+            code: Cow::Borrowed(code),
+            status,
+            message: message.into(),
+            reason: None,
+        }
     }
 
     /// The same error with a reason for operators.
@@ -63,7 +68,11 @@ impl WireError {
     /// Whose fault it is, by the status.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        if self.status >= 500 { Fault::Receiver } else { Fault::Sender }
+        if self.status >= 500 {
+            Fault::Receiver
+        } else {
+            Fault::Sender
+        }
     }
 }
 

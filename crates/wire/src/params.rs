@@ -31,7 +31,11 @@ impl Params {
         }
         let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        let repeated = names.iter().zip(names.iter().skip(1)).find(|(one, other)| one == other).map(|(name, _)| *name);
+        let repeated = names
+            .iter()
+            .zip(names.iter().skip(1))
+            .find(|(one, other)| one == other)
+            .map(|(name, _)| *name);
         if let Some(name) = repeated {
             return Err(ParamsError::Repeated(name.chars().take(128).collect()));
         }
@@ -40,13 +44,21 @@ impl Params {
 
     /// Makes parameters from pairs: for callers inside the program.
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self { members: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self {
+            members: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        }
     }
 
     /// The value of a plain parameter.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| value.as_str())
+        self.members
+            .iter()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All pairs, in order.
@@ -70,7 +82,9 @@ impl Params {
         let number = (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
             .then(|| text.parse().ok())
             .flatten();
-        number.map(Some).ok_or_else(|| malformed(format!("Could not parse '{}' as an integer", shorten(text))))
+        number
+            .map(Some)
+            .ok_or_else(|| malformed(format!("Could not parse '{}' as an integer", shorten(text))))
     }
 
     /// A boolean: `true`, `false`, `1` or `0`.
@@ -97,12 +111,16 @@ impl Params {
         let mut found: Vec<(usize, String, String)> = Vec::new();
         let mut present = false;
         for (member, value) in &self.members {
-            let Some(rest) = member.strip_prefix(name) else { continue };
+            let Some(rest) = member.strip_prefix(name) else {
+                continue;
+            };
             if rest.is_empty() {
                 present = true;
                 continue;
             }
-            let Some(rest) = rest.strip_prefix(".member.") else { continue };
+            let Some(rest) = rest.strip_prefix(".member.") else {
+                continue;
+            };
             let (index, tail) = rest.split_once('.').unwrap_or((rest, ""));
             found.push((Self::index(index)?, tail.to_owned(), value.clone()));
         }
@@ -115,7 +133,9 @@ impl Params {
         for index in &indexes {
             let skipped = index.saturating_sub(previous).saturating_sub(1);
             if skipped >= Self::SPARSE_LIMIT.saturating_sub(1) {
-                return Err(malformed(format!("Excessively sparse input would skip {skipped} list elements")));
+                return Err(malformed(format!(
+                    "Excessively sparse input would skip {skipped} list elements"
+                )));
             }
             previous = *index;
         }
@@ -137,7 +157,12 @@ impl Params {
     /// As [`Params::list`].
     pub fn strings(&self, name: &str) -> Result<Option<Vec<Option<String>>>, WireError> {
         let elements = self.list(name)?;
-        Ok(elements.map(|elements| elements.iter().map(|element| element.get("").map(str::to_owned)).collect()))
+        Ok(elements.map(|elements| {
+            elements
+                .iter()
+                .map(|element| element.get("").map(str::to_owned))
+                .collect()
+        }))
     }
 
     fn index(text: &str) -> Result<usize, WireError> {
@@ -160,11 +185,18 @@ fn malformed(message: impl Into<String>) -> WireError {
 }
 
 fn shorten(text: &str) -> Cow<'_, str> {
-    if text.chars().count() > 64 { text.chars().take(64).collect() } else { Cow::Borrowed(text) }
+    if text.chars().count() > 64 {
+        text.chars().take(64).collect()
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Decodes one name or value of a form: `+` is a space, `%XX` a byte.
 fn decode(text: &[u8]) -> Result<String, ParamsError> {
+    if !text.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return String::from_utf8(text.to_vec()).map_err(|_| ParamsError::NotUtf8);
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -173,7 +205,9 @@ fn decode(text: &[u8]) -> Result<String, ParamsError> {
             b'%' => {
                 let digit = |digit: Option<&u8>| digit.and_then(|digit| char::from(*digit).to_digit(16));
                 let (high, low) = (digit(rest.next()), digit(rest.next()));
-                let (Some(high), Some(low)) = (high, low) else { return Err(ParamsError::Escape) };
+                let (Some(high), Some(low)) = (high, low) else {
+                    return Err(ParamsError::Escape);
+                };
                 bytes.push(u8::try_from(high * 16 + low).map_err(|_| ParamsError::Escape)?);
             }
             byte => bytes.push(*byte),
@@ -198,7 +232,11 @@ pub enum ParamsError {
 
 impl From<ParamsError> for WireError {
     fn from(error: ParamsError) -> Self {
-        Self::new("MalformedQueryString", 400, format!("The query string is malformed: {error}"))
+        Self::new(
+            "MalformedQueryString",
+            400,
+            format!("The query string is malformed: {error}"),
+        )
     }
 }
 
@@ -239,11 +277,24 @@ mod tests {
         let params = Params::parse(b"L.member.2.Key=b&L.member.01.Key=a&L.member.1.Value=v").unwrap();
         let list = params.list("L").unwrap().unwrap();
         assert_eq!(list.len(), 2);
-        assert_eq!((list[0].get("Key"), list[0].get("Value"), list[1].get("Key")), (Some("a"), Some("v"), Some("b")));
-        let strings = Params::parse(b"L.member.1=x&L.member.3=z").unwrap().strings("L").unwrap().unwrap();
+        assert_eq!(
+            (list[0].get("Key"), list[0].get("Value"), list[1].get("Key")),
+            (Some("a"), Some("v"), Some("b"))
+        );
+        let strings = Params::parse(b"L.member.1=x&L.member.3=z")
+            .unwrap()
+            .strings("L")
+            .unwrap()
+            .unwrap();
         assert_eq!(strings, [Some("x".to_owned()), None, Some("z".to_owned())]);
-        assert_eq!(Params::parse(b"").unwrap().list("L").unwrap().map(|list| list.len()), None);
-        assert_eq!(Params::parse(b"L=").unwrap().list("L").unwrap().map(|list| list.len()), Some(0));
+        assert_eq!(
+            Params::parse(b"").unwrap().list("L").unwrap().map(|list| list.len()),
+            None
+        );
+        assert_eq!(
+            Params::parse(b"L=").unwrap().list("L").unwrap().map(|list| list.len()),
+            Some(0)
+        );
     }
 
     #[test]
@@ -252,7 +303,10 @@ mod tests {
         assert_eq!(list_error("L.member.%2B1=a"), "Start of list found where not expected");
         assert_eq!(list_error("L.member.0=a"), "0 is not a valid index");
         assert_eq!(list_error("L.member.-1=a"), "Key -1 may not have a leading '-'");
-        assert_eq!(list_error("L.member.1=a&L.member.13=b"), "Excessively sparse input would skip 11 list elements");
+        assert_eq!(
+            list_error("L.member.1=a&L.member.13=b"),
+            "Excessively sparse input would skip 11 list elements"
+        );
         assert!(list_error("L.member.99999999999999999999=a").ends_with("is not a valid index"));
     }
 

@@ -20,20 +20,34 @@ pub mod patterns {
     /// Names of roles, users, policies, and session names.
     pub const NAME: Pattern = Pattern {
         text: r"[\w+=,.@-]+",
-        matches: |text| !text.is_empty() && text.chars().all(|character| word(character) || "+=,.@-".contains(character)),
+        matches: |text| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|character| word(character) || "+=,.@-".contains(character))
+        },
     };
     /// Role session names and source identities.
     pub const SESSION_NAME: Pattern = Pattern {
         text: r"[\w+=,.@-]*",
-        matches: |text| text.chars().all(|character| word(character) || "+=,.@-".contains(character)),
+        matches: |text| {
+            text.chars()
+                .all(|character| word(character) || "+=,.@-".contains(character))
+        },
     };
     /// External ids.
     pub const EXTERNAL_ID: Pattern = Pattern {
         text: r"[\w+=,.@:\/-]*",
-        matches: |text| text.chars().all(|character| word(character) || "+=,.@:/-".contains(character)),
+        matches: |text| {
+            text.chars()
+                .all(|character| word(character) || "+=,.@:/-".contains(character))
+        },
     };
     /// Access key ids.
-    pub const ACCESS_KEY_ID: Pattern = Pattern { text: r"[\w]+", matches: |text| text.chars().all(word) };
+    pub const ACCESS_KEY_ID: Pattern = Pattern {
+        text: r"[\w]+",
+        matches: |text| text.chars().all(word),
+    };
     /// Paths of roles, users and groups.
     pub const PATH: Pattern = Pattern {
         text: r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)",
@@ -57,10 +71,16 @@ pub mod patterns {
         text: r"((/[A-Za-z0-9\.,\+@=_-]+)*)/",
         matches: |text| {
             let segment = |segment: &str| {
-                !segment.is_empty() && segment.chars().all(|character| word(character) || ".,+@=-".contains(character))
+                !segment.is_empty()
+                    && segment
+                        .chars()
+                        .all(|character| word(character) || ".,+@=-".contains(character))
             };
             text == "/"
-                || text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).is_some_and(|inner| inner.split('/').all(segment))
+                || text
+                    .strip_prefix('/')
+                    .and_then(|rest| rest.strip_suffix('/'))
+                    .is_some_and(|inner| inner.split('/').all(segment))
         },
     };
     /// Policy documents and session policies.
@@ -85,15 +105,25 @@ pub mod patterns {
         },
     };
     /// Keys of tags.
-    pub const TAG_KEY: Pattern = Pattern { text: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+", matches: |text| !text.is_empty() && tag(text) };
+    pub const TAG_KEY: Pattern = Pattern {
+        text: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+",
+        matches: |text| !text.is_empty() && tag(text),
+    };
     /// Values of tags.
-    pub const TAG_VALUE: Pattern = Pattern { text: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*", matches: tag };
+    pub const TAG_VALUE: Pattern = Pattern {
+        text: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*",
+        matches: tag,
+    };
     /// Versions of managed policies.
     pub const VERSION_ID: Pattern = Pattern {
         text: r"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?",
         matches: |text| {
-            let Some(rest) = text.strip_prefix('v') else { return false };
-            let (number, tail) = rest.split_once('.').map_or((rest, None), |(number, tail)| (number, Some(tail)));
+            let Some(rest) = text.strip_prefix('v') else {
+                return false;
+            };
+            let (number, tail) = rest
+                .split_once('.')
+                .map_or((rest, None), |(number, tail)| (number, Some(tail)));
             !number.is_empty()
                 && !number.starts_with('0')
                 && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -101,13 +131,20 @@ pub mod patterns {
         },
     };
     /// Anything.
-    pub const ANY: Pattern = Pattern { text: ".*", matches: |_| true };
+    pub const ANY: Pattern = Pattern {
+        text: ".*",
+        matches: |_| true,
+    };
 
     fn tag(text: &str) -> bool {
         // \p{Z}: separators; White_Space adds the control characters, which are not separators.
         let separator = |character: char| character.is_whitespace() && !character.is_control();
-        text.chars()
-            .all(|character| character.is_alphabetic() || character.is_numeric() || separator(character) || "_.:/=+-@".contains(character))
+        text.chars().all(|character| {
+            character.is_alphabetic()
+                || character.is_numeric()
+                || separator(character)
+                || "_.:/=+-@".contains(character)
+        })
     }
 }
 
@@ -128,7 +165,12 @@ impl Text {
     /// A constraint on a text that may be shown.
     #[must_use]
     pub const fn new(min: usize, max: usize, pattern: Pattern) -> Self {
-        Self { min, max, pattern, sensitive: false }
+        Self {
+            min,
+            max,
+            pattern,
+            sensitive: false,
+        }
     }
 }
 
@@ -165,10 +207,20 @@ impl Validator {
     pub fn text<'a>(&mut self, member: &str, value: &'a str, text: Text) -> &'a str {
         let length = value.chars().count();
         if length > text.max {
-            self.fail(member, value, text.sensitive, &format!("Member must have length less than or equal to {}", text.max));
+            self.fail(
+                member,
+                value,
+                text.sensitive,
+                &format!("Member must have length less than or equal to {}", text.max),
+            );
         }
         if length < text.min {
-            self.fail(member, value, text.sensitive, &format!("Member must have length greater than or equal to {}", text.min));
+            self.fail(
+                member,
+                value,
+                text.sensitive,
+                &format!("Member must have length greater than or equal to {}", text.min),
+            );
         }
         if !(text.pattern.matches)(value) {
             let constraint = format!("Member must satisfy regular expression pattern: {}", text.pattern.text);
@@ -182,12 +234,24 @@ impl Validator {
     /// # Errors
     /// `MalformedInput` at once if the text is no number; a number out of bounds is collected.
     pub fn integer(&mut self, params: &Params, name: &str, min: i32, max: i32) -> Result<Option<i32>, WireError> {
-        let Some(number) = params.integer(name)? else { return Ok(None) };
+        let Some(number) = params.integer(name)? else {
+            return Ok(None);
+        };
         if number > max {
-            self.fail(&member(name), &number.to_string(), false, &format!("Member must have value less than or equal to {max}"));
+            self.fail(
+                &member(name),
+                &number.to_string(),
+                false,
+                &format!("Member must have value less than or equal to {max}"),
+            );
         }
         if number < min {
-            self.fail(&member(name), &number.to_string(), false, &format!("Member must have value greater than or equal to {min}"));
+            self.fail(
+                &member(name),
+                &number.to_string(),
+                false,
+                &format!("Member must have value greater than or equal to {min}"),
+            );
         }
         Ok(Some(number))
     }
@@ -196,14 +260,21 @@ impl Validator {
     pub fn choice<'a>(&mut self, params: &'a Params, name: &str, words: &[&str]) -> Option<&'a str> {
         let value = params.get(name)?;
         if !words.contains(&value) {
-            self.fail(&member(name), value, false, &format!("Member must satisfy enum value set: [{}]", words.join(", ")));
+            self.fail(
+                &member(name),
+                value,
+                false,
+                &format!("Member must satisfy enum value set: [{}]", words.join(", ")),
+            );
         }
         Some(value)
     }
 
     /// A member that must be there and is not.
     pub fn missing(&mut self, member: &str) {
-        self.failures.push(format!("Value null at '{member}' failed to satisfy constraint: Member must not be null"));
+        self.failures.push(format!(
+            "Value null at '{member}' failed to satisfy constraint: Member must not be null"
+        ));
     }
 
     /// A list of more or fewer elements than it may have.
@@ -215,7 +286,9 @@ impl Validator {
         } else {
             return;
         };
-        self.failures.push(format!("Value at '{member}' failed to satisfy constraint: {constraint}"));
+        self.failures.push(format!(
+            "Value at '{member}' failed to satisfy constraint: {constraint}"
+        ));
     }
 
     /// Any other failed constraint.
@@ -236,8 +309,14 @@ impl Validator {
     pub fn finish(self) -> Result<(), WireError> {
         match self.failures.len() {
             0 => Ok(()),
-            1 => Err(WireError::validation(format!("1 validation error detected: {}", self.failures.join("; ")))),
-            count => Err(WireError::validation(format!("{count} validation errors detected: {}", self.failures.join("; ")))),
+            1 => Err(WireError::validation(format!(
+                "1 validation error detected: {}",
+                self.failures.join("; ")
+            ))),
+            count => Err(WireError::validation(format!(
+                "{count} validation errors detected: {}",
+                self.failures.join("; ")
+            ))),
         }
     }
 }
@@ -245,7 +324,12 @@ impl Validator {
 /// `RoleName` → `roleName`; `OpenIDConnectProviderArn` → `openIDConnectProviderArn`.
 fn member(name: &str) -> String {
     let mut characters = name.chars();
-    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }
 
 #[cfg(test)]
@@ -258,7 +342,9 @@ mod tests {
         let params = Params::from_pairs(pairs.iter().copied());
         let mut validator = Validator::new();
         validator.required(&params, "RoleSessionName", SESSION);
-        validator.finish().map_or_else(|error| error.message, |()| "fine".to_owned())
+        validator
+            .finish()
+            .map_or_else(|error| error.message, |()| "fine".to_owned())
     }
 
     #[test]
@@ -287,13 +373,34 @@ mod tests {
 
     #[test]
     fn paths_and_versions() {
-        for (path, good) in [("/", true), ("//", false), ("/a//b/", true), ("/a", false), ("a/", false), ("/é/", false), ("/a b/", false)] {
+        for (path, good) in [
+            ("/", true),
+            ("//", false),
+            ("/a//b/", true),
+            ("/a", false),
+            ("a/", false),
+            ("/é/", false),
+            ("/a b/", false),
+        ] {
             assert_eq!((patterns::PATH.matches)(path), good, "{path}");
         }
-        for (path, good) in [("/", true), ("/a/b/", true), ("//", false), ("/a//b/", false), ("/a/../b/", true)] {
+        for (path, good) in [
+            ("/", true),
+            ("/a/b/", true),
+            ("//", false),
+            ("/a//b/", false),
+            ("/a/../b/", true),
+        ] {
             assert_eq!((patterns::POLICY_PATH.matches)(path), good, "{path}");
         }
-        for (version, good) in [("v1", true), ("v10.a-b", true), ("v0", false), ("1", false), ("v", false), ("v1x", false)] {
+        for (version, good) in [
+            ("v1", true),
+            ("v10.a-b", true),
+            ("v0", false),
+            ("1", false),
+            ("v", false),
+            ("v1x", false),
+        ] {
             assert_eq!((patterns::VERSION_ID.matches)(version), good, "{version}");
         }
     }

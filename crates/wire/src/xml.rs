@@ -20,10 +20,16 @@ impl Xml {
     /// `<name>value</name>`.
     pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.open(name);
-        if value.chars().all(allowed) {
+        let plain = |byte: u8| (0x20..0x7f).contains(&byte) && !matches!(byte, b'<' | b'>' | b'&' | b'\'' | b'"');
+        if value.bytes().all(plain) {
+            self.text.push_str(value);
+        } else if value.chars().all(allowed) {
             self.text.push_str(&escape(value));
         } else {
-            let cleaned: String = value.chars().map(|character| if allowed(character) { character } else { '\u{fffd}' }).collect();
+            let cleaned: String = value
+                .chars()
+                .map(|character| if allowed(character) { character } else { '\u{fffd}' })
+                .collect();
             self.text.push_str(&escape(cleaned.as_str()));
         }
         self.close(name)
@@ -53,7 +59,12 @@ impl Xml {
     }
 
     /// `<name><member>…</member>…</name>`: a list, present even when empty, because SDKs tell the two apart.
-    pub fn list<T>(&mut self, name: &str, items: impl IntoIterator<Item = T>, mut content: impl FnMut(&mut Self, T)) -> &mut Self {
+    pub fn list<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut content: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
         self.element(name, |xml| {
             for item in items {
                 xml.element("member", |xml| content(xml, item));
@@ -103,7 +114,9 @@ mod tests {
     fn elements_nest_and_texts_are_escaped() {
         let mut xml = Xml::new();
         xml.element("Role", |xml| {
-            xml.text("Path", "/<a>&\"'\u{0}/").value("Max", 3600).maybe("Nothing", None);
+            xml.text("Path", "/<a>&\"'\u{0}/")
+                .value("Max", 3600)
+                .maybe("Nothing", None);
             xml.list("Tags", [("k", "v")], |xml, (key, value)| {
                 xml.text("Key", key).text("Value", value);
             });

@@ -5,6 +5,7 @@ mod client;
 mod harness;
 mod lifecycle;
 mod matrix;
+mod poison;
 mod routes;
 mod s3;
 mod signatures;

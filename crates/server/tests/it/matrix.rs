@@ -812,3 +812,98 @@ fn adv_ia_11_two_accounts_trust_the_same_issuer_apart() {
     server.iam_ok(other, "DeleteOpenIDConnectProvider", &pairs);
     assert_eq!(server.exchange("web", &token, &[]).status, 200);
 }
+
+#[test]
+fn a_role_that_trusts_another_account_opens_to_those_whom_that_account_allows() {
+    let world = world();
+    let server = &world.server;
+    let other = &world.other_root;
+    let role = name("shared");
+    let trust = policy(&format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{OTHER_ACCOUNT}:root"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"agreed"}}}}}}"#
+    ));
+    server.iam_ok(
+        &server.root,
+        "CreateRole",
+        &[("RoleName", &role), ("AssumeRolePolicyDocument", &trust)],
+    );
+    let read = allow("s3:GetObject");
+    let pairs = [
+        ("RoleName", role.as_str()),
+        ("PolicyName", "read"),
+        ("PolicyDocument", &read),
+    ];
+    server.iam_ok(&server.root, "PutRolePolicy", &pairs);
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+    let allowed = server.user(
+        other,
+        &name("allowed"),
+        Some(&policy(&format!(
+            r#"{{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{arn}"}}"#
+        ))),
+    );
+    let unable = server.user(
+        other,
+        &name("unable"),
+        Some(&policy(r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#)),
+    );
+    let assume = |key: &Key, id: &str| {
+        server.sts(
+            key,
+            "AssumeRole",
+            &[("RoleArn", &arn), ("RoleSessionName", "shared"), ("ExternalId", id)],
+        )
+    };
+    assert_eq!(assume(&unable, "agreed").outcome(), "403 AccessDenied");
+    assert_eq!(assume(&allowed, "guessed").outcome(), "403 AccessDenied");
+    // This account's own administrators are not named by the trust policy, so theirs is not the way either.
+    assert_eq!(assume(&world.nobody, "agreed").outcome(), "403 AccessDenied");
+    let taken = assume(&allowed, "agreed");
+    let session = session_key(&taken);
+    let record = server.record(&taken);
+    assert_eq!(record["userIdentity"]["accountId"], OTHER_ACCOUNT, "{record}");
+    assert_eq!(record["resources"][0]["ARN"], arn, "{record}");
+    assert_eq!(record["resources"][0]["accountId"], ACCOUNT, "{record}");
+    // The session is of this account now: it reads here and not there.
+    assert_eq!(
+        server.s3(&session, "GET", "/first-bucket/hello.txt", b"").text(),
+        "hello"
+    );
+    assert_eq!(
+        server.s3(&session, "GET", "/second-bucket/hello.txt", b"").outcome(),
+        "403 AccessDenied"
+    );
+    assert_eq!(
+        server.s3(&allowed, "GET", "/first-bucket/hello.txt", b"").outcome(),
+        "403 AccessDenied"
+    );
+    let who = server.sts(&session, "GetCallerIdentity", &[]);
+    assert_eq!(who.element("Account").as_deref(), Some(ACCOUNT));
+    let record = server.record(&server.s3(&session, "GET", "/first-bucket/hello.txt", b""));
+    assert_eq!(record["recipientAccountId"], ACCOUNT);
+    assert_eq!(record["userIdentity"]["accountId"], ACCOUNT);
+}
+
+#[test]
+fn adv_ia_16_quotas_are_per_account() {
+    let world = world();
+    let server = &world.server;
+    let user = name("quota");
+    server.iam_ok(&server.root, "CreateUser", &[("UserName", &user)]);
+    for _ in 0..2 {
+        server.access_key(&server.root, &user);
+    }
+    let third = server.iam(&server.root, "CreateAccessKey", &[("UserName", &user)]);
+    assert_eq!(third.outcome(), "409 LimitExceeded", "{}", third.text());
+    assert_eq!(third.message(), "Cannot exceed quota for AccessKeysPerUser: 2");
+    assert!(!third.text().contains("SecretAccessKey"));
+    let record = server.record(&third);
+    assert_eq!(record["errorCode"], "LimitExceededException", "{record}");
+    // The same name in another account is another user, with its own.
+    server.iam_ok(&world.other_root, "CreateUser", &[("UserName", &user)]);
+    let key = server.access_key(&world.other_root, &user);
+    assert_eq!(
+        server.sts(&key, "GetCallerIdentity", &[]).element("Account").as_deref(),
+        Some(OTHER_ACCOUNT)
+    );
+}
