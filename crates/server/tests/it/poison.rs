@@ -313,7 +313,7 @@ fn nothing_that_is_accepted_ends_the_server() {
     let mut twice = keys.clone();
     let first = twice["keys"][0].clone();
     twice["keys"].as_array_mut().unwrap().push(first);
-    let mut bodies: Vec<Value> = [10, 60]
+    let mut bodies: Vec<Value> = [10, 100, 118, 120, 122, 124, 125, 126, 127]
         .into_iter()
         .map(|depth| json!({ "roleArn": "r", "resourcesVpcConfig": { "subnetIds": deep(depth) } }))
         .collect();
@@ -330,7 +330,7 @@ fn nothing_that_is_accepted_ends_the_server() {
         json!({ "roleArn": "r", "resourcesVpcConfig": {}, "oidc": { "issuer": "https://k5.example", "keys": { "keys": [first_with(&keys, "x5c", json!(["AAAA"]))] } } }),
         json!({ "roleArn": "r", "resourcesVpcConfig": {}, "oidc": { "issuer": "https://k6.example", "keys": { "keys": [first_with(&keys, "kid", json!("k".repeat(5000)))] } } }),
         json!({ "roleArn": "r", "resourcesVpcConfig": {}, "oidc": { "issuer": "https://k7.example", "keys": { "keys": vec![keys["keys"][0].clone(); 300] } } }),
-        json!({ "roleArn": "r", "resourcesVpcConfig": {}, "oidc": { "issuer": "https://k8.example", "keys": { "keys": [first_with(&keys, "junk", deep(60))] } } }),
+        json!({ "roleArn": "r", "resourcesVpcConfig": {}, "oidc": { "issuer": "https://k8.example", "keys": { "keys": [first_with(&keys, "junk", deep(100))] } } }),
     ]);
     for mut body in bodies {
         for path in ["/clusters", "/cluster-registrations"] {
