@@ -1,10 +1,11 @@
 //! The gate: which key signed a request, and whose it is. One table turns every failure into the words of the called service.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use irsa_core::{AccessKeyId, Timestamp};
-use irsa_iam::{Caller, CallerError};
-use irsa_sigv4::{LocationKind, Presented, Rules, SigV4Error, Verified};
+use irsa_iam::{AccessKey, Caller, CallerError};
+use irsa_sigv4::{LocationKind, Presented, Rules, SigV4Error, SigningKey, Verified};
 use irsa_wire::{Service, WireError};
 
 use crate::snapshot::Snapshot;
@@ -24,8 +25,65 @@ pub(crate) enum AuthenticationError {
     Expired,
 }
 
+/// Signing keys of long-term access keys, which one day and region share. Sessions have none here: they are too many, and end too soon.
+#[derive(Default)]
+pub(crate) struct SigningKeys {
+    by_scope: Mutex<HashMap<KeyScope, Arc<SigningKey>>>,
+}
+
+/// What a signing key is derived from; the revision of the record stands for its secret.
+#[derive(Eq, Hash, PartialEq)]
+struct KeyScope {
+    access_key_id: String,
+    revision: u64,
+    date: String,
+    region: String,
+    service: String,
+}
+
+impl SigningKeys {
+    /// Beyond this many all are forgotten: deriving one again takes two microseconds.
+    const MAX: usize = 4096;
+
+    /// Verifies with the key that is known for the scope, or with a new one, which is kept if the signature was right: strangers choose scopes.
+    fn verify(
+        &self,
+        key: &AccessKey,
+        presented: &Presented<'_>,
+        body_sha256: Option<[u8; 32]>,
+        now: Timestamp,
+        rules: &Rules,
+    ) -> Result<Verified, SigV4Error> {
+        let scope = presented.scope();
+        let of = KeyScope {
+            access_key_id: key.record.id.clone(),
+            revision: key.revision,
+            date: scope.date.to_owned(),
+            region: scope.region.to_owned(),
+            service: scope.service.to_owned(),
+        };
+        let known = self.lock().get(&of).cloned();
+        if let Some(known) = known {
+            return presented.verify_with(&known, body_sha256, now, rules);
+        }
+        let derived = SigningKey::derive(key.secret.as_bytes(), &scope);
+        let verified = presented.verify_with(&derived, body_sha256, now, rules)?;
+        let mut by_scope = self.lock();
+        if by_scope.len() >= Self::MAX {
+            by_scope.clear();
+        }
+        by_scope.insert(of, Arc::new(derived));
+        Ok(verified)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<KeyScope, Arc<SigningKey>>> {
+        self.by_scope.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Verifies a request's signature and finds its owner.
 pub(crate) fn authenticate(
+    keys: &SigningKeys,
     snapshot: &Snapshot,
     presented: &Presented<'_>,
     body_sha256: Option<[u8; 32]>,
@@ -39,11 +97,11 @@ pub(crate) fn authenticate(
     let unknown = |reason: &str| AuthenticationError::UnknownKey(reason.to_owned());
     match presented.session_token() {
         Some(token) => {
-            let keys = snapshot
+            let epoch_keys = snapshot
                 .epoch_keys
                 .as_ref()
                 .ok_or_else(|| unknown("there are no epoch keys"))?;
-            let (session, secret) = keys
+            let (session, secret) = epoch_keys
                 .open(&id, token)
                 .map_err(|error| AuthenticationError::ForeignToken(error.to_string()))?;
             let verified = presented
@@ -58,8 +116,8 @@ pub(crate) fn authenticate(
                 .iam
                 .access_key(&id)
                 .ok_or_else(|| unknown("there is no such access key"))?;
-            let verified = presented
-                .verify(key.secret.as_bytes(), body_sha256, now, rules)
+            let verified = keys
+                .verify(key, presented, body_sha256, now, rules)
                 .map_err(AuthenticationError::Signature)?;
             let caller = Caller::of_access_key(&snapshot.iam, key).map_err(nobody)?;
             Ok((caller, verified))

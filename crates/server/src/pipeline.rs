@@ -17,6 +17,7 @@ use irsa_s3::{Body, Front};
 use irsa_sigv4::{Presented, RequestHead, Rules, SigV4Error, presented};
 use irsa_wire::{Params, Service, WireError, json_error, query_answer, query_error};
 
+use crate::authenticate::SigningKeys;
 use crate::body::{ReadError, full, read_whole};
 use crate::call::{Call, Done};
 use crate::config::{AuditDurability, ServerConfig};
@@ -34,6 +35,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Everything that requests need, made once.
 pub(crate) struct Pipeline {
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) signing_keys: SigningKeys,
     pub(crate) journal: Journal,
     pub(crate) trusted: Trusted,
     pub(crate) front: Front,
@@ -229,7 +231,7 @@ impl Pipeline {
         let spec = call.spec();
         let rules = Rules::service(spec.service.signing_name());
         let snapshot = self.keeper.snapshot();
-        let caller = run::caller(context, spec, presented, &rules, &snapshot, || digest_of(body));
+        let caller = run::caller(self, context, spec, presented, &rules, &snapshot, || digest_of(body));
         // The region of the scope counts once the signature is proven.
         let mut context = context.clone();
         if let (Ok(Some(_)), Ok(Some(presented))) = (&caller, presented) {

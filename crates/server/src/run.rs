@@ -24,6 +24,7 @@ const ATTEMPTS: usize = 16;
 
 /// Finds the caller of a signed operation; `None` for an anonymous one.
 pub(crate) fn caller(
+    pipeline: &Pipeline,
     context: &RequestContext<'_>,
     spec: &OperationSpec,
     presented: &Result<Option<Presented<'_>>, SigV4Error>,
@@ -39,7 +40,14 @@ pub(crate) fn caller(
         Ok(None) => return Err(AuthenticationError::Missing),
         Err(error) => return Err(AuthenticationError::Signature(error.clone())),
     };
-    let (caller, _) = authenticate(snapshot, presented, Some(body_sha256()), context.facts.now, rules)?;
+    let (caller, _) = authenticate(
+        &pipeline.signing_keys,
+        snapshot,
+        presented,
+        Some(body_sha256()),
+        context.facts.now,
+        rules,
+    )?;
     // GetSessionToken's credentials without a second factor may not call IAM, and of STS only two operations.
     // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
     let own_session = caller.session.as_deref().is_some_and(|session| {

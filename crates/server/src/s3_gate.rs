@@ -34,7 +34,15 @@ pub(crate) async fn serve(
     let gate = match presented {
         Ok(None) => Ok(None),
         Err(error) => Err(AuthenticationError::Signature(error.clone())),
-        Ok(Some(presented)) => authenticate(&snapshot, presented, None, context.facts.now, &Rules::s3()).map(Some),
+        Ok(Some(presented)) => authenticate(
+            &pipeline.signing_keys,
+            &snapshot,
+            presented,
+            None,
+            context.facts.now,
+            &Rules::s3(),
+        )
+        .map(Some),
     };
     let (caller, verified) = match gate {
         Ok(Some((caller, verified))) => (Some(caller), Some(verified)),

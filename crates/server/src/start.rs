@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::authenticate::SigningKeys;
 use crate::buckets::StoreBuckets;
 use crate::config::{AuditDurability, ServerConfig};
 use crate::data_folder::{DataFolder, DataFolderError, write_private};
@@ -253,6 +254,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     });
     let pipeline = Arc::new(Pipeline {
         keeper,
+        signing_keys: SigningKeys::default(),
         journal,
         trusted,
         front,

@@ -1,9 +1,9 @@
 //! AssumeRole: a signed caller takes a role.
 
+use irsa_audit::ObjectWriter;
 use irsa_credentials::{Session, SessionPrincipal};
 use irsa_iam::{Identity, Role, Target, authorize};
 use irsa_wire::{Params, Text, Validator, Xml, patterns};
-use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Environment, Exchange, Resource};
 use crate::error::StsError;
@@ -208,15 +208,17 @@ fn render(role: &Role, session: &Session, grant: &Grant, session_name: &str) -> 
     xml.value("PackedPolicySize", grant.utilization);
     xml.maybe("SourceIdentity", session.source_identity.as_deref());
     grant.write_sizes(&mut xml);
-    let mut elements = Map::new();
-    elements.insert("credentials".into(), grant.record());
-    elements.insert("assumedRoleUser".into(), json!({ "assumedRoleId": id, "arn": arn }));
-    elements.insert("packedPolicySize".into(), grant.utilization.into());
-    if let Some(identity) = &session.source_identity {
-        elements.insert("sourceIdentity".into(), identity.as_str().into());
-    }
+    let mut elements = ObjectWriter::new();
+    grant.write_record(&mut elements);
+    elements
+        .open("assumedRoleUser")
+        .text("assumedRoleId", &id)
+        .text("arn", &arn)
+        .close();
+    elements.number("packedPolicySize", grant.utilization);
+    elements.text_if("sourceIdentity", session.source_identity.as_deref());
     Answer {
         result: xml.finish(),
-        response_elements: Some(Value::Object(elements).to_string()),
+        response_elements: Some(elements.finish()),
     }
 }

@@ -107,7 +107,7 @@ pub enum StsError {
     MalformedPolicy(String),
     /// The session would not fit into its token. Percent of what there is room for.
     #[error("the session takes {0} % of its room")]
-    TooLarge(u64),
+    TooLarge(i64),
     /// A rule of session tags is broken, in AWS's words.
     #[error("{0}")]
     SessionTags(String),

@@ -1,5 +1,6 @@
 //! The last step of every exchange: a sealed session, and its XML.
 
+use irsa_audit::ObjectWriter;
 use irsa_core::Timestamp;
 use irsa_credentials::{MintError, Session, TemporaryCredentials};
 use irsa_wire::Xml;
@@ -8,13 +9,13 @@ use crate::call::Environment;
 use crate::error::StsError;
 
 /// Characters that AWS gives a session token; the utilization that answers show is a percentage of it.
-const TOKEN_ROOM: u64 = 4096;
+const TOKEN_ROOM: i64 = 4096;
 
 /// Credentials with what answers and records say about them.
 pub(crate) struct Grant {
     pub(crate) credentials: TemporaryCredentials,
     /// Percent of the room that the token takes.
-    pub(crate) utilization: u64,
+    pub(crate) utilization: i64,
 }
 
 impl Grant {
@@ -23,24 +24,25 @@ impl Grant {
     /// # Errors
     /// [`StsError::TooLarge`] if the session does not fit.
     pub(crate) fn new(environment: &Environment<'_>, session: &Session, minimum_size: usize) -> Result<Self, StsError> {
-        // Rounded up: what takes more than its room takes more than 100 percent.
-        let percent = |length: usize| {
-            let length = u64::try_from(length).unwrap_or(u64::MAX);
-            length.saturating_mul(100).div_ceil(TOKEN_ROOM)
+        let too_large = |length: usize| {
+            let length = i64::try_from(length).unwrap_or(i64::MAX);
+            // Rounded up: what takes more than its room takes more than 100 percent.
+            StsError::TooLarge(length.saturating_mul(100).saturating_add(TOKEN_ROOM - 1) / TOKEN_ROOM)
         };
         let minted = environment.epoch_keys.mint_padded(session, minimum_size);
         let credentials = minted.map_err(|error| match error {
-            MintError::TooLarge { length } => StsError::TooLarge(percent(length)),
+            MintError::TooLarge { length } => too_large(length),
             error => StsError::Internal(error.to_string()),
         })?;
-        let utilization = percent(credentials.session_token.len());
-        if utilization > 100 {
-            return Err(StsError::TooLarge(utilization));
+        let length = credentials.session_token.len();
+        match i64::try_from(length) {
+            // Rounded down, as recorded: 800 characters are 19 percent.
+            Ok(characters @ ..=TOKEN_ROOM) => Ok(Self {
+                credentials,
+                utilization: characters * 100 / TOKEN_ROOM,
+            }),
+            _ => Err(too_large(length)),
         }
-        Ok(Self {
-            credentials,
-            utilization,
-        })
     }
 
     pub(crate) fn write(&self, xml: &mut Xml) {
@@ -52,12 +54,13 @@ impl Grant {
         });
     }
 
-    /// The `credentials` of `responseElements`: the key id and its end. AWS logs the session token as well; we never do.
-    pub(crate) fn record(&self) -> serde_json::Value {
-        serde_json::json!({
-            "accessKeyId": self.credentials.access_key_id.as_str(),
-            "expiration": cloudtrail_time(self.credentials.expires_at),
-        })
+    /// Adds the `credentials` of `responseElements`: the key id and its end. AWS logs the session token as well; we never do.
+    pub(crate) fn write_record(&self, elements: &mut ObjectWriter) {
+        elements.open("credentials");
+        elements.text("accessKeyId", self.credentials.access_key_id.as_str());
+        elements
+            .text("expiration", &cloudtrail_time(self.credentials.expires_at))
+            .close();
     }
 
     /// The elements about the token's size, which every answer with credentials ends with.

@@ -1,5 +1,6 @@
 //! GetSessionToken: temporary credentials of a user or the root itself.
 
+use irsa_audit::ObjectWriter;
 use irsa_credentials::{Session, SessionPrincipal};
 use irsa_iam::Identity;
 use irsa_wire::{Params, Validator, Xml};
@@ -67,8 +68,10 @@ fn answer(params: &Params, environment: &Environment<'_>) -> Result<Answer, StsE
     let mut xml = Xml::new();
     grant.write(&mut xml);
     grant.write_sizes(&mut xml);
+    let mut elements = ObjectWriter::new();
+    grant.write_record(&mut elements);
     Ok(Answer {
         result: xml.finish(),
-        response_elements: Some(serde_json::json!({ "credentials": grant.record() }).to_string()),
+        response_elements: Some(elements.finish()),
     })
 }

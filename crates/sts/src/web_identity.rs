@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use irsa_audit::ObjectWriter;
 use irsa_credentials::{Federated, Session, SessionPrincipal};
-use irsa_iam::{Provider, Role};
+use irsa_iam::{Account, Provider, Role};
 use irsa_oidc::FetchError;
 use irsa_token::{Claims, JwkSet, TokenError, WebIdentityToken};
 use irsa_wire::{Params, Text, Validator, Xml, patterns};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::call::{Answer, Environment, Exchange, Resource, WebIdentityUser};
 use crate::error::StsError;
@@ -54,43 +55,19 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
     // What the token says, before it is believed.
     let token = WebIdentityToken::parse(token)?;
     let claims = token.claims();
-    exchange.unverified_claims = Some(unverified(claims));
-    if let Some(claim) = claims.missing() {
-        return Err(StsError::MissingClaim(claim));
-    }
+    let account = environment.iam.account(settings.role.account);
+    let believed = believe(environment, account, &token).await;
+    let (provider, client_id) = match believed {
+        Ok(believed) => believed,
+        Err(error) => {
+            exchange.unverified_claims = Some(unverified(claims));
+            return Err(error);
+        }
+    };
     let (issuer, subject) = (
         claims.issuer.as_deref().unwrap_or_default(),
         claims.subject.as_deref().unwrap_or_default(),
     );
-    let account = environment.iam.account(settings.role.account);
-    let provider = issuer.strip_prefix("https://").and_then(|url| account?.provider(url));
-    let provider = provider.ok_or_else(|| StsError::NoProvider {
-        issuer: issuer.to_owned(),
-    })?;
-    let client_id = claims.client_id()?;
-    if !provider
-        .record
-        .client_ids
-        .iter()
-        .any(|registered| registered == client_id)
-    {
-        return Err(StsError::NotValidated(format!(
-            "the audience `{client_id}` is not registered with the provider"
-        )));
-    }
-
-    // Whether to believe it.
-    let keys = verification_keys(environment, provider, issuer, token.header().kid.as_deref()).await?;
-    token
-        .verify(&keys)
-        .map_err(|error| match (error, token.header().kid.as_deref()) {
-            // As for any other token whose key is not there, whatever its algorithm.
-            (TokenError::UnsupportedAlgorithm, key_id) if !key_id.is_some_and(|key_id| keys.contains(key_id)) => {
-                StsError::NoKey("the key set has no key of this id, and the algorithm is not supported".to_owned())
-            }
-            (error, _) => error.into(),
-        })?;
-    exchange.unverified_claims = None;
     exchange.web_identity = Some(WebIdentityUser {
         provider_arn: provider.arn.clone(),
         audience: client_id.to_owned(),
@@ -162,6 +139,48 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
     Ok(render(role, &session, &grant, provider, client_id, subject))
 }
 
+/// Whether to believe the token: it must be of an issuer that the account knows, for an audience of that provider, and signed with one of the
+/// issuer's keys. Gives the provider and the audience.
+async fn believe<'a>(
+    environment: &Environment<'_>,
+    account: Option<&'a Account>,
+    token: &'a WebIdentityToken<'_>,
+) -> Result<(&'a Provider, &'a str), StsError> {
+    let claims = token.claims();
+    if let Some(claim) = claims.missing() {
+        return Err(StsError::MissingClaim(claim));
+    }
+    let issuer = claims.issuer.as_deref().unwrap_or_default();
+    let provider = issuer.strip_prefix("https://").and_then(|url| account?.provider(url));
+    let provider = provider.ok_or_else(|| StsError::NoProvider {
+        issuer: issuer.to_owned(),
+    })?;
+    let client_id = claims.client_id()?;
+    if !provider
+        .record
+        .client_ids
+        .iter()
+        .any(|registered| registered == client_id)
+    {
+        return Err(StsError::NotValidated(format!(
+            "the audience `{client_id}` is not registered with the provider"
+        )));
+    }
+
+    // Whether to believe it.
+    let keys = verification_keys(environment, provider, issuer, token.header().kid.as_deref()).await?;
+    token
+        .verify(&keys)
+        .map_err(|error| match (error, token.header().kid.as_deref()) {
+            // As for any other token whose key is not there, whatever its algorithm.
+            (TokenError::UnsupportedAlgorithm, key_id) if !key_id.is_some_and(|key_id| keys.contains(key_id)) => {
+                StsError::NoKey("the key set has no key of this id, and the algorithm is not supported".to_owned())
+            }
+            (error, _) => error.into(),
+        })?;
+    Ok((provider, client_id))
+}
+
 fn render(role: &Role, session: &Session, grant: &Grant, provider: &Provider, audience: &str, subject: &str) -> Answer {
     let session_name = match &session.principal {
         SessionPrincipal::Role { session_name, .. } => session_name.as_str(),
@@ -183,19 +202,18 @@ fn render(role: &Role, session: &Session, grant: &Grant, provider: &Provider, au
     xml.text("Provider", &provider.arn)
         .value("PackedPolicySize", grant.utilization);
     grant.write_sizes(&mut xml);
-    let mut elements = Map::new();
-    elements.insert("credentials".into(), grant.record());
-    elements.insert("subjectFromWebIdentityToken".into(), subject.into());
-    elements.insert("assumedRoleUser".into(), json!({ "assumedRoleId": id, "arn": arn }));
-    elements.insert("packedPolicySize".into(), grant.utilization.into());
-    elements.insert("provider".into(), provider.arn.as_str().into());
-    elements.insert("audience".into(), audience.into());
-    if let Some(identity) = &session.source_identity {
-        elements.insert("sourceIdentity".into(), identity.as_str().into());
-    }
+    let mut elements = ObjectWriter::with_capacity(768);
+    grant.write_record(&mut elements);
+    elements
+        .text("subjectFromWebIdentityToken", subject)
+        .open("assumedRoleUser");
+    elements.text("assumedRoleId", &id).text("arn", &arn).close();
+    elements.number("packedPolicySize", grant.utilization);
+    elements.text("provider", &provider.arn).text("audience", audience);
+    elements.text_if("sourceIdentity", session.source_identity.as_deref());
     Answer {
         result: xml.finish(),
-        response_elements: Some(Value::Object(elements).to_string()),
+        response_elements: Some(elements.finish()),
     }
 }
 

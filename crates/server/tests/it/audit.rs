@@ -567,6 +567,11 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Tells whoever reads the test's output.
+fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
+
 /// Without a journal there is no server: what can be said where nothing may be mounted.
 fn no_journal_no_start(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
@@ -594,7 +599,9 @@ fn adv_au_01_nothing_leaves_and_nothing_changes_when_the_journal_is_full() {
     let disk = match SmallDisk::mount(&folder.path().join("audit"), "24m") {
         Ok(disk) => disk,
         Err(reason) => {
-            println!("no file system could be mounted ({reason}), so only the start without a journal is tested");
+            say(&format!(
+                "no file system could be mounted ({reason}), so only the start without a journal is tested"
+            ));
             let other = tempfile::tempdir().unwrap();
             return no_journal_no_start(other.path());
         }
@@ -749,6 +756,7 @@ fn adv_au_01_nothing_leaves_and_nothing_changes_when_the_journal_is_full() {
         404,
         "a bucket was made and not recorded"
     );
+    assert_eq!(ready, 503, "a server that can do nothing says that it is ready");
     let data = server.folder.clone();
     server.stop();
     let report = irsa_audit::verify(
@@ -766,7 +774,9 @@ fn adv_op_04_a_full_disk_stops_writes_and_nothing_else() {
     let disk = match SmallDisk::mount(&folder.path().join("data"), "48m") {
         Ok(disk) => disk,
         Err(reason) => {
-            println!("no file system could be mounted ({reason}), so only the start without a journal is tested");
+            say(&format!(
+                "no file system could be mounted ({reason}), so only the start without a journal is tested"
+            ));
             let other = tempfile::tempdir().unwrap();
             return no_journal_no_start(other.path());
         }

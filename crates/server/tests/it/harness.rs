@@ -182,12 +182,6 @@ impl Server {
         self.runtime.block_on(stopped).unwrap();
     }
 
-    /// Ends it as a crash does: nothing is finished, nothing is flushed.
-    pub(crate) fn crash(mut self) {
-        std::mem::forget(self.running.take());
-        self.runtime.shutdown_background();
-    }
-
     pub(crate) fn send(&self, request: &Request) -> Response {
         send(&self.host, request)
     }

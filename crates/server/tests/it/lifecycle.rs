@@ -309,6 +309,29 @@ fn wrong_settings_are_named() {
 }
 
 #[test]
+fn answers_may_wait_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = config(folder.path());
+    settings.audit_durability = irsa_server::AuditDurability::Disk;
+    let server = Server::start_with(settings).unwrap();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| server.sts(&server.root, "GetCallerIdentity", &[]).status))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; 20]);
+    let last = server.sts(&server.root, "GetCallerIdentity", &[]);
+    server.record(&last);
+    server.stop();
+    // A data folder that can't be one is named.
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = refusal(&file);
+    assert!(error.contains(file.to_str().unwrap()), "{error}");
+}
+
+#[test]
 fn what_is_private_is_readable_by_its_owner_alone() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("data");

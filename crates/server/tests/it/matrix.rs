@@ -135,18 +135,18 @@ fn parameters(operation: &str, subjects: &Subjects) -> Vec<(&'static str, String
         }
     } else if of(&["UserPermissionsBoundary", "RolePermissionsBoundary"]) {
         if of(&["User"]) {
-            add("UserName", user)
+            add("UserName", user);
         } else {
-            add("RoleName", role)
+            add("RoleName", role);
         }
         if operation.starts_with("Put") {
             add("PermissionsBoundary", policy);
         }
     } else if of(&["RolePolic", "UserPolic"]) {
         if of(&["User"]) {
-            add("UserName", user)
+            add("UserName", user);
         } else {
-            add("RoleName", role)
+            add("RoleName", role);
         }
         if operation.starts_with("Attach") || operation.starts_with("Detach") {
             add("PolicyArn", policy);
