@@ -65,16 +65,8 @@ fn test(words: &[OsString]) -> Result<()> {
     if lint {
         steps.run("formatting", || run(&mut cargo(&["fmt", "--all", "--check"])));
         // The suite of real clients is code like all other code: its feature is on here.
-        let words = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--features",
-            "irsa-conformance/real-clients",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        let mut words = vec!["clippy", "--workspace", "--all-targets", "--keep-going"];
+        words.extend(["--features", "irsa-conformance/real-clients", "--", "-D", "warnings"]);
         steps.run("lints", || run(&mut cargo(&words)));
     }
     steps.run("tests", || run(&mut cargo(&["test", "--workspace", "--no-fail-fast"])));

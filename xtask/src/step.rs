@@ -1,6 +1,7 @@
 //! Steps of a longer run: named, timed, and summed up at the end.
 
 use std::{
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -51,7 +52,12 @@ pub(crate) fn cargo(words: &[&str]) -> Command {
 
 /// Runs a command to its end; an error if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let program = Path::new(command.get_program());
+    let name = program
+        .file_name()
+        .unwrap_or(program.as_os_str())
+        .to_string_lossy()
+        .into_owned();
     let status = command.status().with_context(|| format!("starting `{name}`"))?;
     if !status.success() {
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
