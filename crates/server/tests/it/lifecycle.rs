@@ -264,6 +264,62 @@ fn damage_is_named_and_nothing_is_made_anew_over_it() {
 }
 
 #[test]
+fn damaged_certificates_are_named_or_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let data = server.folder.clone();
+    server.stop();
+    let files: Vec<_> = fs::read_dir(data.tls())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    assert!(!files.is_empty());
+    for file in &files {
+        let whole = fs::read(file).unwrap();
+        for bytes in [b"".as_slice(), b"garbage", &whole[..whole.len() / 2]] {
+            fs::write(file, bytes).unwrap();
+            match Server::start_with(config(folder.path())) {
+                Ok(server) => {
+                    assert_eq!(server.sts(&server.root, "GetCallerIdentity", &[]).status, 200);
+                    server.stop();
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(
+                        error.contains(data.tls().to_str().unwrap()),
+                        "{}: {error}",
+                        file.display()
+                    );
+                }
+            }
+            fs::write(file, &whole).unwrap();
+        }
+    }
+    Server::start(folder.path()).stop();
+}
+
+#[test]
+fn the_default_profile_is_the_first_accounts_or_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    // The operator has put the root key in a safe place, and taken it from here.
+    fs::remove_file(server.folder.credentials_file()).unwrap();
+    let made = server.json(&server.root, "irsa", "POST", "/accounts", &json!({ "name": "second" }));
+    assert_eq!(made.status, 200, "{}", made.text());
+    let made = made.json();
+    let text = fs::read_to_string(server.folder.credentials_file()).unwrap();
+    let id = made["account"]["id"].as_str().unwrap();
+    assert!(profile(&text, &format!("account-{id}")).is_some());
+    let default = profile(&text, "default");
+    assert!(
+        default.is_none_or(|default| default.id != made["accessKey"]["accessKeyId"]),
+        "the second account's root became the default"
+    );
+    server.stop();
+}
+
+#[test]
 fn wrong_settings_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -803,3 +803,41 @@ fn owners_that_are_expected_are_the_owners() {
     }
     assert_eq!(server.s3(&world.admin, "GET", "/first-bucket/twice", b"").status, 404);
 }
+
+#[test]
+fn content_that_is_not_what_was_said_is_not_stored() {
+    let world = world();
+    let server = &world.server;
+    for (header, value) in [
+        ("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("content-md5", "nonsense"),
+        ("x-amz-checksum-sha256", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("x-amz-checksum-sha1", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+        ("x-amz-checksum-crc32c", "AAAAAA=="),
+        ("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="),
+        ("x-amz-checksum-crc32", "short"),
+    ] {
+        let request = Request::new("PUT", "/first-bucket/digest")
+            .header(header, value)
+            .body("hello");
+        let response = server.signed(request, &world.admin, "s3");
+        assert_eq!(response.status, 400, "{header} {value}: {}", response.text());
+        server.record(&response);
+        let got = server.s3(&world.admin, "GET", "/first-bucket/digest", b"");
+        assert_eq!(got.outcome(), "404 NoSuchKey", "{header} {value}");
+    }
+    // An operator may insist on signed content.
+    let key = user(
+        server,
+        r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"s3:x-amz-content-sha256":["UNSIGNED-PAYLOAD","STREAMING-UNSIGNED-PAYLOAD-TRAILER"]}}}"#,
+    );
+    let put = |payload: Option<&str>| {
+        let mut signing = crate::client::Signing::new(&key, "s3");
+        signing.payload = payload.map(str::to_owned);
+        let request = Request::new("PUT", "/first-bucket/unsigned").body("hello");
+        server.signed_as(request, &signing).outcome()
+    };
+    assert_eq!(put(None), "200");
+    assert_eq!(put(Some("UNSIGNED-PAYLOAD")), "403 AccessDenied");
+}
