@@ -15,6 +15,7 @@ use s3s::dto::{CopySource, CreateBucketInput, DeleteObjectsInput};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
+use crate::backend::checksum::check_document;
 use crate::bucket::{BucketRecord, Buckets};
 use crate::front::{Arrival, S3Outcome};
 use crate::operation::{self, COMMON_HEADERS, NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
@@ -159,7 +160,7 @@ impl S3Access for Door {
             outcome.key.clone_from(&key);
         }
         let Some(operation) = operation::find(context.s3_op().name()) else {
-            return Err(error("NotImplemented", NOT_IMPLEMENTED));
+            return Err(error("NotImplemented", operation::why_not(context.s3_op().name())));
         };
         recorder.outcome().operation = Some(operation);
         if operation.object_body
@@ -282,6 +283,7 @@ impl S3Access for Door {
             data_event: grants.operation.data_event,
         };
         let grant = decide(&*authorizer, &recorder, target, None).map_err(refusal)?;
+        check_digest(request)?;
         grants.grants = Arc::new(vec![grant]);
         request.extensions.insert(grants);
         Ok(())
@@ -330,6 +332,7 @@ impl S3Access for Door {
             Ok(grant)
         });
         grants.keys = Arc::new(decisions.collect());
+        check_digest(request)?;
         request.extensions.insert(grants);
         Ok(())
     }
@@ -341,6 +344,15 @@ impl Door {
             .get(name)
             .ok_or_else(|| error("NoSuchBucket", "The specified bucket does not exist"))
     }
+}
+
+/// Nothing is done by a document that did not arrive as it was sent.
+fn check_digest<T>(request: &S3Request<T>) -> S3Result<()> {
+    let arrival = request
+        .extensions
+        .get::<Arc<Arrival>>()
+        .ok_or_else(|| unguarded("no body"))?;
+    check_document(&request.headers, arrival)
 }
 
 /// Asks, and writes down what came of it. An answer to another question is no answer.

@@ -1,7 +1,7 @@
 //! The operations themselves. Each takes its permit first, and has nothing to work with before.
 
 mod buckets;
-mod checksum;
+pub(crate) mod checksum;
 mod copy;
 mod delete;
 mod listing;

@@ -1,5 +1,6 @@
 mod body;
 mod error;
+mod private;
 #[cfg(test)]
 mod tests;
 
@@ -116,7 +117,9 @@ impl Front {
         let is_head = parts.method == Method::HEAD;
         let recorder = Recorder::default();
         let arrival = Arc::new(Arrival::default());
-        let refused = refused_early(&parts.method, &parts.headers).or_else(|| hoist(&mut parts).err());
+        let refused = refused_early(&parts.method, &parts.headers)
+            .or_else(|| hoist(&mut parts).err())
+            .or_else(|| private::hide(&mut parts).err());
         normalise(&mut parts.headers);
         parts.extensions.insert(recorder.clone());
         parts.extensions.insert(Arc::clone(&arrival));
@@ -212,7 +215,7 @@ fn refused_early(method: &Method, headers: &HeaderMap) -> Option<s3s::S3Error> {
 }
 
 /// Turns `x-amz-` parameters of the query into the headers that they stand for. SDKs put them there when they presign, and there they are
-/// signed. Those of the signature itself stay where they are, and lead to a refusal.
+/// signed. Those of the signature itself should be gone, and lead to a refusal.
 fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
     const SIGNATURE: [&str; 7] = [
         "x-amz-algorithm",
@@ -226,9 +229,14 @@ fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
     let Some(query) = parts.uri.query() else {
         return Ok(());
     };
+    if form_urlencoded::parse(query.as_bytes())
+        .any(|(name, _)| SIGNATURE.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    {
+        return Err(crate::access::error("AccessDenied", "Access Denied"));
+    }
     let is_header = |raw: &str| {
-        let name = raw.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        name.starts_with("x-amz-") && !SIGNATURE.contains(&name.as_str())
+        let name = raw.split('=').next().unwrap_or_default();
+        name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
     };
     if !query.split('&').any(is_header) {
         return Ok(());
@@ -249,9 +257,15 @@ fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
             parts.headers.insert(name, value);
         }
     }
-    let path_and_query = match kept.join("&") {
-        kept if kept.is_empty() => parts.uri.path().to_owned(),
-        kept => format!("{}?{kept}", parts.uri.path()),
+    let kept = kept.join("&");
+    set_query(parts, &kept)
+}
+
+fn set_query(parts: &mut http::request::Parts, query: &str) -> S3Result<()> {
+    let invalid = || crate::access::error("InvalidURI", "Couldn't parse the specified URI.");
+    let path_and_query = match query {
+        "" => parts.uri.path().to_owned(),
+        query => format!("{}?{query}", parts.uri.path()),
     };
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     uri.path_and_query = Some(path_and_query.parse().map_err(|_| invalid())?);

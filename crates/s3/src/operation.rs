@@ -92,6 +92,23 @@ pub(crate) const COMMON_HEADERS: [&str; 18] = [
 /// The text of S3's `NotImplemented` for a header.
 pub(crate) const NOT_IMPLEMENTED: &str = "A header you provided implies functionality that is not implemented";
 
+/// What a caller of an operation without an entry is told. The AWS CLI and the SDKs turn to multipart uploads by themselves when a
+/// file is large, so it says how to stop them.
+pub(crate) fn why_not(name: &str) -> &'static str {
+    match name {
+        "CreateMultipartUpload"
+        | "UploadPart"
+        | "UploadPartCopy"
+        | "CompleteMultipartUpload"
+        | "AbortMultipartUpload"
+        | "ListParts"
+        | "ListMultipartUploads" => {
+            "Multipart uploads are not supported yet; use a single PUT (aws configure set default.s3.multipart_threshold 5GB)"
+        }
+        _ => NOT_IMPLEMENTED,
+    }
+}
+
 const NO_ACL: Values = Values::Only(
     &["bucket-owner-full-control"],
     "AccessControlListNotSupported",

@@ -7,6 +7,7 @@
 mod content;
 mod index;
 mod listing;
+mod private;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -153,19 +154,21 @@ pub(crate) enum Refused {
 impl ObjectStore {
     /// Opens the store in a folder, which is made if need be, and begins to sweep away what a crash left over.
     ///
+    /// The folder and all that is in it are for the user of this process alone. If they were not, they are from now on.
+    ///
     /// # Errors
-    /// The folder is in use, unreadable, or damaged.
+    /// The folder is in use, unreadable, damaged, or cannot be closed to other users.
     pub fn open(root: &Path) -> Result<Self, ObjectStoreError> {
         let fail = |action: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| ObjectStoreError::File { action, path, source }
         };
-        fs::create_dir_all(root).map_err(fail("create", root))?;
+        private::create_folder(root).map_err(fail("create", root))?;
+        private::close(root).map_err(fail("close to others", root))?;
         let lock_path = root.join("lock");
-        let lock = File::options()
+        let lock = private::file_options()
             .create(true)
             .truncate(false)
-            .write(true)
             .open(&lock_path)
             .map_err(fail("open", &lock_path))?;
         match lock.try_lock() {
@@ -173,7 +176,18 @@ impl ObjectStore {
             Err(fs::TryLockError::WouldBlock) => return Err(ObjectStoreError::Locked(root.to_owned())),
             Err(fs::TryLockError::Error(source)) => return Err(fail("lock", &lock_path)(source)),
         }
-        let index = Index::open(&root.join("index.db"))?;
+        // SQLite gives its other files the mode of the first one.
+        let index_path = root.join("index.db");
+        private::file_options()
+            .create(true)
+            .truncate(false)
+            .open(&index_path)
+            .map_err(fail("open", &index_path))?;
+        for name in ["lock", "index.db", "index.db-wal", "index.db-shm"] {
+            let path = root.join(name);
+            private::close(&path).map_err(fail("close to others", &path))?;
+        }
+        let index = Index::open(&index_path)?;
         let generation = Uuid::new_v4().as_u64_pair().1;
         let contents = Arc::new(Contents::open(root, generation, Janitor::start())?);
         sweep::start(Arc::clone(&contents), index.readers());

@@ -9,6 +9,7 @@ use s3s::S3Result;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 
 use crate::access::error;
+use crate::front::Arrival;
 use crate::store::Digest;
 
 /// The checksum algorithms of S3.
@@ -179,6 +180,19 @@ impl Claimed {
             },
         ))
     }
+}
+
+/// Compares what the client says of a body that is no object with what has arrived.
+pub(crate) fn check_document(headers: &HeaderMap, arrival: &Arrival) -> S3Result<()> {
+    let claimed = Claimed::of(headers)?;
+    if claimed.md5.is_none() && claimed.value == Value::None {
+        return Ok(());
+    }
+    let mut hashes = claimed.hashes();
+    for bytes in arrival.document() {
+        hashes.update(&bytes);
+    }
+    claimed.check(hashes, arrival.trailers().as_ref()).map(drop)
 }
 
 fn check_form(algorithm: Algorithm, value: &str) -> S3Result<()> {

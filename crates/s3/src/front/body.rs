@@ -46,6 +46,8 @@ pub(crate) struct Arrival {
     /// Whether it may be as large as an object.
     object: AtomicBool,
     error: Mutex<Option<BodyError>>,
+    /// What has arrived of a document.
+    document: Mutex<Vec<Bytes>>,
     trailers: Mutex<Option<HeaderMap>>,
 }
 
@@ -61,6 +63,11 @@ impl Arrival {
     /// Says that the operation is one whose body is an object.
     pub(crate) fn expect_object(&self) {
         self.object.store(true, Ordering::Relaxed);
+    }
+
+    /// The document that was read, in pieces.
+    pub(crate) fn document(&self) -> Vec<Bytes> {
+        self.document.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The trailing headers; `None` if there were none or the body is not at its end.
@@ -110,7 +117,8 @@ impl http_body::Body for Metered {
             Ok(bytes) => {
                 let length = bytes.len() as u64;
                 let before = self.arrival.bytes.fetch_add(length, Ordering::Relaxed);
-                let (limit, code, message) = if self.arrival.object.load(Ordering::Relaxed) {
+                let is_object = self.arrival.object.load(Ordering::Relaxed);
+                let (limit, code, message) = if is_object {
                     (MAX_OBJECT, "EntityTooLarge", super::error::TOO_LARGE)
                 } else {
                     (MAX_DOCUMENT, "MaxMessageLengthExceeded", "Your request was too big.")
@@ -120,6 +128,10 @@ impl http_body::Body for Metered {
                         code: code.to_owned(),
                         message: message.to_owned(),
                     });
+                }
+                if !is_object {
+                    let mut document = self.arrival.document.lock().unwrap_or_else(PoisonError::into_inner);
+                    document.push(bytes.clone());
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }

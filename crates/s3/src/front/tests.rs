@@ -18,6 +18,7 @@ use crate::{OPERATIONS, ResourceKind};
 mod conformance;
 mod enforcement;
 mod objects;
+mod secrets;
 
 /// 2026-01-02T03:04:05Z.
 const NOW: i64 = 1_767_323_045;

@@ -13,7 +13,7 @@ use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{ObjectStoreError, blocking};
+use super::{ObjectStoreError, blocking, private};
 
 /// Content up to this many bytes is read and written in one piece.
 const SMALL: u64 = 64 * 1024;
@@ -62,19 +62,20 @@ impl Contents {
             generation,
             janitor,
         };
-        if this.objects.is_dir() {
-            this.clear_uploads()?;
-            return Ok(this);
+        if !this.objects.is_dir() {
+            // Made under another name first, so that the folder is whole when it is there.
+            let fresh = root.join("content.new");
+            for number in 0..=u8::MAX {
+                let folder = fresh.join(hex::encode([number]));
+                private::create_folder(&folder).map_err(|source| fail("create", &folder, source))?;
+            }
+            sync_folder(&fresh)?;
+            fs::rename(&fresh, &this.objects).map_err(|source| fail("create", &this.objects, source))?;
+            sync_folder(root)?;
         }
-        // Made under another name first, so that the folder is whole when it is there.
-        let fresh = root.join("content.new");
-        for number in 0..=u8::MAX {
-            let folder = fresh.join(hex::encode([number]));
-            fs::create_dir_all(&folder).map_err(|source| fail("create", &folder, source))?;
+        for folder in std::iter::once(this.objects.clone()).chain(this.folders()) {
+            private::close(&folder).map_err(|source| fail("close to others", &folder, source))?;
         }
-        sync_folder(&fresh)?;
-        fs::rename(&fresh, &this.objects).map_err(|source| fail("create", &this.objects, source))?;
-        sync_folder(root)?;
         this.clear_uploads()?;
         Ok(this)
     }
@@ -87,7 +88,7 @@ impl Contents {
             }
             _ => {}
         }
-        fs::create_dir_all(&self.uploads).map_err(|source| fail("create", &self.uploads, source))
+        private::create_folder(&self.uploads).map_err(|source| fail("create", &self.uploads, source))
     }
 
     pub(super) fn folders(&self) -> impl Iterator<Item = PathBuf> + '_ {
@@ -279,7 +280,10 @@ impl Staged {
             Some(temporary) => temporary,
             None => {
                 let path = self.contents.uploads.join(Uuid::new_v4().simple().to_string());
-                let file = File::create_new(&path).map_err(|source| fail("write", &path, source))?;
+                let file = private::file_options()
+                    .create_new(true)
+                    .open(&path)
+                    .map_err(|source| fail("write", &path, source))?;
                 Temporary {
                     path,
                     file: Arc::new(file),

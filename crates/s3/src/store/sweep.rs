@@ -6,9 +6,10 @@ use rusqlite::params;
 use super::ObjectStoreError;
 use super::content::{ContentId, Contents};
 use super::index::Readers;
+use super::private;
 
 /// Removes, on a thread of its own, the content files of earlier processes that no row names: an upload that was cut off between
-/// its file and its row, or a removal cut off between its row and its file.
+/// its file and its row, or a removal cut off between its row and its file. The files that stay become private.
 pub(super) fn start(contents: Arc<Contents>, readers: Arc<Readers>) {
     let worker = move || match sweep(&contents, &readers) {
         Ok(0) => {}
@@ -35,6 +36,10 @@ pub(super) fn sweep(contents: &Contents, readers: &Readers) -> Result<u64, Objec
             // What this process writes gets its row in a moment.
             if id.generation() == contents.generation() {
                 continue;
+            }
+            // Earlier releases wrote files that others could read.
+            if let Err(error) = private::close(&entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %error, "cannot close a content file to others");
             }
             let named = readers.with(|connection| {
                 Ok(connection

@@ -505,3 +505,65 @@ proptest! {
         }
     }
 }
+
+#[cfg(unix)]
+fn modes(folder: &Path) -> Vec<(PathBuf, bool, u32)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = vec![(
+        folder.to_owned(),
+        true,
+        fs::metadata(folder).unwrap().permissions().mode(),
+    )];
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(modes(&entry.path()));
+        } else {
+            found.push((entry.path(), false, entry.metadata().unwrap().permissions().mode()));
+        }
+    }
+    found
+}
+
+#[cfg(unix)]
+#[track_caller]
+fn assert_private(root: &Path, files: usize) {
+    let modes = modes(root);
+    for (path, is_folder, mode) in &modes {
+        let wanted = if *is_folder { 0o700 } else { 0o600 };
+        assert_eq!(mode & 0o777, wanted, "{} has mode {mode:o}", path.display());
+    }
+    assert_eq!(
+        modes.iter().filter(|(_, is_folder, _)| !is_folder).count(),
+        files,
+        "{modes:?}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_open_anything() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    // Somebody else made the folder above.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let root = folder.path().join("a").join("objects");
+    let store = ObjectStore::open(&root).unwrap();
+    put(&store, "small", "x").await.unwrap();
+    put(&store, "large", vec![7; 1_000_000]).await.unwrap();
+    let staged = store.stage(&permit::<WriteObject>(Some("on its way")));
+    let (staged, _) = staged.push(vec![7; 1_000_000].into(), NoDigest).await.unwrap();
+    // A lock, the index with its two companions, two objects and an upload.
+    assert_private(&root, 7);
+    drop((staged, store));
+
+    // A folder of an earlier release, or one that was restored carelessly.
+    for (path, is_folder, _) in modes(&root) {
+        let mode = if is_folder { 0o755 } else { 0o644 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let store = ObjectStore::open(&root).unwrap();
+    assert_eq!(get(&store, "small").await.unwrap(), b"x");
+    sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
+    assert_private(&root, 6);
+    assert_eq!(get(&store, "large").await.unwrap().len(), 1_000_000);
+}

@@ -347,6 +347,33 @@ async fn credentials_that_come_along_are_not_looked_at() {
 }
 
 #[tokio::test]
+async fn multipart_uploads_say_what_to_do_instead() {
+    let server = Server::with_bucket().await;
+    for (method, uri) in [
+        ("POST", "/my-bucket/a?uploads"),
+        ("PUT", "/my-bucket/a?partNumber=1&uploadId=abc"),
+        ("POST", "/my-bucket/a?uploadId=abc"),
+        ("DELETE", "/my-bucket/a?uploadId=abc"),
+        ("GET", "/my-bucket/a?uploadId=abc"),
+        ("GET", "/my-bucket?uploads"),
+    ] {
+        let script = Script::all();
+        let answer = server.call(&script, method, uri, "").await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
+            "{method} {uri}"
+        );
+        assert_eq!(
+            answer.element("Message"),
+            "Multipart uploads are not supported yet; use a single PUT \
+             (aws configure set default.s3.multipart_threshold 5GB)"
+        );
+        assert_eq!(script.questions(), []);
+    }
+}
+
+#[tokio::test]
 async fn s3_01_a_copy_needs_both_sides() {
     let server = Server::with_bucket().await;
     server.bucket("other", 444_455_556_666).await;

@@ -334,6 +334,65 @@ async fn digests_are_checked() {
 }
 
 #[tokio::test]
+async fn digests_of_documents_are_checked_too() {
+    let server = Server::with_bucket().await;
+    let all = Script::all();
+    let document = "<Delete><Object><Key>a</Key></Object></Delete>";
+    let crc = [("x-amz-trailer", "x-amz-checksum-crc32")];
+    let with_trailer = |value: &str| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-amz-checksum-crc32", value.parse().unwrap());
+        let frames = vec![Ok(Frame::data(document.into())), Ok(Frame::trailers(trailers))];
+        request("POST", "/my-bucket?delete", &crc, document).map(|_| pieces(frames))
+    };
+    let with_header = |name: &str, value: &str| request("POST", "/my-bucket?delete", &[(name, value)], document);
+    for (wrong, code) in [
+        (with_header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="), "BadDigest"),
+        (with_header("content-md5", "short"), "InvalidDigest"),
+        (with_header("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest"),
+        (with_header("x-amz-sdk-checksum-algorithm", "CRC32"), "InvalidRequest"),
+        (with_trailer("AAAAAA=="), "BadDigest"),
+    ] {
+        server.put("a", "x").await;
+        let answer = server.send(&all, wrong).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, code));
+        assert_eq!(server.call(&all, "GET", "/my-bucket/a", "").await.text, "x");
+    }
+    for right in [
+        with_header("content-md5", "aFPqFnlCon58cZ4Qt7zwvQ=="),
+        with_header("x-amz-checksum-crc32", "v6Ysrw=="),
+        with_header("x-amz-checksum-sha256", "b9qfkiJPh7YpXlHOwFcwrzwDhH5vPcI78v9N4bFbu4E="),
+        with_trailer("v6Ysrw=="),
+    ] {
+        server.put("a", "x").await;
+        let answer = server.send(&all, right).await;
+        assert_eq!(answer.elements("Deleted").len(), 1, "{}", answer.text);
+        assert_eq!(server.call(&all, "GET", "/my-bucket/a", "").await.code(), "NoSuchKey");
+    }
+
+    // A bucket whose place was cut off on the way would be made elsewhere.
+    let wrong = request(
+        "PUT",
+        "/other-bucket",
+        &[("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")],
+        "",
+    );
+    assert_eq!(server.send(&all, wrong).await.code(), "BadDigest");
+    assert_eq!(
+        server.call(&all, "HEAD", "/other-bucket", "").await.status,
+        StatusCode::NOT_FOUND
+    );
+    // The MD5 of nothing.
+    let right = request(
+        "PUT",
+        "/other-bucket",
+        &[("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")],
+        "",
+    );
+    assert_eq!(server.send(&all, right).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_checksum_may_come_after_the_body() {
     let server = Server::with_bucket().await;
     for (crc, status) in [("NhCmhg==", StatusCode::OK), ("AAAAAA==", StatusCode::BAD_REQUEST)] {
