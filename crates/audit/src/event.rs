@@ -194,7 +194,7 @@ impl Event<'_> {
 }
 
 fn json(record: &mut ObjectWriter, name: &str, json: &str, limit: usize) {
-    if json.len() <= limit {
+    if json.len() <= limit && depth(json) <= MAX_DEPTH {
         record.raw(name, json);
     } else {
         record
@@ -203,6 +203,29 @@ fn json(record: &mut ObjectWriter, name: &str, json: &str, limit: usize) {
             .number("originalSize", i64::try_from(json.len()).unwrap_or(i64::MAX))
             .close();
     }
+}
+
+/// How deep a part of a record may nest: readers of JSON stop at 128 levels.
+const MAX_DEPTH: usize = 64;
+
+/// How deep the brackets of a JSON text nest.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth = depth.saturating_add(1);
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// A record's id: the random bytes as a version 4 UUID (RFC 9562, section 5.4).

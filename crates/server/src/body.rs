@@ -231,7 +231,7 @@ impl http_body::Body for ChunkedBody {
 /// S3's words for a body that is not what was signed.
 pub(crate) fn chunk_error(error: &ChunkError) -> BodyError {
     let (code, message) = match error {
-        ChunkError::SignatureMismatch { .. } => (
+        ChunkError::SignatureMismatch => (
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. Check your key and signing method.".to_owned(),
         ),

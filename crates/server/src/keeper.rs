@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use irsa_credentials::KeyEncryptionKey;
-use irsa_store::{Revision, Store, StoreError, Transaction};
+use irsa_store::{Revision, Store, StoreError, Transaction, Write};
 use tokio::sync::watch;
 
 use crate::snapshot::{Snapshot, SnapshotError};
+
+/// What `applied` says when the store is not followed any more.
+const FAILED: Revision = Revision::MAX;
 
 /// The current snapshot and the way to change it.
 pub(crate) struct Keeper {
@@ -51,18 +54,47 @@ impl Keeper {
         &self.kek
     }
 
-    /// Writes, and waits until the snapshot has what was written: who asks next sees it.
+    /// Writes, and waits until the snapshot has what was written: who asks next sees it. What could not be read back is not written.
     pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), StoreError> {
+        let mut trial = Snapshot::clone(&self.current.load());
+        for write in &transaction.writes {
+            if let Write::Put { key, value } = write {
+                let revision = trial.revision;
+                let tried = trial.apply(key, Some(value), revision, &self.kek);
+                tried.map_err(|error| StoreError::Invalid {
+                    reason: error.to_string(),
+                })?;
+            }
+        }
+        drop(trial);
         let revision = self.store.commit(transaction).await?;
         let mut applied = self.applied.subscribe();
         let seen = applied.wait_for(|applied| *applied >= revision).await;
-        seen.map(|_| ()).map_err(|_| StoreError::Unavailable {
-            reason: "the server is stopping".to_owned(),
-        })
+        let unavailable = |reason: &str| StoreError::Unavailable {
+            reason: reason.to_owned(),
+        };
+        match seen.map(|applied| *applied) {
+            Ok(FAILED) => Err(unavailable(
+                "the store can't be followed any more; start the server again",
+            )),
+            Ok(_) => Ok(()),
+            Err(_) => Err(unavailable("the server is stopping")),
+        }
+    }
+
+    /// Whether the snapshot still follows the store.
+    pub(crate) fn healthy(&self) -> bool {
+        *self.applied.borrow() != FAILED
     }
 
     /// Follows the store until it closes.
     pub(crate) async fn follow(self: Arc<Self>) {
+        self.follow_until_it_fails().await;
+        // Nobody may wait for what will never be seen.
+        self.applied.send_replace(FAILED);
+    }
+
+    async fn follow_until_it_fails(&self) {
         loop {
             if let Err(error) = self.follow_watch().await {
                 match error {
@@ -72,7 +104,7 @@ impl Keeper {
                         return;
                     }
                     error => {
-                        tracing::error!(%error, "a change of the store can't be read; what it changes is served as it was")
+                        tracing::error!(%error, "a change of the store can't be read; what it changes is served as it was");
                     }
                 }
             }

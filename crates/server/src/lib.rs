@@ -22,6 +22,7 @@ mod recording;
 mod route;
 mod run;
 mod s3_gate;
+mod s3_record;
 mod snapshot;
 mod start;
 mod tls;

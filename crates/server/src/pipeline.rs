@@ -133,11 +133,11 @@ impl Pipeline {
 
     /// Health and readiness, for the main listener and the one of metrics.
     pub(crate) fn health(&self, path: &str) -> Response<Body> {
-        let ready = path != "/readyz" || self.journal.healthy();
+        let ready = path != "/readyz" || self.journal.healthy() && self.keeper.healthy();
         let mut response = Response::new(full(if ready {
             "ok"
         } else {
-            "the audit journal can't be written"
+            "the audit journal or the store can't be written"
         }));
         if !ready {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -10,7 +10,6 @@ use irsa_core::AccountId;
 use irsa_iam::{Caller, RequestFacts, authorize};
 use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, S3Outcome, Target};
 use irsa_sigv4::{Payload, Presented, Rules, SigV4Error, Verified};
-use irsa_sts::Resource;
 use irsa_wire::{EventKind, Service, WireError, s3_error};
 
 use crate::authenticate::{AuthenticationError, authenticate};
@@ -18,6 +17,7 @@ use crate::body::{ChunkedBody, HashedBody, TimelyBody, chunk_error, full};
 use crate::pipeline::{Pipeline, RequestContext};
 use crate::random::random;
 use crate::recording::Recording;
+use crate::s3_record::S3Record;
 use crate::snapshot::Snapshot;
 
 /// Answers one S3 request.
@@ -84,6 +84,11 @@ pub(crate) async fn serve(
         host_id: host_id.clone(),
     });
     let resource = parts.uri.path().to_owned();
+    let copy_source = parts
+        .headers
+        .get("x-amz-copy-source")
+        .and_then(|source| source.to_str().ok())
+        .map(str::to_owned);
     let is_write = !matches!(parts.method.as_str(), "GET" | "HEAD");
     if is_write && !pipeline.journal.healthy() {
         let error = WireError::new(
@@ -106,17 +111,18 @@ pub(crate) async fn serve(
     });
     let account = bucket_account(outcome.bucket.as_deref()).or_else(|| authorizer.account());
     let event_name = outcome.operation.map_or("Unknown", |operation| operation.event_name);
-    let recorded = record(
-        pipeline,
+    let recorded = S3Record {
         context,
-        &outcome,
-        authorizer.caller.as_ref(),
+        outcome: &outcome,
+        caller: authorizer.caller.as_ref(),
         account,
-        error.as_ref(),
-        reasons.allowed.as_deref(),
-        &host_id,
+        error: error.as_ref(),
+        allowed_by: reasons.allowed.as_deref(),
+        host_id: &host_id,
         query_signed,
-    )
+        copy_source: copy_source.as_deref(),
+    }
+    .write(pipeline)
     .await;
     pipeline.log(
         context,
@@ -357,99 +363,6 @@ impl OwnedFacts {
             now: self.now,
         }
     }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one part of the record, and nothing else holds them together"
-)]
-async fn record(
-    pipeline: &Pipeline,
-    context: &RequestContext<'_>,
-    outcome: &S3Outcome,
-    caller: Option<&Caller>,
-    account: Option<AccountId>,
-    error: Option<&WireError>,
-    allowed_by: Option<&str>,
-    host_id: &str,
-    query_signed: bool,
-) -> Result<(), WireError> {
-    let target = outcome.targets.first().map(|(target, _)| target);
-    let mut parameters = serde_json::Map::new();
-    if let Some(bucket) = &outcome.bucket {
-        parameters.insert("bucketName".to_owned(), bucket.as_str().into());
-    }
-    if let Some(host) = context.host {
-        parameters.insert("Host".to_owned(), host.into());
-    }
-    if let Some(key) = &outcome.key {
-        parameters.insert("key".to_owned(), key.as_str().into());
-    }
-    for (name, values) in target.iter().flat_map(|target| &target.context) {
-        let name = name.strip_prefix("s3:").unwrap_or(name);
-        parameters.insert(name.to_owned(), values.join(",").into());
-    }
-    let parameters = serde_json::Value::Object(parameters).to_string();
-    let mut resources = Vec::new();
-    if let (Some(bucket), Some(account)) = (&outcome.bucket, account) {
-        if let Some(key) = &outcome.key {
-            resources.push(Resource {
-                account,
-                kind: "AWS::S3::Object",
-                arn: format!("arn:aws:s3:::{bucket}/{key}"),
-            });
-        }
-        resources.push(Resource {
-            account,
-            kind: "AWS::S3::Bucket",
-            arn: format!("arn:aws:s3:::{bucket}"),
-        });
-    }
-    let (bytes_in, bytes_out) = (outcome.bytes_in.to_string(), outcome.bytes_out.to_string());
-    let host_id = format!("\"{host_id}\"");
-    let mut additional = Vec::with_capacity(5);
-    if caller.is_some() {
-        additional.push(("SignatureVersion", "\"SigV4\""));
-        additional.push((
-            "AuthenticationMethod",
-            if query_signed {
-                "\"QueryString\""
-            } else {
-                "\"AuthHeader\""
-            },
-        ));
-    }
-    additional.extend([
-        ("bytesTransferredIn", bytes_in.as_str()),
-        ("bytesTransferredOut", bytes_out.as_str()),
-        ("x-amz-id-2", host_id.as_str()),
-    ]);
-    let recording = Recording {
-        service: Service::S3,
-        event_name: outcome.operation.map_or("Unknown", |operation| operation.event_name),
-        read_only: outcome.operation.is_none_or(|operation| operation.read_only),
-        kind: if outcome.operation.is_none_or(|operation| operation.data_event) {
-            EventKind::Data
-        } else {
-            EventKind::Management
-        },
-        request_id: context.id,
-        facts: &context.facts,
-        peer: context.peer,
-        host: context.host,
-        caller,
-        unproven_key: None,
-        web_identity: None,
-        account,
-        request_parameters: Some(&parameters),
-        response_elements: None,
-        error,
-        resources: &resources,
-        additional: &additional,
-        allowed_by,
-        unverified_claims: None,
-    };
-    pipeline.record(&recording.to_json()).await
 }
 
 /// A request that did not pass the gate.

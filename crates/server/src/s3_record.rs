@@ -1,0 +1,149 @@
+//! The audit records of one S3 request: one for the operation, and for a multi-object delete one a key, as CloudTrail does.
+
+use irsa_audit::ObjectWriter;
+use irsa_core::AccountId;
+use irsa_iam::Caller;
+use irsa_s3::{S3Outcome, Target};
+use irsa_sts::Resource;
+use irsa_wire::{EventKind, Service, WireError};
+
+use crate::pipeline::{Pipeline, RequestContext};
+use crate::recording::Recording;
+
+/// What is known of an S3 request when its records are written.
+pub(crate) struct S3Record<'a> {
+    pub(crate) context: &'a RequestContext<'a>,
+    pub(crate) outcome: &'a S3Outcome,
+    pub(crate) caller: Option<&'a Caller>,
+    /// The bucket's owner.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) error: Option<&'a WireError>,
+    pub(crate) allowed_by: Option<&'a str>,
+    pub(crate) host_id: &'a str,
+    /// Whether the signature stood in the query.
+    pub(crate) query_signed: bool,
+    /// The header `x-amz-copy-source`.
+    pub(crate) copy_source: Option<&'a str>,
+}
+
+/// What differs between the records of one request.
+struct Part<'a> {
+    event_name: &'a str,
+    read_only: bool,
+    kind: EventKind,
+    key: Option<&'a str>,
+    targets: &'a [&'a Target],
+    error: Option<&'a WireError>,
+}
+
+impl S3Record<'_> {
+    /// Puts the records into the journal.
+    pub(crate) async fn write(&self, pipeline: &Pipeline) -> Result<(), WireError> {
+        let operation = self.outcome.operation;
+        let is_data = operation.is_none_or(|operation| operation.data_event);
+        let many = operation.is_some_and(|operation| operation.name == "DeleteObjects");
+        let targets: Vec<&Target> = self.outcome.targets.iter().map(|(target, _)| target.as_ref()).collect();
+        let whole = Part {
+            event_name: operation.map_or("Unknown", |operation| operation.event_name),
+            read_only: operation.is_none_or(|operation| operation.read_only),
+            kind: if is_data {
+                EventKind::Data
+            } else {
+                EventKind::Management
+            },
+            key: self.outcome.key.as_deref(),
+            targets: if many { &[] } else { &targets },
+            error: self.error,
+        };
+        self.write_part(pipeline, &whole).await?;
+        if many {
+            let refused = WireError::new("AccessDenied", 403, "Access Denied");
+            for (target, allowed) in &self.outcome.targets {
+                let part = Part {
+                    event_name: "DeleteObject",
+                    read_only: false,
+                    kind: EventKind::Data,
+                    key: target.key.as_deref(),
+                    targets: &[target.as_ref()],
+                    error: self.error.or((!allowed).then_some(&refused)),
+                };
+                self.write_part(pipeline, &part).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_part(&self, pipeline: &Pipeline, part: &Part<'_>) -> Result<(), WireError> {
+        let mut parameters = ObjectWriter::with_capacity(256);
+        parameters
+            .text_if("bucketName", self.outcome.bucket.as_deref())
+            .text_if("Host", self.context.host)
+            .text_if("key", part.key)
+            .text_if("x-amz-copy-source", self.copy_source);
+        for (name, values) in part.targets.iter().flat_map(|target| &target.context) {
+            let name = name.strip_prefix("s3:").unwrap_or(name);
+            if name != "x-amz-copy-source" {
+                parameters.text(name, &values.join(","));
+            }
+        }
+        let parameters = parameters.finish();
+        let resources = self.resources(part.targets);
+        let (bytes_in, bytes_out) = (self.outcome.bytes_in.to_string(), self.outcome.bytes_out.to_string());
+        let host_id = format!("\"{}\"", self.host_id);
+        let mut additional = Vec::with_capacity(5);
+        if self.caller.is_some() {
+            let method = if self.query_signed {
+                "\"QueryString\""
+            } else {
+                "\"AuthHeader\""
+            };
+            additional.extend([("SignatureVersion", "\"SigV4\""), ("AuthenticationMethod", method)]);
+        }
+        additional.extend([
+            ("bytesTransferredIn", bytes_in.as_str()),
+            ("bytesTransferredOut", bytes_out.as_str()),
+            ("x-amz-id-2", host_id.as_str()),
+        ]);
+        let recording = Recording {
+            service: Service::S3,
+            event_name: part.event_name,
+            read_only: part.read_only,
+            kind: part.kind,
+            request_id: self.context.id,
+            facts: &self.context.facts,
+            peer: self.context.peer,
+            host: self.context.host,
+            caller: self.caller,
+            unproven_key: None,
+            web_identity: None,
+            account: self.account,
+            request_parameters: Some(&parameters),
+            response_elements: None,
+            error: part.error,
+            resources: &resources,
+            additional: &additional,
+            allowed_by: self.allowed_by,
+            unverified_claims: None,
+        };
+        pipeline.record(&recording.to_json()).await
+    }
+
+    /// The objects of the targets, and the request's bucket.
+    fn resources(&self, targets: &[&Target]) -> Vec<Resource> {
+        let Some(account) = self.account else { return Vec::new() };
+        let objects = targets
+            .iter()
+            .filter(|target| target.key.is_some())
+            .map(|target| Resource {
+                account: target.resource_account.unwrap_or(account),
+                kind: "AWS::S3::Object",
+                arn: target.resource_arn.clone(),
+            });
+        let bucket = self.outcome.bucket.iter().map(|bucket| Resource {
+            account,
+            kind: "AWS::S3::Bucket",
+            arn: format!("arn:aws:s3:::{bucket}"),
+        });
+        objects.chain(bucket).collect()
+    }
+}
