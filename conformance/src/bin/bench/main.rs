@@ -8,6 +8,7 @@
 )]
 
 mod ceiling;
+mod compare;
 mod load;
 mod process;
 
@@ -21,6 +22,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use compare::{Compared, in_turns, median};
 use irsa_conformance::{
     Client, Cluster, Credentials, Key, KeyKind, Server, StartOptions, exchange, jws,
     sigv4::{self, Scope, Unsigned},
@@ -29,8 +31,6 @@ use load::{Measured, Until};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]";
-/// Rounds of each figure; the median counts.
-const ROUNDS: usize = 3;
 /// Roles in one account: AWS's largest quota is 5,000.
 const ROLES_AN_ACCOUNT: u64 = 4_000;
 /// Signed requests are valid for a quarter of an hour; each phase signs anew.
@@ -75,7 +75,7 @@ fn options(words: &[String]) -> Result<Options> {
         binary: PathBuf::new(),
         sessions: 300_000,
         roles: 10_000,
-        time: Duration::from_secs(3),
+        time: Duration::from_secs(2),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -151,8 +151,8 @@ fn bench(options: &Options) -> Result<()> {
     let (root, world) = runtime.block_on(world(&server))?;
     let (mut ours, mut bare, _bare_process) = targets(&server, &root, &world, folder.path())?;
 
-    println!("\n                              ours                  ceiling               ours / ceiling");
-    println!("operation, connections    req/s   CPU µs/req     req/s   CPU µs/req     req/s   CPU     target");
+    println!("\n                             ours                  ceiling               ours / ceiling");
+    println!("operation, connections          req/s    CPU µs        req/s    CPU µs       req/s   CPU    target");
     for (name, target, pick) in [
         (
             "AssumeRoleWithWebIdentity",
@@ -162,28 +162,27 @@ fn bench(options: &Options) -> Result<()> {
         ("GetCallerIdentity", 0.55, |target| &target.identity),
     ] {
         for connections in [16, 64] {
-            let (own, best) = in_turns(pick(&ours), pick(&bare), &ours, &bare, connections, options.time)?;
-            let ratio = own.rate / best.rate;
+            let compared = in_turns((&ours, pick(&ours)), (&bare, pick(&bare)), connections, options.time)?;
             println!(
-                "{name:<22} {connections:>2} {:>9.0} {:>9.1} {:>12.0} {:>9.1} {:>11.0}% {:>5.0}%   ≥ {:.0}% {}",
-                own.rate,
-                own.cpu,
-                best.rate,
-                best.cpu,
-                ratio * 100.0,
-                best.cpu / own.cpu * 100.0,
+                "{name:<25} {connections:>2} {:>9.0} {:>9.1} {:>12.0} {:>9.1} {:>11.0}% {:>5.0}%   ≥ {:.0}% {}",
+                compared.ours.rate,
+                compared.ours.cpu,
+                compared.ceiling.rate,
+                compared.ceiling.cpu,
+                compared.rate * 100.0,
+                compared.cpu * 100.0,
                 target * 100.0,
-                verdict(ratio >= target)
+                verdict(compared.rate >= target)
             );
         }
     }
     let session = session_identity(&runtime, &server, &root, &world)?;
-    let (measured, best) = in_turns(&session, &bare.identity, &ours, &bare, 16, options.time)?;
+    let compared = in_turns((&ours, &session), (&bare, &bare.identity), 16, options.time)?;
     println!(
         "GetCallerIdentity of a role session, 16 connections: {:.0} req/s, {:.1} CPU µs/req, {:.0}% of the ceiling with a long-term key",
-        measured.rate,
-        measured.cpu,
-        measured.rate / best.rate * 100.0
+        compared.ours.rate,
+        compared.ours.cpu,
+        compared.rate * 100.0
     );
 
     flatness(options, &runtime, &server, &root, &mut ours, &mut bare)?;
@@ -364,7 +363,7 @@ fn flatness(
     Ok(())
 }
 
-/// Measures exchange and identity in turns with the ceiling; their shares of it.
+/// Measures exchange and identity beside the ceiling.
 fn point(
     name: &str,
     server: &Server,
@@ -372,51 +371,37 @@ fn point(
     options: &Options,
     ours: &mut Target,
     bare: &mut Target,
-) -> Result<(f64, f64)> {
+) -> Result<[Compared; 2]> {
     // Signatures are valid for a quarter of an hour only.
     ours.identity = identity_request(ours.address, keys, server.region()?)?;
     bare.identity = identity_request(bare.address, keys, server.region()?)?;
-    let (exchange, best) = in_turns(&ours.exchange, &bare.exchange, ours, bare, 16, options.time)?;
-    let (identity, best_identity) = in_turns(&ours.identity, &bare.identity, ours, bare, 16, options.time)?;
-    let shares = (exchange.rate / best.rate, identity.rate / best_identity.rate);
+    let exchange = in_turns((ours, &ours.exchange), (bare, &bare.exchange), 16, options.time)?;
+    let identity = in_turns((ours, &ours.identity), (bare, &bare.identity), 16, options.time)?;
     print!(
         "{name:<29} {:>9.0} {:>7.1} {:>9.0}% {:>15.0} {:>7.1} {:>9.0}% {:>9.1}",
-        exchange.rate,
-        exchange.cpu,
-        shares.0 * 100.0,
-        identity.rate,
-        identity.cpu,
-        shares.1 * 100.0,
+        exchange.ours.rate,
+        exchange.ours.cpu,
+        exchange.rate * 100.0,
+        identity.ours.rate,
+        identity.ours.cpu,
+        identity.rate * 100.0,
         process::resident_mebibytes(server.pid())?
     );
-    Ok(shares)
+    Ok([exchange, identity])
 }
 
-fn flat(before: (f64, f64), after: (f64, f64)) {
-    let (exchange, identity) = (after.0 / before.0, after.1 / before.1);
-    let met = verdict(exchange >= 0.9 && identity >= 0.9);
+fn flat(before: [Compared; 2], after: [Compared; 2]) {
+    let [exchange, identity] = before;
+    let [exchange_now, identity_now] = after;
+    let (exchange_rate, identity_rate) = (exchange_now.rate / exchange.rate, identity_now.rate / identity.rate);
+    let met = verdict(exchange_rate >= 0.9 && identity_rate >= 0.9);
     println!(
-        "\n  against before: AWI {:.0}%, GCI {:.0}%    target ≥ 90%    {met}",
-        exchange * 100.0,
-        identity * 100.0
+        "\n  against before: AWI {:.0}% (CPU {:.0}%), GCI {:.0}% (CPU {:.0}%)    target ≥ 90%    {met}",
+        exchange_rate * 100.0,
+        exchange_now.cpu / exchange.cpu * 100.0,
+        identity_rate * 100.0,
+        identity_now.cpu / identity.cpu * 100.0,
     );
-}
-
-/// Rounds of ours and of the ceiling in turns, so that a slow minute of the machine slows both; the middle ones.
-fn in_turns(
-    own: &[u8],
-    best: &[u8],
-    ours: &Target,
-    bare: &Target,
-    connections: usize,
-    time: Duration,
-) -> Result<(Measured, Measured)> {
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        second.push(bare.measure(best, connections, Until::Time(time))?);
-        first.push(ours.measure(own, connections, Until::Time(time))?);
-    }
-    Ok((middle(&first)?, middle(&second)?))
 }
 
 /// Makes roles in as many accounts as they need.
@@ -463,19 +448,6 @@ async fn roles(root: &Client, count: u64) -> Result<()> {
         left -= here;
     }
     Ok(())
-}
-
-/// The round in the middle by rate.
-fn middle(rounds: &[Measured]) -> Result<Measured> {
-    let mut sorted = rounds.to_vec();
-    sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    sorted.get(sorted.len() / 2).copied().context("no rounds")
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn verdict(met: bool) -> &'static str {
