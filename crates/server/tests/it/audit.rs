@@ -628,11 +628,28 @@ fn adv_au_01_nothing_leaves_and_nothing_changes_when_the_journal_is_full() {
     assert_eq!(server.send(&Request::new("GET", "/readyz")).status, 200);
 
     disk.fill();
-    // What is left of the last page takes a record or two.
-    let mut answered = 0;
+    // What is held for records takes some; long before it is used up, nothing is changed any more.
+    let fat = [("Policy", "x".repeat(2000))];
+    let fat = [(fat[0].0, fat[0].1.as_str()), ("DurationSeconds", "3600")];
+    let mut taken = 0;
+    let mut last_change = 0;
+    while server.exchange("web", "not.a.token", &fat).status != 500 {
+        taken += 1;
+        assert!(taken < 4000, "a full journal took {taken} records");
+        if taken % 20 == 0
+            && server
+                .iam(&root, "CreateUser", &[("UserName", &format!("recorded-{taken}"))])
+                .status
+                == 200
+        {
+            last_change = taken;
+        }
+    }
+    assert!(last_change < taken, "changes were made until nothing could be recorded");
+    // Smaller records fit for a while longer.
     while server.sts(&root, "GetCallerIdentity", &[]).status == 200 {
-        answered += 1;
-        assert!(answered < 1000, "a full journal took {answered} records");
+        taken += 1;
+        assert!(taken < 5000, "a full journal took {taken} records");
     }
     for round in 0..3 {
         let refused = server.exchange("web", &token, &[]);
@@ -722,6 +739,18 @@ fn adv_au_01_nothing_leaves_and_nothing_changes_when_the_journal_is_full() {
         "the object"
     );
     // Whatever was refused was not done: no change without a record.
+    let recorded: BTreeSet<String> = by_event(&server, "CreateUser")
+        .iter()
+        .filter_map(|record| record["requestParameters"]["userName"].as_str().map(str::to_owned))
+        .collect();
+    let users = server.iam_ok(&root, "ListUsers", &[("MaxItems", "1000")]).text();
+    for user in users
+        .split("<UserName>")
+        .skip(1)
+        .filter_map(|rest| rest.split('<').next())
+    {
+        assert!(recorded.contains(user), "{user} was made and not recorded");
+    }
     let user = server.iam(&root, "GetUser", &[("UserName", "unrecorded")]);
     assert_eq!(user.outcome(), "404 NoSuchEntity", "a user was made and not recorded");
     let policies = server.iam_ok(&root, "ListUserPolicies", &[("UserName", "admin")]);
