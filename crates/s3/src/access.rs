@@ -309,6 +309,7 @@ impl S3Access for Door {
         if objects.iter().any(|object| object.version_id.is_some()) {
             return Err(error("NotImplemented", NOT_IMPLEMENTED));
         }
+        check_digest(request)?;
         let context = conditions(grants.operation, &[], &request.headers, Some(record.account));
         let decisions = objects.iter().map(|object| {
             let ask = |action| {
@@ -332,7 +333,6 @@ impl S3Access for Door {
             Ok(grant)
         });
         grants.keys = Arc::new(decisions.collect());
-        check_digest(request)?;
         request.extensions.insert(grants);
         Ok(())
     }
@@ -381,7 +381,7 @@ fn authorizer(extensions: &Extensions) -> S3Result<Arc<dyn Authorizer>> {
         .ok_or_else(|| unguarded("no authorizer"))
 }
 
-fn recorder(extensions: &Extensions) -> S3Result<Recorder> {
+pub(crate) fn recorder(extensions: &Extensions) -> S3Result<Recorder> {
     extensions
         .get::<Recorder>()
         .cloned()

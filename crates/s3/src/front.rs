@@ -74,6 +74,9 @@ pub struct S3Outcome {
     pub key: Option<String>,
     /// What was decided, in order, and whether it was allowed.
     pub targets: Vec<(Arc<Target>, bool)>,
+    /// What became of each key that the body names, in its order, with error code and message of those that failed; empty for other
+    /// operations, and if the request failed as a whole. That a key was allowed does not say that it was deleted.
+    pub keys: Vec<(String, Option<(String, String)>)>,
     /// Error code and message, if it failed.
     pub error: Option<(String, String)>,
     /// Bytes of the request's body that were read, after decoding.

@@ -6,7 +6,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::{Backend, not_implemented, put, refusal, store_failure};
-use crate::access::{Grants, error};
+use crate::access::{Grants, error, recorder};
 use crate::permit::{DeleteObject, Permit};
 use crate::store::{Precondition, Refused};
 use crate::target::Denied;
@@ -44,6 +44,7 @@ impl Backend {
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
+        let recorder = recorder(&request.extensions)?;
         let objects = input.delete.objects;
         let permits: Vec<Result<Permit<DeleteObject>, Denied>> = grants.keys().collect();
         if permits.len() != objects.len() {
@@ -57,6 +58,12 @@ impl Backend {
         let quiet = input.delete.quiet.unwrap_or(false);
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for outcome in join_all(deletions).await {
+            let (key, failure) = match &outcome {
+                Ok(object) => (&object.key, None),
+                Err(failure) => (&failure.key, Some((failure.code.clone(), failure.message.clone()))),
+            };
+            let failure = failure.map(|(code, message)| (code.unwrap_or_default(), message.unwrap_or_default()));
+            recorder.outcome().keys.push((key.clone().unwrap_or_default(), failure));
             match outcome {
                 Ok(_) if quiet => {}
                 Ok(object) => deleted.push(object),

@@ -656,6 +656,22 @@ async fn a_condition_on_what_is_there_needs_the_right_to_read_it() {
     }
     let body = "<Delete><Object><Key>a</Key><ETag>\"5d41402abc4b2a76b9719d911017c592\"</ETag></Object></Delete>";
     let answer = server.call(&blind, "POST", "/my-bucket?delete", body).await;
+    // The key was allowed and not deleted, and the record must say so.
+    let [(key, Some((code, _)))] = &answer.outcome.keys[..] else {
+        panic!("{:?}", answer.outcome.keys);
+    };
+    assert_eq!((key.as_str(), code.as_str()), ("a", "AccessDenied"));
+    let stale = body
+        .replace("5d41", "0000")
+        .replace("</Delete>", "<Object><Key>b</Key></Object></Delete>");
+    let failed = server.call(&Script::all(), "POST", "/my-bucket?delete", &stale).await;
+    let codes: Vec<_> = failed
+        .outcome
+        .keys
+        .iter()
+        .map(|(key, error)| (key.as_str(), error.as_ref().map(|(code, _)| code.as_str())))
+        .collect();
+    assert_eq!(codes, [("a", Some("PreconditionFailed")), ("b", None)]);
     assert!(answer.element("Error").contains("s3:GetObject"), "{}", answer.text);
     assert_eq!(
         server.call(&Script::all(), "GET", "/my-bucket/a", "").await.text,

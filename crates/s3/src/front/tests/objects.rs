@@ -356,6 +356,8 @@ async fn digests_of_documents_are_checked_too() {
         server.put("a", "x").await;
         let answer = server.send(&all, wrong).await;
         assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, code));
+        // No key is on record, for none was deleted.
+        assert!(answer.outcome.targets.is_empty(), "{:?}", answer.outcome);
         assert_eq!(server.call(&all, "GET", "/my-bucket/a", "").await.text, "x");
     }
     for right in [
