@@ -185,7 +185,7 @@ impl DataFolder {
                 });
             }
         };
-        let first = text.is_empty().then(|| "default".to_owned());
+        let first = anew.then(|| "default".to_owned());
         for profile in first.into_iter().chain([format!("account-{account}")]) {
             text.push_str(&format!(
                 "[{profile}]\naws_access_key_id = {key}\naws_secret_access_key = {}\nregion = {region}\n\n",

@@ -29,6 +29,8 @@ const MAX_CONNECTIONS: usize = 8192;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long requests under way may take once the server stops.
 pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How long an answer may wait for its caller to take some of it.
+const READER_DEADLINE_MILLIS: u32 = 60_000;
 const MAX_HEAD: usize = 64 * 1024;
 
 /// What a listener serves.
@@ -105,6 +107,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn connection(stream: TcpStream, address: SocketAddr, face: Face, service: &Service) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection's delay could not be switched off");
+    }
+    // A caller who never reads its answers would hold its place for ever.
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, READER_DEADLINE_MILLIS) {
+        tracing::debug!(%error, "a connection's deadline for readers could not be set");
     }
     match face {
         Face::Api(None) => http(stream, Peer { address, tls: None }, false, service).await,

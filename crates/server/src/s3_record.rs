@@ -57,15 +57,25 @@ impl S3Record<'_> {
         };
         self.write_part(pipeline, &whole).await?;
         if many {
-            let refused = WireError::new("AccessDenied", 403, "Access Denied");
-            for (target, allowed) in &self.outcome.targets {
+            for (key, failed) in &self.outcome.keys {
+                let failed = failed.as_ref().map(|(code, message)| WireError {
+                    code: code.clone().into(),
+                    status: 400,
+                    message: message.clone(),
+                    reason: None,
+                });
+                let of_key: Vec<&Target> = targets
+                    .iter()
+                    .copied()
+                    .filter(|target| target.key.as_ref() == Some(key))
+                    .collect();
                 let part = Part {
                     event_name: "DeleteObject",
                     read_only: false,
                     kind: EventKind::Data,
-                    key: target.key.as_deref(),
-                    targets: &[target.as_ref()],
-                    error: self.error.or((!allowed).then_some(&refused)),
+                    key: Some(key),
+                    targets: &of_key,
+                    error: failed.as_ref(),
                 };
                 self.write_part(pipeline, &part).await?;
             }
