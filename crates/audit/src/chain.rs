@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 
 use crate::{AuditError, Journal, Sequence};
 
@@ -33,12 +33,12 @@ impl Keys {
         }
     }
 
-    /// HMAC-SHA-256 over the link before, the sequence (8 bytes, big-endian) and the record.
-    pub(crate) fn link(&self, previous: &Link, sequence: Sequence, record: &[u8]) -> Link {
+    /// HMAC-SHA-256 over the link before, the sequence (8 bytes, big-endian) and the SHA-256 of the record, which needs no lock.
+    fn link(&self, previous: &Link, sequence: Sequence, content: &Content) -> Link {
         let mut context = hmac::Context::with_key(&self.chain);
         context.update(previous);
         context.update(&sequence.to_be_bytes());
-        context.update(record);
+        context.update(&content.0);
         array(context.sign().as_ref())
     }
 
@@ -54,6 +54,15 @@ fn array(bytes: &[u8]) -> Link {
     link
 }
 
+/// The SHA-256 of a record.
+pub(crate) struct Content([u8; 32]);
+
+impl Content {
+    pub(crate) fn of(record: &[u8]) -> Self {
+        Self(array(digest::digest(&digest::SHA256, record).as_ref()))
+    }
+}
+
 /// Where a chain stands: its last record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Position {
@@ -67,10 +76,10 @@ impl Position {
         link: START,
     };
 
-    /// The position after a record, and its line in `line`.
-    pub(crate) fn write(self, keys: &Keys, record: &str, line: &mut Vec<u8>) -> Self {
+    /// The position after a record, whose content is `content`, and its line in `line`.
+    pub(crate) fn write(self, keys: &Keys, record: &str, content: &Content, line: &mut Vec<u8>) -> Self {
         let sequence = self.sequence.saturating_add(1);
-        let link = keys.link(&self.link, sequence, record.as_bytes());
+        let link = keys.link(&self.link, sequence, content);
         let mut digits = [0; 64];
         // 32 bytes are 64 digits.
         _ = hex::encode_to_slice(link, &mut digits);
@@ -87,7 +96,7 @@ impl Position {
     /// The position after a line, if the line is the next one of the chain.
     pub(crate) fn follow(self, keys: &Keys, line: &Line<'_>) -> Option<Self> {
         let sequence = self.sequence.checked_add(1)?;
-        let link = keys.link(&self.link, sequence, line.record);
+        let link = keys.link(&self.link, sequence, &Content::of(line.record));
         (line.sequence == sequence && line.link == hex::encode(link).as_bytes()).then_some(Self { sequence, link })
     }
 }

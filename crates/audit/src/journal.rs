@@ -9,15 +9,16 @@ mod tests;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use irsa_core::Timestamp;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::chain::{Keys, Position};
+use crate::chain::{Content, Keys, Position, segment_path};
 use crate::head::Head;
 use crate::journal::medium::Medium;
 use crate::journal::open::Lock;
@@ -42,7 +43,8 @@ pub struct JournalOptions {
     pub key: Zeroizing<[u8; 32]>,
     /// A new segment begins when the current one is this long, in bytes, and with each day in UTC.
     pub segment_bytes: u64,
-    /// The most bytes of all segments together; beyond it, appending fails as it does on a full disk. `None`: as many as the disk holds.
+    /// The most bytes of all segments together; beyond it, appending fails as it does on a full disk, and the journal is not
+    /// [healthy](Journal::healthy) from 512 KiB before. `None`: as many as the disk holds.
     pub max_bytes: Option<u64>,
 }
 
@@ -75,6 +77,13 @@ const GROUP: Duration = Duration::from_millis(50);
 /// How long the journal waits before it tries again what failed.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// So many bytes of the disk are held for the records to come.
+const RESERVE: u64 = 1 << 20;
+
+/// When fewer are left of them, they are held anew. If that fails, this is the room for the records of what is being done already: some
+/// hundred usual ones, or two of the longest (see `Event`).
+const LEAST: u64 = RESERVE / 2;
+
 /// An open journal, the only one of its folder.
 ///
 /// Appending chains, writes and returns; a thread flushes. Dropping it flushes what is left.
@@ -88,6 +97,8 @@ struct Shared {
     options: JournalOptions,
     keys: Keys,
     state: Mutex<State>,
+    /// What the state comes to, for those who ask before each request: [`Shared::note`].
+    healthy: AtomicBool,
     /// Wakes the flusher.
     wake: Condvar,
     /// Held for a whole flush; one at a time.
@@ -110,6 +121,12 @@ struct State {
     torn: bool,
     /// The last flush failed.
     unflushed: bool,
+    /// The last append failed, and nothing has shown since that the next one will not.
+    refused: bool,
+    /// Too little of the disk is held for the records to come.
+    cramped: bool,
+    /// The next segment is due, and could not be begun.
+    stuck: bool,
     dirty: bool,
     /// Somebody waits for the flush.
     urgent: bool,
@@ -167,8 +184,11 @@ impl Journal {
         {
             return Err(AuditError::Malformed);
         }
+        let content = Content::of(bytes);
         let mut state = self.shared.state();
-        let sequence = self.shared.append(&mut state, record)?;
+        let outcome = self.shared.append(&mut state, record, &content);
+        self.shared.note(&state);
+        let sequence = outcome?;
         if !state.dirty {
             state.dirty = true;
             self.shared.wake.notify_one();
@@ -209,11 +229,11 @@ impl Journal {
         self.shared.flush()
     }
 
-    /// Whether the journal takes records, as far as is known: neither a failed flush nor half a record stands in the way.
+    /// Whether the journal will take the record of what is about to be done, as far as is known: neither a failed append nor a failed flush
+    /// stands in the way, and bytes of the disk are held for it. Costs nothing; the journal itself finds out when it is well again.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        let state = self.shared.state();
-        !state.torn && !state.unflushed
+        self.shared.healthy.load(Ordering::Acquire)
     }
 
     /// The last record's sequence; 0 if there is none.
@@ -248,19 +268,84 @@ impl fmt::Debug for Journal {
     }
 }
 
+impl State {
+    /// Whether the next record may not be taken.
+    fn ails(&self) -> bool {
+        self.torn || self.unflushed || self.refused || self.cramped || self.stuck
+    }
+
+    /// Whether the thread has something to try or to look after.
+    fn wants_care(&self) -> bool {
+        self.ails() || self.medium.is_unheld()
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append(&self, state: &mut State, record: &str) -> Result<Sequence, AuditError> {
+    /// Says what the state has come to. Whoever changes that calls it before the lock is gone.
+    fn note(&self, state: &State) {
+        let healthy = !state.ails();
+        if self.healthy.load(Ordering::Relaxed) != healthy {
+            self.healthy.store(healthy, Ordering::Release);
+            if healthy {
+                tracing::info!("the audit journal takes records again");
+            } else {
+                tracing::error!(folder = %self.folder.display(), "the audit journal may not take further records, so nothing is changed");
+                // The thread finds out when it does again.
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// How many bytes of records are sure to fit.
+    fn spare(&self, state: &State) -> u64 {
+        self.allowed(state).min(state.medium.spare())
+    }
+
+    /// How many bytes the operator's limit leaves.
+    fn allowed(&self, state: &State) -> u64 {
+        let used = state.older.saturating_add(state.medium.length());
+        self.options
+            .max_bytes
+            .map_or(u64::MAX, |most| most.saturating_sub(used))
+    }
+
+    /// Holds bytes of the disk for the records to come.
+    fn reserve(&self, state: &mut State) {
+        let outcome = if self.allowed(state) < LEAST {
+            Err(std::io::ErrorKind::StorageFull.into())
+        } else {
+            state.medium.reserve(RESERVE)
+        };
+        if let Err(error) = &outcome
+            && !state.cramped
+        {
+            tracing::error!(%error, "there is no room ahead of the audit journal");
+        }
+        state.cramped = outcome.is_err();
+    }
+
+    fn append(&self, state: &mut State, record: &str, content: &Content) -> Result<Sequence, AuditError> {
         if state.unflushed {
             return Err(self.not_flushed());
         }
+        let outcome = self.append_unless_torn(state, record, content);
+        let recovered = std::mem::replace(&mut state.refused, outcome.is_err()) && outcome.is_ok();
+        // Where there was no room, not each append asks again, but the thread.
+        if self.spare(state) < LEAST && (!state.cramped || recovered) {
+            self.reserve(state);
+        }
+        outcome
+    }
+
+    fn append_unless_torn(&self, state: &mut State, record: &str, content: &Content) -> Result<Sequence, AuditError> {
         self.repair(state)?;
         self.rotate_if_due(state)?;
         let State { line, medium, .. } = state;
-        let next = state.position.write(&self.keys, record, line);
+        let next = state.position.write(&self.keys, record, content, line);
         let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
         if let Some(most) = self.options.max_bytes
             && state.older.saturating_add(medium.length()).saturating_add(bytes) > most
@@ -296,11 +381,39 @@ impl Shared {
         Ok(())
     }
 
+    /// Tries whether the journal is well again, or, where bytes of the disk cannot be held, still.
+    fn tend(&self, state: &mut State) {
+        if let Err(error) = self.attempt(state) {
+            tracing::debug!(%error, "the audit journal does not take records yet");
+        }
+        self.note(state);
+    }
+
+    fn attempt(&self, state: &mut State) -> Result<(), AuditError> {
+        self.repair(state)?;
+        if state.refused
+            && let Err(error) = state.medium.probe()
+        {
+            state.torn = true;
+            return Err(AuditError::file(state.medium.path(), error));
+        }
+        self.reserve(state);
+        state.stuck &= state.cramped;
+        if let Err(error) = self.rotate_if_due(state) {
+            state.refused = true;
+            return Err(error);
+        }
+        state.refused &= state.cramped || state.stuck;
+        Ok(())
+    }
+
     /// Begins the next segment if the day or the size asks for it. The old one is on disk first: what a crash may tear is in one file.
     fn rotate_if_due(&self, state: &mut State) -> Result<(), AuditError> {
         let length = state.medium.length();
         let now = seconds_now();
-        if length == 0 || (length < self.options.segment_bytes && now < state.day_ends) {
+        // What is held for the current segment is not given up for a next one that may get nothing.
+        if length == 0 || state.cramped || state.stuck || (length < self.options.segment_bytes && now < state.day_ends)
+        {
             return Ok(());
         }
         let (day, day_ends) = day(now);
@@ -314,28 +427,52 @@ impl Shared {
             self.wake.notify_one();
             return Err(AuditError::file(state.medium.path(), error));
         }
-        let next = open::begin_segment(&self.folder, state.position.sequence.saturating_add(1), &day)?;
+        let first = state.position.sequence.saturating_add(1);
+        let next = match open::begin_segment(&self.folder, first, &day) {
+            Ok(next) => next,
+            Err(error) => {
+                if segment_path(&self.folder, first, &day).exists() || !state.medium.path().exists() {
+                    return Err(error);
+                }
+                // The current one takes what is being done already.
+                tracing::debug!(%error, "the next segment of the audit journal could not be begun");
+                state.stuck = true;
+                return Ok(());
+            }
+        };
         let old = std::mem::replace(&mut state.medium, Arc::new(next));
+        if let Err(error) = old.give_back() {
+            tracing::warn!(%error, "what was held for the last segment of the audit journal could not be given back");
+        }
         state.older = state.older.saturating_add(old.length());
         (state.day, state.day_ends) = (day, day_ends);
         Ok(())
     }
 
-    /// What the thread does: flushes when something is dirty, soon, or at once if somebody waits.
+    /// What the thread does: flushes when something is dirty, soon, or at once if somebody waits; and makes the journal well again.
     fn run(&self) {
+        let mut tended = Instant::now();
         loop {
             let mut state = self.state();
-            while !state.stop && !state.dirty {
+            while !state.stop && !state.dirty && !state.wants_care() {
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             let (delay, failed) = if state.unflushed { (RETRY, true) } else { (GROUP, false) };
-            let (state, _) = self
+            let (mut state, _) = self
                 .wake
-                .wait_timeout_while(state, delay, |state| !state.stop && (failed || !state.urgent))
+                .wait_timeout_while(state, delay, |state| {
+                    !state.stop && (failed || !(state.urgent && state.dirty))
+                })
                 .unwrap_or_else(PoisonError::into_inner);
-            let stop = state.stop;
+            if state.wants_care() && tended.elapsed() >= RETRY {
+                self.tend(&mut state);
+                tended = Instant::now();
+            }
+            let (stop, dirty) = (state.stop, state.dirty);
             drop(state);
-            if let Err(error) = self.flush() {
+            if (stop || dirty)
+                && let Err(error) = self.flush()
+            {
                 tracing::error!(%error, "audit records are not on disk yet");
             }
             if stop {
@@ -356,6 +493,7 @@ impl Shared {
         if let Err(error) = outcome {
             // The thread tries again, also if nobody appends.
             (state.unflushed, state.dirty) = (true, true);
+            self.note(&state);
             drop(state);
             self.progress.send_modify(|progress| progress.failures += 1);
             return Err(AuditError::file(medium.path(), error));
@@ -364,6 +502,7 @@ impl Shared {
         if let Err(error) = self.repair(&mut state) {
             tracing::error!(%error, "part of an audit record could not be taken back");
         }
+        self.note(&state);
         drop(state);
         let HeadFile { file, head, .. } = &mut *head;
         if head.position != position

@@ -7,7 +7,9 @@
 //! - When `append` has returned a sequence, the record survives `kill -9`, and a power cut from 100 ms later on. With
 //!   [`Durability::Disk`], [`Journal::durable`] waits for that.
 //! - When `append` has returned an error, nothing of the record stays in the journal, and the caller must refuse what the record is about.
-//! - Each line carries its number and a keyed hash over the hash before it, its number and its record. Nobody without the key can change,
+//! - [`Journal::healthy`] says whether there is room for the record of what is about to be done: the journal holds bytes of the disk ahead of
+//!   its end, and is not healthy from when it cannot hold enough of them, long before an append fails for want of space.
+//! - Each line carries its number and a keyed hash over the hash before it, its number and its record's hash. Nobody without the key can change,
 //!   leave out, insert or move a record. A head beside the segments, signed with the key, says how far the journal goes on disk, so that a
 //!   missing end is noticed too; what was cut off within the last 100 ms is not, nor is the return to an older copy of the whole folder.
 //! - No text of a caller's can end a line or start a field: all of it goes through one escaping writer.

@@ -2,6 +2,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex};
 
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use crate::chain::{Keys, Line, MAX_LINE, Position, Segment, parse_name, segment_path, segments};
 use crate::head::{self, Head};
 use crate::journal::medium::Medium;
-use crate::journal::{HeadFile, JournalOptions, Progress, Shared, State, day, seconds_now};
+use crate::journal::{HeadFile, JournalOptions, Progress, RESERVE, Shared, State, day, seconds_now};
 use crate::verify::read_line;
 use crate::{AuditError, Problem, ProblemKind, Sequence};
 
@@ -42,7 +43,7 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
         durable: head.position.sequence,
         failures: 0,
     });
-    Ok(Shared {
+    let shared = Shared {
         folder: folder.to_path_buf(),
         options,
         keys,
@@ -56,11 +57,15 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
             line: Vec::new(),
             torn: false,
             unflushed: false,
+            refused: false,
+            cramped: false,
+            stuck: false,
             // The records after the head want their flush.
             dirty: position != head.position,
             urgent: false,
             stop: false,
         }),
+        healthy: AtomicBool::new(true),
         wake: Condvar::new(),
         head: Mutex::new(HeadFile {
             file: head_file,
@@ -68,10 +73,15 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
             _lock: lock,
         }),
         progress,
-    })
+    };
+    let mut state = shared.state();
+    shared.reserve(&mut state);
+    shared.note(&state);
+    drop(state);
+    Ok(shared)
 }
 
-/// Makes an empty segment whose name is on disk when this returns.
+/// Makes an empty segment, with room, whose name is on disk when this returns.
 pub(super) fn begin_segment(folder: &Path, first: Sequence, day: &str) -> Result<Medium, AuditError> {
     let path = segment_path(folder, first, day);
     OpenOptions::new()
@@ -81,13 +91,14 @@ pub(super) fn begin_segment(folder: &Path, first: Sequence, day: &str) -> Result
         .mode(0o600)
         .open(&path)
         .and_then(|file| {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            if let Err(error) = synced {
+            let medium = Medium::new(file, path.clone(), first, 0);
+            let made = medium.reserve(RESERVE).and_then(|()| File::open(folder)?.sync_all());
+            if let Err(error) = made {
                 // The next attempt makes it anew.
                 fs::remove_file(&path)?;
                 return Err(error);
             }
-            Ok(Medium::new(file, path.clone(), first, 0))
+            Ok(medium)
         })
         .map_err(|error| AuditError::file(&path, error))
 }

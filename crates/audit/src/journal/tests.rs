@@ -1,6 +1,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
@@ -159,11 +160,173 @@ fn a_full_disk_refuses_the_record_and_keeps_nothing_of_it() {
         let error = journal.append(&record(4)).unwrap_err();
         assert!(matches!(error, AuditError::Full { .. }), "{error}");
         assert_eq!(fs::read(&segment).unwrap(), before);
-        assert!(journal.healthy());
+        assert!(!journal.healthy());
     }
     medium.faults.space.store(0, Ordering::Relaxed);
     assert_eq!(journal.append(&record(4)).unwrap(), 4);
+    assert!(journal.healthy());
     assert_eq!(intact(folder.path()), 4);
+}
+
+/// What is appended until the journal says that it is not healthy, and then until it refuses: the first and the last number.
+fn exhaust(journal: &Journal) -> (u64, u64) {
+    let most = journal.last() + 10_000;
+    while journal.healthy() {
+        let next = journal.last() + 1;
+        assert!(next < most);
+        journal.append(&record(next)).expect("healthy, so it takes the record");
+    }
+    let first = journal.last() + 1;
+    while journal.append(&record(journal.last() + 1)).is_ok() {
+        assert!(journal.last() < most && !journal.healthy());
+    }
+    assert!(!journal.healthy());
+    (first, journal.last())
+}
+
+/// How many records of ours surely fit what is left when the journal says that it is not healthy.
+const ROOM: u64 = LEAST / 400;
+
+fn eventually(healthy: bool, journal: &Journal) {
+    let start = Instant::now();
+    while journal.healthy() != healthy {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::yield_now();
+    }
+}
+
+/// AU-01: what is done already when the disk gets full can still be recorded; what is asked for after that is not begun.
+#[test]
+fn a_full_disk_is_noticed_before_a_record_is_refused() {
+    let folder = filled(3);
+    let journal = Journal::open(folder.path(), options()).unwrap();
+    let medium = Arc::clone(&journal.shared.state().medium);
+    assert_eq!(medium.spare(), RESERVE);
+    assert_eq!(
+        fs::metadata(medium.path()).unwrap().len(),
+        medium.length(),
+        "what is held is not part of the file"
+    );
+    medium.faults.space.store(medium.length() + RESERVE, Ordering::Relaxed);
+    let (first, last) = exhaust(&journal);
+    assert!(last - first > ROOM, "{first} {last}");
+    assert_eq!(intact(folder.path()), last);
+    assert_eq!(fs::metadata(medium.path()).unwrap().len(), medium.length());
+    medium.faults.space.store(0, Ordering::Relaxed);
+    eventually(true, &journal);
+    assert_eq!(medium.spare(), RESERVE);
+    journal.append(&record(last + 1)).unwrap();
+    assert_eq!(found(folder.path()).last(), Some(&(last + 1)));
+    assert_eq!(intact(folder.path()), last + 1);
+}
+
+/// A file system that cannot hold bytes is asked what it has left, also while nothing is appended.
+#[test]
+fn where_nothing_can_be_held_free_space_is_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path(), options()).unwrap();
+    let medium = Arc::clone(&journal.shared.state().medium);
+    medium.faults.free.store(1, Ordering::Relaxed);
+    while journal.healthy() {
+        journal.append(&record(journal.last() + 1)).unwrap();
+    }
+    assert!(medium.is_unheld());
+    journal.append(&record(journal.last() + 1)).unwrap();
+    for _ in 0..2 {
+        medium.faults.free.store(u64::MAX, Ordering::Relaxed);
+        eventually(true, &journal);
+        medium.faults.free.store(1, Ordering::Relaxed);
+        eventually(false, &journal);
+    }
+    assert_eq!(intact(folder.path()), journal.last());
+}
+
+/// A file system of its own, if the tests may mount one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("audit")
+    }
+
+    fn fill(&self) {
+        let mut file = File::create(self.0.path().join("filler")).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0.path()).status());
+    }
+}
+
+/// AU-01, with a real disk that others fill.
+#[test]
+fn a_disk_that_others_fill() {
+    let Some(disk) = SmallDisk::mount() else {
+        // The same is tested with faults above.
+        return;
+    };
+    let folder = disk.folder();
+    let mut journal = Journal::open(&folder, options()).unwrap();
+    for round in 0..3 {
+        journal.append(&record(journal.last() + 1)).unwrap();
+        disk.fill();
+        let (first, last) = exhaust(&journal);
+        assert!(last - first > ROOM, "{round}: {first} {last}");
+        if round == 1 {
+            drop(journal);
+            journal = Journal::open(&folder, options()).unwrap();
+            assert!(!journal.healthy(), "known from the start");
+            assert!(journal.append(&record(0)).is_err());
+        }
+        assert_eq!(intact(&folder), last);
+        disk.free();
+        eventually(true, &journal);
+    }
+    assert_eq!(found(&folder), (1..=journal.last()).collect::<Vec<_>>());
+}
+
+/// When the next segment is due on a full disk, the current one takes the records until there is space for both.
+#[test]
+fn no_segment_is_begun_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let options = JournalOptions {
+        segment_bytes: 2000,
+        ..options()
+    };
+    let journal = Journal::open(&disk.folder(), options).unwrap();
+    for number in 1..=40 {
+        journal.append(&record(number)).unwrap();
+    }
+    let before = segments(&disk.folder()).len();
+    assert!(before >= 4);
+    disk.fill();
+    let (first, last) = exhaust(&journal);
+    assert!(last - first > ROOM, "{first} {last}");
+    assert_eq!(segments(&disk.folder()).len(), before);
+    disk.free();
+    eventually(true, &journal);
+    journal.append(&record(last + 1)).unwrap();
+    assert_eq!(segments(&disk.folder()).len(), before + 1);
+    assert_eq!(intact(&disk.folder()), last + 1);
 }
 
 /// AU-01: what was half written cannot even be taken back. Nothing is accepted until it can.
@@ -224,6 +387,7 @@ fn an_operators_limit_is_a_full_disk() {
         ..options()
     };
     let journal = Journal::open(folder.path(), limited(3000)).unwrap();
+    assert!(!journal.healthy(), "so little is not enough to begin anything");
     let mut last = 0;
     while journal.append(&record(last + 1)).is_ok() {
         last += 1;
@@ -246,6 +410,12 @@ fn an_operators_limit_is_a_full_disk() {
     let journal = Journal::open(folder.path(), limited(4000)).unwrap();
     assert_eq!(journal.append(&record(last + 1)).unwrap(), last + 1);
     assert_eq!(intact(folder.path()), last + 1);
+    drop(journal);
+    let journal = Journal::open(folder.path(), limited(1_000_000)).unwrap();
+    let (first, last) = exhaust(&journal);
+    assert!(last - first > ROOM, "{first} {last}");
+    assert!(segments(folder.path()).len() > 10);
+    assert!((999_000..=1_000_000).contains(&bytes(folder.path())));
 }
 
 #[tokio::test]
@@ -273,7 +443,7 @@ fn records_reach_the_disk_by_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), options()).unwrap();
     let sequence = journal.append(&record(1)).unwrap();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while verify(folder.path(), &KEY).unwrap().durable < sequence {
         assert!(start.elapsed() < Duration::from_secs(10));
         std::thread::yield_now();

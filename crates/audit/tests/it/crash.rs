@@ -22,16 +22,18 @@ fn appended_records_survive_kill() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
-    for round in 1..=10 {
+    for _ in 0..10 {
+        // The last writer may have gone on for long before the signal came.
+        let enough = acknowledged + 300;
         let mut child = start_writer(folder.path());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for line in lines.by_ref() {
             note(&mut acknowledged, &line.unwrap());
-            if acknowledged >= round * 300 {
+            if acknowledged >= enough {
                 break;
             }
         }
-        assert!(acknowledged >= round * 300, "the writer ended early");
+        assert!(acknowledged >= enough, "the writer ended early");
         let error = Journal::open(folder.path(), options()).unwrap_err();
         assert!(matches!(error, AuditError::Locked { .. }), "{error}");
         child.kill().unwrap();
