@@ -38,7 +38,7 @@ pub struct Filter {
     pub start: Option<Timestamp>,
     /// Not after this.
     pub end: Option<Timestamp>,
-    /// The account that the event belongs to.
+    /// The account that the event belongs to, or whose resources it is about: who took a role of mine, from wherever.
     pub account: Option<AccountId>,
     /// The most events.
     pub limit: Option<usize>,
@@ -176,7 +176,13 @@ impl Filter {
             && flag(self.read_only, "/readOnly")
             && flag(self.management, "/managementEvent")
             && self.account.is_none_or(|account| {
-                text(event, "/recipientAccountId").and_then(|text| text.parse().ok()) == Some(account)
+                let is = |text: Option<&str>| text.and_then(|text| text.parse().ok()) == Some(account);
+                let resources = event.get("resources").and_then(Value::as_array);
+                let mut owners = resources
+                    .into_iter()
+                    .flatten()
+                    .map(|resource| text(resource, "/accountId"));
+                is(text(event, "/recipientAccountId")) || owners.any(is)
             })
             && self.start.is_none_or(|start| time.is_some_and(|time| time >= start))
             && self.end.is_none_or(|end| time.is_some_and(|time| time <= end))

@@ -89,7 +89,7 @@ impl Pipeline {
                 host: None,
             };
             let error = WireError::new("InvalidRequest", 400, "The framing of the request is ambiguous.");
-            let mut response = self.refuse(&context, Service::Sts, "Unknown", error).await;
+            let mut response = Box::pin(self.refuse(&context, Service::Sts, "Unknown", error)).await;
             response
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -114,7 +114,8 @@ impl Pipeline {
                     peer,
                     host,
                 };
-                self.json(&context, service, &head, &presented, body).await
+                // Boxed, as S3's: the larger futures would make every request's as large.
+                Box::pin(self.json(&context, service, &head, &presented, body)).await
             }
             Route::S3 => {
                 let id = hex::encode_upper(random::<8>());
@@ -124,7 +125,7 @@ impl Pipeline {
                     peer,
                     host,
                 };
-                s3_gate::serve(self, &context, &presented, parts.clone(), body).await
+                Box::pin(s3_gate::serve(self, &context, &presented, parts.clone(), body)).await
             }
             Route::Issuer => issuer_pages::answer(&self.keeper.snapshot(), &parts.method, path),
             Route::Health => self.health(path),
