@@ -23,6 +23,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 
+/// A request allocates some hundred small things and a few of a kilobyte, which the system's allocator answers by sweeping its small ones
+/// together each time: a seventh of the server's work.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.command);

@@ -14,7 +14,10 @@ impl Xml {
     /// An empty document.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        // Most answers fit, so the text grows at most once or twice.
+        Self {
+            text: String::with_capacity(1024),
+        }
     }
 
     /// `<name>value</name>`.
