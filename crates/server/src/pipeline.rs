@@ -52,6 +52,8 @@ pub(crate) struct Pipeline {
 #[derive(Clone)]
 pub(crate) struct RequestContext<'a> {
     pub(crate) id: &'a str,
+    /// Where the id of its audit record comes from: drawn together with the request's own, since a draw costs more than its bytes.
+    pub(crate) record_seed: [u8; 16],
     pub(crate) facts: RequestFacts<'a>,
     pub(crate) peer: &'a Peer,
     pub(crate) host: Option<&'a str>,
@@ -81,9 +83,10 @@ impl Pipeline {
         };
         let host = text(header::HOST);
         if is_ambiguous(&parts) {
-            let id = request_id();
+            let (id, record_seed) = request_id();
             let context = RequestContext {
                 id: &id,
+                record_seed,
                 facts,
                 peer,
                 host: None,
@@ -97,9 +100,10 @@ impl Pipeline {
         }
         match route(&parts.method, path, query, headers, &presented) {
             Route::Query => {
-                let id = request_id();
+                let (id, record_seed) = request_id();
                 let context = RequestContext {
                     id: &id,
+                    record_seed,
                     facts,
                     peer,
                     host,
@@ -107,9 +111,10 @@ impl Pipeline {
                 self.query(&context, query, &presented, body).await
             }
             Route::Json(service) => {
-                let id = request_id();
+                let (id, record_seed) = request_id();
                 let context = RequestContext {
                     id: &id,
+                    record_seed,
                     facts,
                     peer,
                     host,
@@ -118,9 +123,10 @@ impl Pipeline {
                 Box::pin(self.json(&context, service, &head, &presented, body)).await
             }
             Route::S3 => {
-                let id = hex::encode_upper(random::<8>());
+                let (id, record_seed) = (hex::encode_upper(random::<8>()), random());
                 let context = RequestContext {
                     id: &id,
+                    record_seed,
                     facts,
                     peer,
                     host,
@@ -258,6 +264,7 @@ impl Pipeline {
             read_only: spec.read_only,
             kind: spec.kind,
             request_id: context.id,
+            record_seed: context.record_seed,
             facts: &context.facts,
             peer: context.peer,
             host: context.host,
@@ -344,6 +351,7 @@ impl Pipeline {
             read_only: true,
             kind: irsa_wire::EventKind::Management,
             request_id: context.id,
+            record_seed: context.record_seed,
             facts: &context.facts,
             peer: context.peer,
             host: context.host,
@@ -419,12 +427,15 @@ fn unproven_account(presented: &Result<Option<Presented<'_>>, SigV4Error>) -> Op
         .account()
 }
 
-/// A request's own id, as AWS writes it.
-fn request_id() -> String {
-    uuid::Builder::from_random_bytes(random())
-        .into_uuid()
-        .hyphenated()
-        .to_string()
+/// A request's own id, as AWS writes it, and the seed of its record's.
+fn request_id() -> (String, [u8; 16]) {
+    let drawn: [u8; 32] = random();
+    let (mut id, mut seed) = ([0; 16], [0; 16]);
+    let (first, second) = drawn.split_at(16);
+    id.copy_from_slice(first);
+    seed.copy_from_slice(second);
+    let id = uuid::Builder::from_random_bytes(id).into_uuid();
+    (id.hyphenated().to_string(), seed)
 }
 
 /// Whether a request's framing could be read in two ways, here and by a proxy in front of us.

@@ -7,7 +7,6 @@ use irsa_sts::{Resource, WebIdentityUser};
 use irsa_wire::{EventKind, Service, WireError};
 
 use crate::peer::Peer;
-use crate::random::random;
 
 /// What is known of a call when its record is written.
 pub(crate) struct Recording<'a> {
@@ -16,6 +15,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) read_only: bool,
     pub(crate) kind: EventKind,
     pub(crate) request_id: &'a str,
+    /// Random; no two records may share it.
+    pub(crate) record_seed: [u8; 16],
     pub(crate) facts: &'a RequestFacts<'a>,
     pub(crate) peer: &'a Peer,
     pub(crate) host: Option<&'a str>,
@@ -71,7 +72,7 @@ impl Recording<'_> {
             .collect();
         let irsa = self.explanation();
         let source_ip = self.facts.source_ip.to_string();
-        let event_id = event_id(random());
+        let event_id = event_id(self.record_seed);
         Event {
             user_identity,
             event_time: self.facts.now,

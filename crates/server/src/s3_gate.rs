@@ -389,6 +389,7 @@ async fn refuse(
         read_only: matches!(parts.method.as_str(), "GET" | "HEAD"),
         kind: EventKind::Data,
         request_id: context.id,
+        record_seed: context.record_seed,
         facts: &context.facts,
         peer: context.peer,
         host: context.host,

@@ -8,6 +8,7 @@ use irsa_sts::Resource;
 use irsa_wire::{EventKind, Service, WireError};
 
 use crate::pipeline::{Pipeline, RequestContext};
+use crate::random::random;
 use crate::recording::Recording;
 
 /// What is known of an S3 request when its records are written.
@@ -120,6 +121,8 @@ impl S3Record<'_> {
             read_only: part.read_only,
             kind: part.kind,
             request_id: self.context.id,
+            // One request can have many records here.
+            record_seed: random(),
             facts: &self.context.facts,
             peer: self.context.peer,
             host: self.context.host,
