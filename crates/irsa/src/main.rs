@@ -23,8 +23,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 
-/// A request allocates some hundred small things and a few of a kilobyte, which the system's allocator answers by sweeping its small ones
-/// together each time: a seventh of the server's work.
+/// A request allocates some hundred small things and a few of a kilobyte, for which the system's allocator sweeps its small
+/// ones together: with copying, a seventh of the server's work in a profile.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

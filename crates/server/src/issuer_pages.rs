@@ -1,13 +1,11 @@
 //! The public pages of hosted issuers: discovery document and keys.
 
 use http::{Method, Response, StatusCode, header};
+use irsa_oidc::CACHE_CONTROL;
 use irsa_s3::Body;
 
 use crate::body::full;
 use crate::snapshot::Snapshot;
-
-/// Relying parties may keep a key set this long; a key is published at least as long before it signs.
-const CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Answers `/id/<ID>/.well-known/openid-configuration` and `/id/<ID>/keys`.
 pub(crate) fn answer(snapshot: &Snapshot, method: &Method, path: &str) -> Response<Body> {

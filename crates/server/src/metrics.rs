@@ -21,7 +21,6 @@ struct Call {
 pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter>,
-    /// The commonest calls have counters of their own: a look-up by labels takes a lock.
     connections: Gauge,
     pub(crate) journal_failures: Arc<AtomicU64>,
 }
