@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use irsa_core::{AccountId, Timestamp};
 
 use crate::output::Format;
+use crate::policy::Policy;
 
 /// IAM Roles for Service Accounts on any cluster, with or without AWS
 #[derive(Debug, Parser)]
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Say why a request was answered as it was
     Explain(Explain),
+    /// What policies allow, what is wrong with them, and what a change of them opens
+    #[command(subcommand)]
+    Policy(Policy),
     /// Accounts of the server
     #[command(subcommand)]
     Admin(Admin),

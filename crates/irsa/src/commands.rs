@@ -15,6 +15,7 @@ mod workload;
 use std::process::ExitCode;
 
 use crate::cli::{Admin, Audit, Cluster, Command, Token};
+use crate::policy;
 
 /// Runs a command to its exit code.
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -30,6 +31,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(Audit::Lookup(arguments)) => audit::lookup(&arguments),
         Command::Audit(Audit::Verify(arguments)) => audit::verify(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Policy(command) => policy::run(command),
         Command::Admin(Admin::CreateAccount(arguments)) => admin::create_account(arguments).await,
         Command::Admin(Admin::ListAccounts(arguments)) => admin::list_accounts(arguments).await,
         Command::Workload(arguments) => workload::run(arguments).await,

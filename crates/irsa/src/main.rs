@@ -10,6 +10,7 @@ mod failure;
 mod instance;
 mod manifests;
 mod output;
+mod policy;
 mod signals;
 mod table;
 mod tokens;
