@@ -9,11 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::context::{Context, Key, Values};
-use crate::document::ConditionNode;
-use crate::operator::{Comparison, Operator, Predicate, Quantifier};
 use crate::pattern::{Pattern, Syntax};
 use crate::profile::PROFILE;
 use crate::resource::ArnPattern;
+use crate::syntax;
+use crate::syntax::{Comparison, Operator, Predicate, Quantifier};
 use crate::value::{AddressBlock, Decimal, Instant, boolean};
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ enum Test {
 }
 
 impl Condition {
-    pub(crate) fn new(node: &ConditionNode<'_>, operator: Operator, variables: bool) -> Self {
+    pub(crate) fn new(node: &syntax::Condition<'_>, operator: Operator, variables: bool) -> Self {
         let texts = || node.values.iter().map(|value| &**value);
         let patterns = |wildcards| {
             texts()

@@ -1,5 +1,5 @@
 use crate::PolicyKind;
-use crate::json::{JsonError, JsonFault, Locator};
+use crate::syntax::{JsonError, JsonFault, Locator};
 
 /// A policy text that cannot be evaluated: what is wrong, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

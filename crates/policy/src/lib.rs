@@ -55,18 +55,16 @@
 
 mod condition;
 mod context;
-mod document;
 mod error;
 mod evaluate;
 mod explain;
-mod json;
-mod operator;
 mod pattern;
 mod policy;
 mod principal;
 mod profile;
 mod request;
 mod resource;
+pub mod syntax;
 pub mod validate;
 mod value;
 

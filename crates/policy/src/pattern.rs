@@ -20,8 +20,10 @@ pub(crate) enum Pattern {
     Never,
 }
 
+/// A part of a pattern.
 #[derive(Clone, Debug)]
-pub(crate) enum Token {
+pub enum Token {
+    /// This text.
     Literal(Box<str>),
     /// `?`: one character.
     One,
@@ -35,15 +37,28 @@ pub(crate) enum Token {
     Variable(Variable),
 }
 
+/// A policy variable: `${key}` or `${key, 'default'}`.
 #[derive(Clone, Debug)]
-pub(crate) struct Variable {
+pub struct Variable {
     pub(crate) key: Key,
-    pub(crate) default: Option<Box<str>>,
+    default: Option<Box<str>>,
     /// Its number among the pattern's variables.
     slot: usize,
 }
 
 impl Variable {
+    /// The condition key whose value stands in its place, literally.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key.text
+    }
+
+    /// What stands in its place if the request has no value.
+    #[must_use]
+    pub fn default(&self) -> Option<&str> {
+        self.default.as_deref()
+    }
+
     /// The text it stands for; `None` if the request has no single value and the policy no default.
     ///
     /// An empty value with a default given counts as no value; so does a multivalued key.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::condition::Condition;
 use crate::context::{Context, key_hash, same_name};
-use crate::document::{Document, StatementNode, Version, clip};
 use crate::error::{Fault, PolicyError, PolicyProblem};
-use crate::json::Locator;
-use crate::operator::Operator;
 use crate::pattern::{Pattern, Syntax};
 use crate::principal::Principals;
 use crate::resource::ResourcePattern;
+use crate::syntax::Locator;
+use crate::syntax::Operator;
+use crate::syntax::{self, Document, Version, clip};
 
 /// What a policy is attached to, which fixes the elements it may have and how it is evaluated.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -100,7 +100,7 @@ impl Policy {
     }
 
     fn compile(label: &Arc<str>, kind: PolicyKind, text: &str) -> Result<Self, Fault> {
-        let document = Document::parse(text)?;
+        let document = Document::read(text)?;
         let variables = document.version == Some(Version::V2012);
         let mut locator = Locator::new(text);
         let mut statements = Vec::with_capacity(document.statements.len());
@@ -249,7 +249,7 @@ pub(crate) struct StatementSource {
 
 impl Statement {
     fn new(
-        node: &StatementNode<'_>,
+        node: &syntax::Statement<'_>,
         kind: PolicyKind,
         variables: bool,
         source: StatementSource,
@@ -259,7 +259,7 @@ impl Statement {
         let effect = match &node.effect {
             Some(effect) if effect.value == "Allow" => Effect::Allow,
             Some(effect) if effect.value == "Deny" => Effect::Deny,
-            Some(effect) => return Err(Fault::new(effect.at, PolicyProblem::BadEffect(clip(&effect.value)))),
+            Some(effect) => return Err(Fault::new(effect.start, PolicyProblem::BadEffect(clip(&effect.value)))),
             None => return Err(missing("Effect")),
         };
         let actions = match (&node.action, &node.not_action) {
@@ -305,8 +305,12 @@ impl Statement {
         };
         let mut conditions = Vec::new();
         for condition in node.conditions.iter().flatten() {
-            let operator = Operator::parse(&condition.operator)
-                .ok_or_else(|| Fault::new(condition.at, PolicyProblem::UnknownOperator(clip(&condition.operator))))?;
+            let operator = Operator::parse(&condition.operator).ok_or_else(|| {
+                Fault::new(
+                    condition.operator.start,
+                    PolicyProblem::UnknownOperator(clip(&condition.operator)),
+                )
+            })?;
             conditions.push(Condition::new(condition, operator, variables));
         }
         Ok(Self {

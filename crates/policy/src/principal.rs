@@ -4,11 +4,11 @@
 
 use irsa_core::AccountId;
 
-use crate::document::{Element, PrincipalNode, clip};
 use crate::error::{Fault, PolicyProblem};
 use crate::policy::{Effect, PolicyKind};
 use crate::profile::PROFILE;
 use crate::request::Principal;
+use crate::syntax::{self, Element, clip};
 
 /// How directly a statement names the caller; the order is the strength.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -51,18 +51,18 @@ enum PrincipalPattern {
 }
 
 impl Principals {
-    pub(crate) fn new(element: &Element<PrincipalNode<'_>>, negated: bool) -> Result<Self, Fault> {
+    pub(crate) fn new(element: &Element<syntax::Principal<'_>>, negated: bool) -> Result<Self, Fault> {
         let at = element.at;
         let bad = |text: &str| Fault::new(at, PolicyProblem::BadPrincipal(clip(text)));
         let mut patterns = Vec::new();
         let mut texts: Vec<Box<str>> = Vec::new();
         match &element.value {
-            PrincipalNode::Text(text) if text == "*" => {
+            syntax::Principal::Text(text) if text == "*" => {
                 patterns.push(PrincipalPattern::Everyone);
                 texts.push("*".into());
             }
-            PrincipalNode::Text(text) => return Err(bad(text)),
-            PrincipalNode::Typed(types) => {
+            syntax::Principal::Text(text) => return Err(bad(text)),
+            syntax::Principal::Typed(types) => {
                 for (name, values) in types {
                     for value in values {
                         let pattern = PrincipalPattern::new(name, value).ok_or_else(|| bad(value))?;

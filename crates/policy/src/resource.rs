@@ -51,11 +51,11 @@ impl ResourcePattern {
     }
 }
 
-type Readings = (Vec<Token>, Option<Vec<Token>>);
+pub(crate) type Readings = (Vec<Token>, Option<Vec<Token>>);
 
 /// The tokens of `text`, wildcards confined to their fields, and for a short ARN also the padded form if this kind of
 /// policy knows it. `None`: a broken or misplaced variable.
-fn readings(text: &str, kind: PolicyKind, variables: bool) -> Option<Readings> {
+pub(crate) fn readings(text: &str, kind: PolicyKind, variables: bool) -> Option<Readings> {
     let tokens = tokenize(
         text,
         Syntax {

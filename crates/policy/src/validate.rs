@@ -9,10 +9,10 @@ mod identity;
 mod resource;
 mod trust;
 
-use crate::document::{ConditionNode, Document, StatementNode};
 use crate::error::{Fault, PolicyProblem};
-use crate::operator::{Operator, Predicate};
 use crate::policy::{Policy, PolicyKind};
+use crate::syntax::{Condition, Document, Statement};
+use crate::syntax::{Operator, Predicate};
 use crate::value::Instant;
 
 /// A text that IAM refuses as `MalformedPolicyDocument` (S3: `MalformedPolicy`).
@@ -61,12 +61,15 @@ pub fn non_whitespace_len(text: &str) -> usize {
 
 /// Reads the grammar that all kinds share.
 fn read(text: &str) -> Result<Document<'_>, Fault> {
-    let document = Document::parse(text)?;
+    let document = Document::read(text)?;
     for statement in &document.statements {
         for condition in statement.conditions.iter().flatten() {
             if Operator::parse(&condition.operator).is_none() {
                 let operator = condition.operator.to_string();
-                return Err(Fault::new(condition.at, PolicyProblem::UnknownOperator(operator)));
+                return Err(Fault::new(
+                    condition.operator.start,
+                    PolicyProblem::UnknownOperator(operator),
+                ));
             }
         }
     }
@@ -74,7 +77,7 @@ fn read(text: &str) -> Result<Document<'_>, Fault> {
 }
 
 /// Sids that are there and not empty must differ.
-fn sids_are_unique(statements: &[StatementNode<'_>]) -> bool {
+fn sids_are_unique(statements: &[Statement<'_>]) -> bool {
     let mut sids: Vec<&str> = statements
         .iter()
         .filter_map(|statement| statement.sid.as_deref())
@@ -87,7 +90,7 @@ fn sids_are_unique(statements: &[StatementNode<'_>]) -> bool {
 }
 
 /// Date operators need dates.
-fn dates_are_readable(conditions: &[ConditionNode<'_>]) -> bool {
+fn dates_are_readable(conditions: &[Condition<'_>]) -> bool {
     conditions.iter().all(|condition| {
         let dated = Operator::parse(&condition.operator)
             .is_some_and(|operator| matches!(operator.predicate, Predicate::Date(_)));

@@ -1,9 +1,7 @@
 //! Identity-based policies, permissions boundaries and session policies.
 
-use std::borrow::Cow;
-
 use super::{Malformed, SYNTAX, dates_are_readable, read, sids_are_unique};
-use crate::document::{Element, StatementNode, Version};
+use crate::syntax::{Element, Statement, Text, Version};
 
 const LEGACY: &str = "The policy failed legacy parsing";
 
@@ -67,7 +65,7 @@ pub(super) fn check(text: &str, needs_version: bool) -> Result<(), Malformed> {
     if !sids_are_unique(&document.statements) {
         return Err(Malformed::new("Statement IDs (SID) in a single policy must be unique."));
     }
-    let alphanumeric = |sid: &Cow<'_, str>| sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let alphanumeric = |sid: &Text<'_>| sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !document
         .statements
         .iter()
@@ -78,8 +76,7 @@ pub(super) fn check(text: &str, needs_version: bool) -> Result<(), Malformed> {
             "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
         ));
     }
-    let given =
-        |element: &Option<Element<Vec<Cow<'_, str>>>>| element.as_ref().is_some_and(|list| !list.value.is_empty());
+    let given = |element: &Option<Element<Vec<Text<'_>>>>| element.as_ref().is_some_and(|list| !list.value.is_empty());
     if !document
         .statements
         .iter()
@@ -118,7 +115,7 @@ pub(super) fn check(text: &str, needs_version: bool) -> Result<(), Malformed> {
 
 /// The oldest parser of IAM, which has one sentence for everything; and the first fault of a resource's form, which is
 /// reported later.
-fn legacy(statements: &[StatementNode<'_>]) -> Result<Option<String>, Malformed> {
+fn legacy(statements: &[Statement<'_>]) -> Result<Option<String>, Malformed> {
     let failed = || Malformed::new(LEGACY);
     for statement in statements {
         let effect = statement.effect.as_ref().map(|effect| &*effect.value);

@@ -1,9 +1,9 @@
 //! Policies of resources, in the words of S3.
 
 use super::{Malformed, read, sids_are_unique};
-use crate::document::StatementNode;
 use crate::error::PolicyProblem;
 use crate::principal::Principals;
+use crate::syntax::Statement;
 
 pub(super) fn check(text: &str) -> Result<(), Malformed> {
     let document = read(text).map_err(|fault| {
@@ -25,7 +25,7 @@ pub(super) fn check(text: &str) -> Result<(), Malformed> {
     document.statements.iter().try_for_each(check_statement)
 }
 
-fn check_statement(statement: &StatementNode<'_>) -> Result<(), Malformed> {
+fn check_statement(statement: &Statement<'_>) -> Result<(), Malformed> {
     let missing = |name: &str| Malformed::new(format!("Missing required field {name}"));
     let effect = statement.effect.as_ref().ok_or_else(|| missing("Effect"))?;
     if !matches!(&*effect.value, "Allow" | "Deny") {

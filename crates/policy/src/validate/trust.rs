@@ -2,14 +2,12 @@
 //!
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc_secure-by-default.html>.
 
-use std::borrow::Cow;
-
 use irsa_core::{AccountId, Arn};
 
 use super::{Malformed, SYNTAX, dates_are_readable, read, sids_are_unique};
-use crate::document::{ConditionNode, PrincipalNode, StatementNode};
 use crate::error::PolicyProblem;
-use crate::operator::{Operator, Predicate};
+use crate::syntax::{Condition, Principal, Statement, Text};
+use crate::syntax::{Operator, Predicate};
 
 /// The actions that a trust policy may name, in exactly this case.
 const ACTIONS: [&str; 12] = [
@@ -115,7 +113,7 @@ pub(super) fn check(text: &str) -> Result<(), Malformed> {
     document.statements.iter().try_for_each(check_issuers)
 }
 
-fn check_statement(statement: &StatementNode<'_>) -> Result<(), Malformed> {
+fn check_statement(statement: &Statement<'_>) -> Result<(), Malformed> {
     let missing = |name: &str| Malformed::new(format!("Missing required field {name}"));
     let effect = statement.effect.as_ref().ok_or_else(|| missing("Effect"))?;
     if !matches!(&*effect.value, "Allow" | "Deny") {
@@ -150,19 +148,19 @@ fn check_statement(statement: &StatementNode<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn check_principal(statement: &StatementNode<'_>) -> Result<(), Malformed> {
+fn check_principal(statement: &Statement<'_>) -> Result<(), Malformed> {
     let principal = statement
         .principal
         .as_ref()
         .ok_or_else(|| Malformed::new("Missing required field Principal"))?;
     let types = match &principal.value {
-        PrincipalNode::Text(text) if text == "*" => {
+        Principal::Text(text) if text == "*" => {
             return Err(Malformed::new(
                 "AssumeRolepolicy contained an invalid principal: \"STAR\":\"*\".",
             ));
         }
-        PrincipalNode::Text(_) => return Err(Malformed::new("Principal must be a JSON object.")),
-        PrincipalNode::Typed(types) => types,
+        Principal::Text(_) => return Err(Malformed::new("Principal must be a JSON object.")),
+        Principal::Typed(types) => types,
     };
     if !types.iter().any(|(_, values)| !values.is_empty()) {
         return Err(Malformed::new("Missing required field Principal cannot be empty!"));
@@ -241,15 +239,15 @@ fn is_domain(text: &str) -> bool {
 }
 
 /// Every shared issuer that the statement lets assume the role must be pinned down.
-fn check_issuers(statement: &StatementNode<'_>) -> Result<(), Malformed> {
+fn check_issuers(statement: &Statement<'_>) -> Result<(), Malformed> {
     let allows = statement.effect.as_ref().is_some_and(|effect| effect.value == "Allow");
-    let names = |list: &[Cow<'_, str>]| list.iter().any(|action| action == WEB_IDENTITY);
+    let names = |list: &[Text<'_>]| list.iter().any(|action| action == WEB_IDENTITY);
     let web_identity = match (&statement.action, &statement.not_action) {
         (Some(actions), _) => names(&actions.value),
         (None, Some(actions)) => !names(&actions.value),
         (None, None) => false,
     };
-    let Some(PrincipalNode::Typed(types)) = statement.principal.as_ref().map(|element| &element.value) else {
+    let Some(Principal::Typed(types)) = statement.principal.as_ref().map(|element| &element.value) else {
         return Ok(());
     };
     if !allows || !web_identity {
@@ -263,7 +261,7 @@ fn check_issuers(statement: &StatementNode<'_>) -> Result<(), Malformed> {
         .try_for_each(|principal| check_issuer(principal, conditions))
 }
 
-fn check_issuer(principal: &str, conditions: &[ConditionNode<'_>]) -> Result<(), Malformed> {
+fn check_issuer(principal: &str, conditions: &[Condition<'_>]) -> Result<(), Malformed> {
     let issuer = principal
         .split_once(":oidc-provider/")
         .map_or(principal, |(_, issuer)| issuer);
@@ -313,7 +311,7 @@ fn check_issuer(principal: &str, conditions: &[ConditionNode<'_>]) -> Result<(),
 
 /// Some operator block compares one of the keys, and whatever it compares them with is a real value: neither blank
 /// nor beginning with `*`.
-fn is_pinned_on_github(conditions: &[ConditionNode<'_>], keys: &[String]) -> bool {
+fn is_pinned_on_github(conditions: &[Condition<'_>], keys: &[String]) -> bool {
     let relevant = || {
         conditions
             .iter()
@@ -327,12 +325,12 @@ fn is_pinned_on_github(conditions: &[ConditionNode<'_>], keys: &[String]) -> boo
     })
 }
 
-fn is_key(condition: &ConditionNode<'_>, keys: &[String]) -> bool {
+fn is_key(condition: &Condition<'_>, keys: &[String]) -> bool {
     keys.iter().any(|key| key.eq_ignore_ascii_case(&condition.key))
 }
 
 /// An operator that can pin a subject: positive, about text, and not satisfied by an absent key.
-fn is_scoping(condition: &ConditionNode<'_>) -> bool {
+fn is_scoping(condition: &Condition<'_>) -> bool {
     Operator::parse(&condition.operator).is_some_and(|operator| {
         !operator.negated
             && !operator.if_exists
@@ -344,7 +342,7 @@ fn is_scoping(condition: &ConditionNode<'_>) -> bool {
 }
 
 /// The older rule: an exact comparison, the key in exactly this case, any value.
-fn is_exact(condition: &ConditionNode<'_>, issuer: &str, claims: &[&str]) -> bool {
+fn is_exact(condition: &Condition<'_>, issuer: &str, claims: &[&str]) -> bool {
     is_scoping(condition)
         && Operator::parse(&condition.operator).is_some_and(|operator| operator.predicate != Predicate::StringLike)
         && condition

@@ -2,44 +2,65 @@
 
 /// An operator with its qualifier and suffix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Operator {
-    pub(crate) quantifier: Quantifier,
-    pub(crate) predicate: Predicate,
-    pub(crate) negated: bool,
-    pub(crate) if_exists: bool,
+pub struct Operator {
+    /// `ForAllValues:`, `ForAnyValue:` or neither.
+    pub quantifier: Quantifier,
+    /// What is compared.
+    pub predicate: Predicate,
+    /// Whether it is the `Not` form.
+    pub negated: bool,
+    /// Whether it ends in `IfExists`.
+    pub if_exists: bool,
 }
 
 /// `ForAllValues:`, `ForAnyValue:` or neither.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Quantifier {
+pub enum Quantifier {
+    /// No set qualifier.
     None,
+    /// `ForAllValues:`.
     All,
+    /// `ForAnyValue:`.
     Any,
 }
 
 /// What is compared, and how, before any negation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Predicate {
+pub enum Predicate {
+    /// Exact text.
     StringEquals,
+    /// Text without regard to ASCII case.
     StringEqualsIgnoreCase,
+    /// Text with wildcards.
     StringLike,
+    /// Exact decimal numbers.
     Numeric(Comparison),
+    /// Instants.
     Date(Comparison),
+    /// `true` or `false`.
     Bool,
+    /// Bytes, in base64.
     Binary,
+    /// An address in a block.
     IpAddress,
     /// `ArnEquals` and `ArnLike` are one operator.
     Arn,
+    /// Whether the key is absent.
     Null,
 }
 
 /// How the request's value stands to the policy's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Comparison {
+pub enum Comparison {
+    /// Equal.
     Equal,
+    /// The request's is less.
     Less,
+    /// Less or equal.
     LessOrEqual,
+    /// Greater.
     Greater,
+    /// Greater or equal.
     GreaterOrEqual,
 }
 
@@ -87,12 +108,14 @@ const NAMES: [(&str, Predicate, bool); 27] = [
 
 impl Operator {
     /// Whether it has no set qualifier.
-    pub(crate) fn is_plain(self) -> bool {
+    #[must_use]
+    pub fn is_plain(self) -> bool {
         self.quantifier == Quantifier::None
     }
 
     /// Reads a name in any case. `None` for an unknown one, `NullIfExists` included.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
         let (quantifier, rest) = if let Some(rest) = strip_prefix(name, "ForAllValues:") {
             (Quantifier::All, rest)
         } else if let Some(rest) = strip_prefix(name, "ForAnyValue:") {

@@ -10,58 +10,89 @@ const MAX_DEPTH: u32 = 32;
 const SET_FROM: usize = 16;
 
 /// A value and the bytes it stands in.
-#[derive(Debug)]
-pub(crate) struct Node<'t> {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) value: Value<'t>,
+#[derive(Clone, Debug)]
+pub struct Node<'t> {
+    /// The byte where it begins.
+    pub start: usize,
+    /// The byte after its end.
+    pub end: usize,
+    /// The value.
+    pub value: Value<'t>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Value<'t> {
+/// A JSON value.
+#[derive(Clone, Debug)]
+pub enum Value<'t> {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// The number as it was written.
     Number(&'t str),
+    /// A string, its escapes resolved.
     Text(Cow<'t, str>),
+    /// An array.
     Array(Vec<Node<'t>>),
+    /// An object; no name stands in it twice.
     Object(Vec<Member<'t>>),
 }
 
-#[derive(Debug)]
-pub(crate) struct Member<'t> {
-    pub(crate) start: usize,
-    pub(crate) name: Cow<'t, str>,
-    pub(crate) node: Node<'t>,
+/// A member of an object.
+#[derive(Clone, Debug)]
+pub struct Member<'t> {
+    /// The byte where its name begins.
+    pub start: usize,
+    /// The byte after its name.
+    pub name_end: usize,
+    /// Its name.
+    pub name: Cow<'t, str>,
+    /// Its value.
+    pub node: Node<'t>,
 }
 
 /// What is wrong with the text, and at which byte.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct JsonError {
-    pub(crate) at: usize,
-    pub(crate) fault: JsonFault,
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{fault} at byte {at}")]
+pub struct JsonError {
+    /// The byte of the fault.
+    pub at: usize,
+    /// What is wrong there.
+    pub fault: JsonFault,
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum JsonFault {
+/// What is wrong with a text that should be JSON.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum JsonFault {
+    /// Something else should stand here.
+    #[error("expected {0}")]
     Expected(&'static str),
+    /// Arrays and objects are nested deeper than a policy ever is.
+    #[error("nested too deeply")]
     TooDeep,
+    /// A member stands twice in one object.
+    #[error("`{0}` stands twice in one object")]
     Repeated(String),
 }
 
-/// Reads one JSON value that fills the whole text.
-pub(crate) fn parse(text: &str) -> Result<Node<'_>, JsonError> {
-    let mut reader = Reader { text, at: 0 };
-    let node = reader.value(0)?;
-    reader.skip_space();
-    if reader.at < text.len() {
-        return Err(reader.expected("the end of the document"));
+impl<'t> Node<'t> {
+    /// Reads one JSON value that fills the whole text (RFC 8259), refusing repeated members and deep nesting.
+    ///
+    /// # Errors
+    /// The text is no such value.
+    pub fn parse(text: &'t str) -> Result<Self, JsonError> {
+        let mut reader = Reader { text, at: 0 };
+        let node = reader.value(0)?;
+        reader.skip_space();
+        if reader.at < text.len() {
+            return Err(reader.expected("the end of the document"));
+        }
+        Ok(node)
     }
-    Ok(node)
 }
 
 /// Turns ascending byte offsets into lines and columns in one pass over the text.
-pub(crate) struct Locator<'t> {
+#[derive(Clone, Debug)]
+pub struct Locator<'t> {
     text: &'t str,
     at: usize,
     line: u32,
@@ -69,7 +100,9 @@ pub(crate) struct Locator<'t> {
 }
 
 impl<'t> Locator<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    /// Starts at the text's beginning.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
         Self {
             text,
             at: 0,
@@ -79,7 +112,7 @@ impl<'t> Locator<'t> {
     }
 
     /// Line and column, both from 1, columns in characters. Offsets must not descend between calls.
-    pub(crate) fn locate(&mut self, offset: usize) -> (u32, u32) {
+    pub fn locate(&mut self, offset: usize) -> (u32, u32) {
         for character in self.text.get(self.at..offset).unwrap_or_default().chars() {
             if character == '\n' {
                 self.line = self.line.saturating_add(1);
@@ -140,6 +173,7 @@ impl<'t> Reader<'t> {
                 return Err(self.expected("a member name"));
             }
             let name = self.string()?;
+            let name_end = self.at;
             let repeated = if members.len() < SET_FROM {
                 members.iter().any(|member| member.name == name)
             } else {
@@ -159,7 +193,12 @@ impl<'t> Reader<'t> {
                 return Err(self.expected("`:`"));
             }
             let node = self.value(depth.saturating_add(1))?;
-            members.push(Member { start, name, node });
+            members.push(Member {
+                start,
+                name_end,
+                name,
+                node,
+            });
             self.skip_space();
             if self.eat(b'}') {
                 return Ok(Value::Object(members));
@@ -331,21 +370,21 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> (usize, JsonFault) {
-        let error = parse(text).unwrap_err();
+        let error = Node::parse(text).unwrap_err();
         (error.at, error.fault)
     }
 
     #[test]
     fn strings_with_escapes() {
-        let node = parse(r#" "a\u00e9\ud83d\ude00\n\"" "#).unwrap();
+        let node = Node::parse(r#" "a\u00e9\ud83d\ude00\n\"" "#).unwrap();
         assert!(matches!(node.value, Value::Text(text) if text == "aé😀\n\""));
-        let empty_after_escape = parse(r#""\t""#).unwrap();
+        let empty_after_escape = Node::parse(r#""\t""#).unwrap();
         assert!(matches!(empty_after_escape.value, Value::Text(text) if text == "\t"));
     }
 
     #[test]
     fn numbers_keep_their_text() {
-        let node = parse("[-0.10, 1e5, 9007199254740993]").unwrap();
+        let node = Node::parse("[-0.10, 1e5, 9007199254740993]").unwrap();
         let Value::Array(nodes) = node.value else { panic!() };
         let texts: Vec<&str> = nodes
             .iter()
@@ -362,7 +401,7 @@ mod tests {
         assert_eq!(fault(r#"{"a":1,"a":2}"#), (7, JsonFault::Repeated("a".into())));
         assert_eq!(fault(r#"{"a":1,"\u0061":2}"#).1, JsonFault::Repeated("a".into()));
         let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":0")).collect();
-        assert!(parse(&format!("{{{}}}", many.join(","))).is_ok());
+        assert!(Node::parse(&format!("{{{}}}", many.join(","))).is_ok());
         assert_eq!(
             fault(&format!("{{{},\"k3\":1}}", many.join(","))).1,
             JsonFault::Repeated("k3".into())
@@ -395,13 +434,13 @@ mod tests {
             "'a'",
             "\"\\u00g0\"",
         ] {
-            assert!(parse(bad).is_err(), "{bad}");
+            assert!(Node::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn depth_is_bounded() {
-        assert!(parse(&format!("{}{}", "[".repeat(31), "]".repeat(31))).is_ok());
+        assert!(Node::parse(&format!("{}{}", "[".repeat(31), "]".repeat(31))).is_ok());
         assert_eq!(fault(&"[".repeat(1_000_000)).1, JsonFault::TooDeep);
     }
 
