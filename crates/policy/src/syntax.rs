@@ -23,6 +23,7 @@ use crate::pattern::{Syntax, tokenize};
 pub use crate::pattern::{Token, Variable};
 use crate::policy::PolicyKind;
 use crate::resource::readings;
+pub use crate::value::{AddressBlock, Decimal, Instant};
 
 /// The longest text that is read. IAM's API takes at most 131 072 characters, each at most two bytes long.
 pub(crate) const MAX_LEN: usize = 262_144;

@@ -1,7 +1,7 @@
 //! The typed values of condition operators. Text that is no such value is no error: it compares with nothing.
 
 use std::cmp::Ordering;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use irsa_core::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::profile::PROFILE;
 
 /// An exact decimal number, read in place: no rounding at any size, so 2^53 + 1 is not 2^53.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Decimal<'t> {
+pub struct Decimal<'t> {
     negative: bool,
     /// Digits with leading and trailing zeros cut off, perhaps with a point among them.
     digits: &'t str,
@@ -19,7 +19,8 @@ pub(crate) struct Decimal<'t> {
 
 impl<'t> Decimal<'t> {
     /// Reads `[+-]digits[.digits][e[+-]digits]`; no blanks. `None` for anything else.
-    pub(crate) fn parse(text: &'t str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &'t str) -> Option<Self> {
         let (negative, unsigned) = match text.as_bytes().first()? {
             b'-' => (true, text.get(1..)?),
             b'+' => (false, text.get(1..)?),
@@ -71,7 +72,8 @@ impl<'t> Decimal<'t> {
     }
 
     /// Numeric order.
-    pub(crate) fn compare(self, other: Self) -> Ordering {
+    #[must_use]
+    pub fn compare(self, other: Self) -> Ordering {
         let sign = |number: Self| match (number.digits.is_empty(), number.negative) {
             (true, _) => 0,
             (false, true) => -1,
@@ -93,7 +95,7 @@ impl<'t> Decimal<'t> {
 
 /// An instant as seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Instant {
+pub struct Instant {
     seconds: i64,
     nanos: u32,
 }
@@ -102,7 +104,8 @@ impl Instant {
     /// Reads the W3C subset of ISO 8601, or epoch seconds.
     ///
     /// See <https://www.w3.org/TR/NOTE-datetime>.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits && (PROFILE.digits_are_epoch_seconds || text.len() != 4) {
             return Some(Self {
@@ -177,14 +180,15 @@ fn fraction_nanos(text: &str) -> Option<u32> {
 
 /// A block of addresses. IPv4 and IPv6 are disjoint, an IPv4-mapped IPv6 address included.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AddressBlock {
+pub struct AddressBlock {
     address: IpAddr,
     prefix: u32,
 }
 
 impl AddressBlock {
     /// Reads `address[/prefix]`. Host bits are ignored; no prefix means the one address.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -201,8 +205,26 @@ impl AddressBlock {
         Some(Self { address, prefix })
     }
 
+    /// Its first address, and how many leading bits are fixed.
+    #[must_use]
+    pub fn range(self) -> (IpAddr, u32) {
+        let hosts = |width: u32| width.saturating_sub(self.prefix);
+        let first = match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(hosts(32)).unwrap_or_default();
+                IpAddr::from(Ipv4Addr::from_bits(address.to_bits() & mask))
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(hosts(128)).unwrap_or_default();
+                IpAddr::from(Ipv6Addr::from_bits(address.to_bits() & mask))
+            }
+        };
+        (first, self.prefix)
+    }
+
     /// Whether `address` is in the block.
-    pub(crate) fn contains(self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
         let address = match address {
             IpAddr::V6(mapped) if !PROFILE.mapped_addresses_are_ipv6 => mapped.to_canonical(),
             address => address,
