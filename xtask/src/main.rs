@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
 mod clients;
+mod fuzz;
 mod step;
 
 use std::{
@@ -22,7 +23,8 @@ usage: cargo xtask COMMAND
   replay FILE… [--binary PATH] [--all]
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
-                                    measures the release binary beside this machine's ceiling";
+                                    measures the release binary beside this machine's ceiling
+  fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz";
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("test") => test(&rest),
         Some("replay") => replay(&rest),
         Some("bench") => bench(&rest),
+        Some("fuzz") => fuzz::fuzz(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
