@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use irsa_core::AccountId;
-use irsa_policy::{Policy, Request};
+use irsa_policy::{Decision, Policy, Request};
 use serde_json::value::RawValue;
 
 use crate::caller::Caller;
-use crate::case::{Asked, Case, Documents, clip, document};
-use crate::compiled::{Cache, Compiled, Place, PolicySet};
-use crate::ruling::{Ruling, decide, owner};
+use crate::case::{Asked, Case, Documents, Levels, List, clip, document};
+use crate::compiled::{Cache, Place, PolicySet};
+use crate::ruling::{decide, owner};
 
 /// The longest line that is read, in bytes: some hundred times the policies that AWS lets apply to one request.
 pub const MAX_LINE: usize = 8 << 20;
@@ -43,18 +43,17 @@ impl Simulator {
             }
         };
         match Case::parse(text).and_then(|case| Ok((case.id, self.decide(&case)?))) {
-            Ok((id, (action, ruling))) => {
-                let reason = quoted(&ruling.reason(&action));
+            Ok((id, (decision, reason))) => {
                 answers.push_str("{\"id\":");
                 answers.push_str(id.map_or("null", RawValue::get));
                 // Writing to a string does not fail.
-                let _ = write!(answers, ",\"decision\":\"{}\",\"reason\":{reason}}}", ruling.decision());
+                let _ = write!(answers, ",\"decision\":\"{decision}\",\"reason\":{}}}", quoted(&reason));
             }
             Err(problem) => refuse(text, &problem, answers),
         }
     }
 
-    fn decide<'t>(&mut self, case: &Case<'t>) -> Result<(Cow<'t, str>, Ruling), String> {
+    fn decide(&mut self, case: &Case<'_>) -> Result<(Decision, String), String> {
         let asked = &case.request;
         check(asked)?;
         let resource_account = match asked.resource_account.as_deref() {
@@ -66,11 +65,12 @@ impl Simulator {
         let caller = Caller::parse(&asked.principal)
             .map_err(|error| error.to_string())?
             .informed_by(&asked.context);
-        let (policies, principals) = self.compile(&case.policies, asked)?;
-        let caller = caller.named_by(principals.iter().flat_map(|list| list.iter()).map(String::as_str));
+        let gathered = self.compile(&case.policies, asked)?;
+        let named = gathered.principals.iter().flat_map(|list| list.iter());
+        let caller = caller.named_by(named.map(String::as_str));
         let ruling = caller.lend(|principal| {
             decide(
-                &policies.layers(),
+                &gathered.policies.layers(),
                 &Request {
                     principal,
                     action: &asked.action,
@@ -80,55 +80,66 @@ impl Simulator {
                 },
             )
         });
-        Ok((asked.action.clone(), ruling))
+        let mut reason = ruling.reason(&asked.action);
+        for objection in &gathered.objections {
+            let _ = write!(reason, "; IAM would refuse {objection}");
+        }
+        Ok((ruling.decision(), reason))
     }
 
-    /// The policies of a case, and the ARNs that they name as principals.
-    fn compile(
-        &mut self,
-        documents: &Documents<'_>,
-        asked: &Asked<'_>,
-    ) -> Result<(PolicySet, Vec<Arc<[String]>>), String> {
-        let mut named = Vec::new();
+    /// The policies of a case.
+    fn compile(&mut self, documents: &Documents<'_>, asked: &Asked<'_>) -> Result<Gathered, String> {
+        let mut gathered = Gathered::default();
+        let Gathered {
+            policies,
+            principals,
+            objections,
+        } = &mut gathered;
         let mut one = |place: Place, value: &RawValue| -> Result<Arc<Policy>, String> {
             let text = document(value).map_err(|problem| format!("`{place}`: {problem}"))?;
-            let Compiled { policy, principals } = self
+            let compiled = self
                 .cache
                 .get(place, &text)
                 .map_err(|problem| format!("`{place}`: {problem}"))?;
-            if !principals.is_empty() {
-                named.push(principals);
+            if !compiled.principals.is_empty() {
+                principals.push(compiled.principals);
             }
-            Ok(policy)
+            objections.extend(compiled.objection);
+            Ok(compiled.policy)
         };
-        let mut list = |values: &[&RawValue], place: &dyn Fn(usize) -> Place| {
-            let numbered = values.iter().enumerate();
+        let mut list = |list: &List<'_>, place: &dyn Fn(usize) -> Place| {
+            let numbered = list.0.iter().enumerate();
             numbered
                 .map(|(number, value)| one(place(number), value))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let mut levels = |values: &[Vec<&RawValue>], place: &dyn Fn(usize, usize) -> Place| {
-            let numbered = values.iter().enumerate();
+        let mut levels = |levels: &Levels<'_>, place: &dyn Fn(usize, usize) -> Place| {
+            let numbered = levels.0.iter().enumerate();
             numbered
                 .map(|(level, values)| list(values, &|number| place(level, number)))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let service_control = levels(&documents.service_control, &Place::ServiceControl)?;
-        let resource_control = levels(&documents.resource_control, &Place::ResourceControl)?;
-        let identity = list(&documents.identity, &Place::Identity)?;
-        let vpc_endpoint = list(&documents.vpc_endpoint, &Place::VpcEndpoint)?;
-        let mut optional = |value: Option<&RawValue>, place| value.map(|value| one(place, value)).transpose();
-        let policies = PolicySet {
-            identity,
-            boundary: optional(documents.boundary, Place::Boundary)?,
-            session: optional(documents.session, Place::Session)?.map(|policy| vec![policy]),
-            resource: optional(documents.resource, Place::of_resource(&asked.action, &asked.resource))?,
-            service_control,
-            resource_control,
-            vpc_endpoint: Some(vpc_endpoint).filter(|list| !list.is_empty()),
-        };
-        Ok((policies, named))
+        policies.service_control = levels(&documents.service_control, &Place::ServiceControl)?;
+        policies.resource_control = levels(&documents.resource_control, &Place::ResourceControl)?;
+        policies.identity = list(&documents.identity, &Place::Identity)?;
+        policies.boundary = list(&documents.boundary, &|_| Place::Boundary)?.pop();
+        policies.session = Some(list(&documents.session, &Place::Session)?).filter(|list| !list.is_empty());
+        let place = Place::of_resource(&asked.action, &asked.resource);
+        policies.resource = list(&documents.resource, &|_| place)?.pop();
+        policies.vpc_endpoint =
+            Some(list(&documents.vpc_endpoint, &Place::VpcEndpoint)?).filter(|list| !list.is_empty());
+        Ok(gathered)
     }
+}
+
+/// The policies of a case, and what there is to know of them.
+#[derive(Default)]
+struct Gathered {
+    policies: PolicySet,
+    /// The ARNs that they name as principals.
+    principals: Vec<Arc<[String]>>,
+    /// What IAM would say against them.
+    objections: Vec<Arc<str>>,
 }
 
 /// Whether the request says what is asked.

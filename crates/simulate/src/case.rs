@@ -23,13 +23,13 @@ pub(crate) struct Case<'t> {
 
 #[derive(Debug, Default)]
 pub(crate) struct Documents<'t> {
-    pub(crate) identity: Vec<&'t RawValue>,
-    pub(crate) boundary: Option<&'t RawValue>,
-    pub(crate) session: Option<&'t RawValue>,
-    pub(crate) resource: Option<&'t RawValue>,
-    pub(crate) service_control: Vec<Vec<&'t RawValue>>,
-    pub(crate) resource_control: Vec<Vec<&'t RawValue>>,
-    pub(crate) vpc_endpoint: Vec<&'t RawValue>,
+    pub(crate) identity: List<'t>,
+    pub(crate) boundary: List<'t>,
+    pub(crate) session: List<'t>,
+    pub(crate) resource: List<'t>,
+    pub(crate) service_control: Levels<'t>,
+    pub(crate) resource_control: Levels<'t>,
+    pub(crate) vpc_endpoint: List<'t>,
 }
 
 #[derive(Debug, Default)]
@@ -164,13 +164,13 @@ members!(Case, "a case: an object", |case, map| {
 });
 
 members!(Documents, "an object of policies", |policies, map| {
-    "identity" => "identity", map.next_value::<Option<_>>().map(|list| policies.identity = list.unwrap_or_default());
-    "boundary" => "boundary", map.next_value().map(|document| policies.boundary = document);
-    "session" => "session", map.next_value().map(|document| policies.session = document);
-    "resource" => "resource", map.next_value().map(|document| policies.resource = document);
-    "scp" => "scp", map.next_value::<Option<_>>().map(|levels| policies.service_control = levels.unwrap_or_default());
-    "rcp" => "rcp", map.next_value::<Option<_>>().map(|levels| policies.resource_control = levels.unwrap_or_default());
-    "vpce" => "vpce", map.next_value::<Option<_>>().map(|list| policies.vpc_endpoint = list.unwrap_or_default());
+    "identity" => "identity", map.next_value().map(|list| policies.identity = list);
+    "boundary" => "boundary", read_one(&mut map).map(|list| policies.boundary = list);
+    "session" => "session", map.next_value().map(|list| policies.session = list);
+    "resource" => "resource", read_one(&mut map).map(|list| policies.resource = list);
+    "scp" => "scp", map.next_value().map(|levels| policies.service_control = levels);
+    "rcp" => "rcp", map.next_value().map(|levels| policies.resource_control = levels);
+    "vpce" => "vpce", map.next_value().map(|list| policies.vpc_endpoint = list);
 });
 
 members!(Asked, "a request: an object", |asked, map| {
@@ -200,6 +200,51 @@ fn read_name<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Cow<'de, str>, A::Er
 fn read_scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
     let value: Option<&RawValue> = map.next_value()?;
     value.map(|value| scalar(value).map_err(A::Error::custom)).transpose()
+}
+
+/// The documents of one place: a list of them, or one.
+#[derive(Debug, Default)]
+pub(crate) struct List<'t>(pub(crate) Vec<&'t RawValue>);
+
+impl<'de: 't, 't> Deserialize<'de> for List<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value: &RawValue = Deserialize::deserialize(deserializer)?;
+        Ok(Self(elements(value)?))
+    }
+}
+
+/// The documents of an organization's levels: a list for each. A level may be one document.
+#[derive(Debug, Default)]
+pub(crate) struct Levels<'t>(pub(crate) Vec<List<'t>>);
+
+impl<'de: 't, 't> Deserialize<'de> for Levels<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value: &RawValue = Deserialize::deserialize(deserializer)?;
+        let levels = elements(value)?;
+        Ok(Self(
+            levels
+                .into_iter()
+                .map(|level| elements(level).map(List))
+                .collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
+/// The elements of a list; what is none is its own only one, and `null` has none.
+fn elements<E: Error>(value: &RawValue) -> Result<Vec<&RawValue>, E> {
+    match value.get().bytes().next() {
+        Some(b'[') => serde_json::from_str(value.get()).map_err(E::custom),
+        Some(b'n') => Ok(Vec::new()),
+        _ => Ok(vec![value]),
+    }
+}
+
+fn read_one<'de, A: MapAccess<'de>>(map: &mut A) -> Result<List<'de>, A::Error> {
+    let list: List<'_> = map.next_value()?;
+    if list.0.len() > 1 {
+        return Err(A::Error::custom("more than one document"));
+    }
+    Ok(list)
 }
 
 /// A string, borrowed from the line unless it holds an escape.
@@ -313,10 +358,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(case.id.unwrap().get(), r#""c\u0031""#);
-        assert_eq!(case.policies.identity.len(), 2);
-        assert!(case.policies.boundary.is_none());
-        assert_eq!(case.policies.service_control[0].len(), 1);
-        assert!(case.policies.service_control[1].is_empty());
+        assert_eq!(case.policies.identity.0.len(), 2);
+        assert!(case.policies.boundary.0.is_empty());
+        assert_eq!(case.policies.service_control.0[0].0.len(), 1);
+        assert!(case.policies.service_control.0[1].0.is_empty());
         assert_eq!(case.request.principal, "p\n");
         assert_eq!(case.request.resource_account.as_deref(), Some("111122223333"));
         let context = &case.request.context;
@@ -334,8 +379,6 @@ mod tests {
             (r#"{"id":1,"id":1}"#, "`id` stands twice"),
             (r#"{"x":1,"\u0078":1}"#, "`x` stands twice"),
             (r#"{"id":[]}"#, "an id is a string or a number"),
-            (r#"{"policies":{"scp":[{}]}}"#, "`policies`: `scp`: invalid type: map"),
-            (r#"{"policies":{"identity":{}}}"#, "`identity`: invalid type: map"),
             (
                 r#"{"request":{"context":{"k":null}}}"#,
                 "`k`: a string, a number or a boolean",

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use irsa_core::Arn;
-use irsa_policy::{Layers, Policy, PolicyError, PolicyKind, PolicyProblem};
+use irsa_policy::{Layers, Policy, PolicyError, PolicyKind};
+
+use crate::repair::repaired;
 
 /// Where a document stands in a case. `Display` names it as an author finds it: `identity[0]`, `scp[1][0]`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -14,8 +16,8 @@ pub enum Place {
     Identity(usize),
     /// `boundary`.
     Boundary,
-    /// `session`.
-    Session,
+    /// `session`, and its number there.
+    Session(usize),
     /// `resource`, of anything but a role that is assumed.
     Resource,
     /// `resource`, of a role that is assumed.
@@ -35,7 +37,7 @@ impl Place {
         match self {
             Self::Identity(_) => PolicyKind::Identity,
             Self::Boundary => PolicyKind::Boundary,
-            Self::Session => PolicyKind::Session,
+            Self::Session(_) => PolicyKind::Session,
             Self::Resource => PolicyKind::Resource,
             Self::Trust => PolicyKind::Trust,
             Self::ServiceControl(..) => PolicyKind::ServiceControl,
@@ -79,7 +81,8 @@ impl fmt::Display for Place {
         match self {
             Self::Identity(number) => write!(f, "identity[{number}]"),
             Self::Boundary => f.write_str("boundary"),
-            Self::Session => f.write_str("session"),
+            Self::Session(0) => f.write_str("session"),
+            Self::Session(number) => write!(f, "session[{number}]"),
             Self::Resource | Self::Trust => f.write_str("resource"),
             Self::ServiceControl(level, number) => write!(f, "scp[{level}][{number}]"),
             Self::ResourceControl(level, number) => write!(f, "rcp[{level}][{number}]"),
@@ -88,31 +91,37 @@ impl fmt::Display for Place {
     }
 }
 
-/// Compiles a policy for a simulation. Unlike [`Policy::parse`], it takes a trust policy with `Resource`, which is compared
-/// with the role, and a VPC endpoint policy without principals, which is about everyone.
+/// A policy for a simulation.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The policy.
+    pub policy: Policy,
+    /// Why IAM would not take the document in this place, if what it means is plain nevertheless.
+    pub objection: Option<PolicyError>,
+}
+
+/// Compiles a policy for a simulation. What [`Policy::parse`] refuses is read by what it must mean, where that is plain: the
+/// head of this crate says where.
 ///
 /// # Errors
 /// The text is no policy of this kind.
-pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Policy, PolicyError> {
-    let policy = Policy::parse(label, kind, text);
-    let instead = match (&policy, kind) {
-        (Err(error), PolicyKind::Trust) => matches!(
-            error.problem(),
-            PolicyProblem::NotAllowed {
-                element: "Resource",
-                ..
-            }
-        )
-        .then_some(PolicyKind::Resource),
-        (Err(error), PolicyKind::VpcEndpoint) => {
-            matches!(error.problem(), PolicyProblem::Missing("Principal")).then_some(PolicyKind::Identity)
+pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Parsed, PolicyError> {
+    let error = match Policy::parse(label, kind, text) {
+        Ok(policy) => {
+            return Ok(Parsed {
+                policy,
+                objection: None,
+            });
         }
-        _ => None,
+        Err(error) => error,
     };
-    match instead {
-        // The first error is the one about what the document should be.
-        Some(other) => Policy::parse(label, other, text).or(policy),
-        None => policy,
+    // The first error is the one about the author's text.
+    match repaired(kind, text).map(|(kind, text)| Policy::parse(label, kind, &text)) {
+        Some(Ok(policy)) => Ok(Parsed {
+            policy,
+            objection: Some(error),
+        }),
+        _ => Err(error),
     }
 }
 
@@ -151,16 +160,19 @@ impl PolicySet {
     }
 }
 
-/// A policy, and the ARNs that it names as principals.
+/// A policy, and what a case needs to know of it.
 #[derive(Clone)]
 pub(crate) struct Compiled {
     pub(crate) policy: Arc<Policy>,
+    /// The ARNs that it names as principals.
     pub(crate) principals: Arc<[String]>,
+    /// What IAM would say against it.
+    pub(crate) objection: Option<Arc<str>>,
 }
 
 impl Compiled {
     pub(crate) fn new(label: &str, kind: PolicyKind, text: &str) -> Result<Self, PolicyError> {
-        let mut policy = parse(label, kind, text)?;
+        let Parsed { mut policy, objection } = parse(label, kind, text)?;
         let mut principals = Vec::new();
         // Nothing is bound: there is no account here whose entities have ids.
         policy.bind_principals(|arn| {
@@ -170,6 +182,7 @@ impl Compiled {
         Ok(Self {
             policy: Arc::new(policy),
             principals: principals.into(),
+            objection: objection.map(|error| format!("`{label}`: {error}").into()),
         })
     }
 }
@@ -223,19 +236,14 @@ mod tests {
     #[test]
     fn documents_that_iam_would_not_take_there() {
         let trust = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}}"#;
-        assert!(Policy::parse("p", PolicyKind::Trust, trust).is_err());
-        assert!(parse("p", PolicyKind::Trust, trust).is_ok());
-        let endpoint = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
-        assert!(parse("p", PolicyKind::VpcEndpoint, endpoint).is_ok());
-        assert!(parse("p", PolicyKind::Resource, endpoint).is_err());
-        assert!(parse("p", PolicyKind::Identity, trust).is_err());
-        let neither = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
-            {"Effect":"Allow","Principal":"*","Action":"*"}]}"#;
-        let error = parse("p", PolicyKind::Trust, neither).unwrap_err();
-        assert!(
-            error.to_string().contains("not allowed in a role trust policy"),
-            "{error}"
-        );
+        let parsed = parse("p", PolicyKind::Trust, trust).unwrap();
+        let objection = parsed.objection.unwrap().to_string();
+        assert!(objection.contains("not allowed in a role trust policy"), "{objection}");
+        assert!(parse("p", PolicyKind::Resource, trust).unwrap().objection.is_none());
+        // The error is about the text as it was written.
+        let wrong = r#"{"Statement":{"Principal":"*","Effect":"allow","Action":"*","Resource":"*"}}"#;
+        let error = parse("p", PolicyKind::Identity, wrong).unwrap_err();
+        assert_eq!(error.line(), 1);
     }
 
     #[test]

@@ -43,11 +43,21 @@
 //!   cases hold every key that there was. `aws:PrincipalArn` and `aws:userid` in turn tell who the caller is where its
 //!   ARN does not: the path of a role, its `AROA…` id.
 //!
-//! # Documents in a place where IAM would not take them
+//! # Documents that IAM would not take in their place
 //!
-//! Two mistakes are common in recorded cases and leave no doubt about what is meant: `Resource` in a trust policy is
-//! compared with the role's ARN, and a VPC endpoint policy without principals is about everyone. All else that the engine
-//! refuses stays refused.
+//! Recorded cases and other simulators know documents that IAM refuses, but that leave no doubt about what is meant. They
+//! are decided under, and the reason says what IAM would say against them:
+//!
+//! * `Resource` in a trust policy is compared with the role's ARN.
+//! * In a policy that is attached to an identity or an account, `Principal` narrows what is allowed, and not what is denied.
+//! * A statement without principals is about everyone in the policies of VPC endpoints and in resource control policies,
+//!   and about nobody in other resource policies.
+//! * `"Principal": "arn:…"` is as `{"AWS": "arn:…"}`.
+//! * A control policy may have an empty list of statements, and matches nothing.
+//! * One document may stand where a list of them is asked for, and a list of one where one is; `session` takes several,
+//!   which allow as one.
+//!
+//! All else that the engine refuses stays refused.
 //!
 //! Pure: no IO, no clock, no panic on any input; the memory of a [`Simulator`] is bounded.
 #![cfg_attr(
@@ -69,10 +79,11 @@ mod caller;
 mod case;
 mod compiled;
 mod keys;
+mod repair;
 mod ruling;
 
 pub use answer::{MAX_LINE, Simulator};
 pub use caller::{Caller, CallerError};
-pub use compiled::{Place, PolicySet, parse};
+pub use compiled::{Parsed, Place, PolicySet, parse};
 pub use keys::context_keys;
 pub use ruling::{Ruling, decide, owner, reserved};

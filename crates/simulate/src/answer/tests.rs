@@ -379,16 +379,15 @@ fn documents_that_are_none() {
         (json!({"identity": ["{"]}), "`identity[0]`: line 1, column 2: not JSON"),
         (json!({"identity": [null]}), "`identity[0]`"),
         (json!({"identity": [7]}), "`identity[0]`"),
-        (json!({"boundary": [allow()]}), "`boundary`"),
         (
-            json!({"session": of(&json!("*"), "Allow")}),
-            "`Principal` is not allowed in a session policy",
+            json!({"boundary": [allow(), allow()]}),
+            "`boundary`: more than one document",
         ),
-        (json!({"resource": allow()}), "`resource`: line 1"),
+        (json!({"boundary": [[]]}), "`boundary`: line 1, column 1"),
         (json!({"scp": [[allow()], [{}]]}), "`scp[1][0]`"),
-        (json!({"rcp": [[allow()]]}), "`rcp[0][0]`"),
+        (json!({"rcp": [[{"Statement": [1]}]]}), "`rcp[0][0]`"),
         (json!({"vpce": [{}]}), "`vpce[0]`"),
-        (json!({"identity": allow()}), "`identity`"),
+        (json!({"identity": {}}), "`identity[0]`"),
         (json!([]), "`policies`"),
     ] {
         let answer = user(&policies);
@@ -406,6 +405,45 @@ fn documents_that_are_none() {
         answer["error"].as_str().unwrap().contains("`Effect` stands twice"),
         "{answer}"
     );
+}
+
+#[test]
+fn documents_that_iam_would_not_take() {
+    let mut held = of(&json!("*"), "Allow");
+    let answer = user(&json!({"identity": held}));
+    decided(&answer, "Allowed");
+    assert_eq!(
+        answer["reason"],
+        "because statement 1 of identity[0], line 1, column 38 allows the s3:GetObject action; IAM would refuse \
+         `identity[0]`: line 1, column 56: `Principal` is not allowed in an identity-based policy"
+    );
+    let stranger = json!({"AWS": "arn:aws:iam::111122223333:user/bob"});
+    decided(&user(&json!({"identity": of(&stranger, "Allow")})), "ImplicitlyDenied");
+    decided(
+        &user(&json!({"identity": [of(&stranger, "Deny"), allow()]})),
+        "ExplicitlyDenied",
+    );
+    // About nobody, whatever the effect; its siblings count.
+    decided(&user(&json!({"resource": allow()})), "ImplicitlyDenied");
+    decided(&user(&json!({"resource": deny(), "identity": [allow()]})), "Allowed");
+    held["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .push(deny()["Statement"][0].clone());
+    decided(&user(&json!({"resource": held})), "Allowed");
+    // A bare ARN.
+    decided(&user(&json!({"resource": of(&json!(USER), "Allow")})), "Allowed");
+    // An empty control policy allows nothing.
+    let empty = json!({"Version": "2012-10-17", "Statement": []});
+    decided(
+        &user(&json!({"identity": [allow()], "scp": [[empty]]})),
+        "ImplicitlyDenied",
+    );
+    decided(&user(&json!({"identity": [allow()], "rcp": [[empty]]})), "Allowed");
+    // One for many, many for one.
+    let policies = json!({"identity": allow(), "boundary": [allow()], "session": [other(), allow()], "scp": [allow()],
+                          "vpce": allow(), "resource": []});
+    decided(&user(&policies), "Allowed");
 }
 
 #[test]
