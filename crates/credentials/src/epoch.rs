@@ -17,15 +17,16 @@ const HEADER_LEN: usize = 1 + 4;
 /// The longest session token, in characters, that is made or looked at.
 const MAX_TOKEN_LEN: usize = 16 * 1024;
 
-/// One epoch's key: it seals session tokens and derives the secrets of temporary credentials.
+/// One epoch's key: it seals session tokens and authorization messages, and derives the secrets of temporary credentials.
 pub struct EpochKey {
-    epoch: u32,
+    pub(crate) epoch: u32,
     sealing: SealingKey,
     secrets: hmac::Key,
+    pub(crate) messages: SealingKey,
 }
 
 impl EpochKey {
-    /// Makes the two working keys of an epoch from its 32 secret bytes.
+    /// Makes the working keys of an epoch from its 32 secret bytes, each under a label of its own.
     #[must_use]
     pub fn new(epoch: u32, bytes: &[u8; 32]) -> Self {
         Self {
@@ -35,6 +36,7 @@ impl EpochKey {
                 hmac::HMAC_SHA256,
                 hkdf::derive(bytes, "irsa session secret access key").as_slice(),
             ),
+            messages: SealingKey::new(&hkdf::derive(bytes, "irsa authorization message seal")),
         }
     }
 
@@ -64,7 +66,7 @@ impl EpochKey {
 
 /// The epoch keys in use: the current one mints, and all of them open.
 pub struct EpochKeys {
-    current: EpochKey,
+    pub(crate) current: EpochKey,
     previous: Vec<EpochKey>,
 }
 
@@ -79,6 +81,13 @@ impl EpochKeys {
     #[must_use]
     pub fn current_epoch(&self) -> u32 {
         self.current.epoch
+    }
+
+    /// The key of an epoch, if it is still held.
+    pub(crate) fn of(&self, epoch: u32) -> Option<&EpochKey> {
+        std::iter::once(&self.current)
+            .chain(&self.previous)
+            .find(|key| key.epoch == epoch)
     }
 
     /// Makes temporary credentials for `session` under the current epoch.
@@ -173,10 +182,7 @@ impl EpochKeys {
             return Err(OpenError::Version { found: version });
         }
         let epoch = u32::from_be_bytes(epoch);
-        let key = std::iter::once(&self.current)
-            .chain(&self.previous)
-            .find(|key| key.epoch == epoch)
-            .ok_or(OpenError::UnknownEpoch { epoch })?;
+        let key = self.of(epoch).ok_or(OpenError::UnknownEpoch { epoch })?;
         let (nonce, ciphertext) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(OpenError::Malformed)?;
         let aad = EpochKey::associated_data(header, access_key_id);
         let plaintext = key

@@ -26,6 +26,7 @@
     )
 )]
 
+mod authorization_message;
 mod epoch;
 mod hkdf;
 mod key_encryption_key;
@@ -33,6 +34,7 @@ mod sealed_session;
 mod secret;
 mod session;
 
+pub use authorization_message::MessageError;
 pub use epoch::{EpochKey, EpochKeys, MintError, OpenError, TemporaryCredentials};
 pub use key_encryption_key::{KeyEncryptionKey, SealError, UnsealError};
 pub use secret::{RandomnessError, SecretAccessKey, generate_long_term_secret};

@@ -8,6 +8,7 @@ use irsa_core::{AccountId, Timestamp};
 use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Request, Verdict};
 use irsa_wire::WireError;
 
+use crate::authorization_message::SESSION_POLICY;
 use crate::caller::{Caller, Identity};
 use crate::record::Tag;
 use crate::state::State;
@@ -19,7 +20,7 @@ pub struct Target {
     pub action: Cow<'static, str>,
     /// The resource's ARN, or `*` for actions without one.
     pub resource: String,
-    /// How error messages name the resource where IAM does not show its ARN, such as `role app`.
+    /// How error messages name the resource where IAM does not show its ARN, such as `role app`; empty where they name none.
     pub display: Option<String>,
     /// The account that owns the resource.
     pub resource_account: AccountId,
@@ -121,6 +122,8 @@ pub struct Authorization {
     pub verdict: Verdict,
     /// Why, statement by statement; made only for refusals.
     pub explanation: Option<Explanation>,
+    /// The request's condition keys; kept only for refusals.
+    pub(crate) context: Option<Box<Context>>,
 }
 
 impl Authorization {
@@ -136,9 +139,12 @@ impl Authorization {
         if self.is_allowed() {
             return None;
         }
-        let resource = target.display.as_deref().unwrap_or(&target.resource);
+        let resource = match target.display.as_deref().unwrap_or(&target.resource) {
+            "" => String::new(),
+            resource => format!(" on resource: {resource}"),
+        };
         let message = format!(
-            "User: {} is not authorized to perform: {} on resource: {resource} {}",
+            "User: {} is not authorized to perform: {}{resource} {}",
             caller.arn(),
             target.action,
             self.verdict.reason(&target.action)
@@ -201,8 +207,13 @@ pub fn authorize(
         context: &context,
     };
     let verdict = irsa_policy::decide(&layers, &request);
-    let explanation = (verdict.decision != Decision::Allowed).then(|| irsa_policy::explain(&layers, &request));
-    Authorization { verdict, explanation }
+    let denied = verdict.decision != Decision::Allowed;
+    let explanation = denied.then(|| irsa_policy::explain(&layers, &request));
+    Authorization {
+        verdict,
+        explanation,
+        context: denied.then(|| Box::new(context)),
+    }
 }
 
 /// The global condition keys of a signed caller's request.
@@ -314,7 +325,7 @@ fn session_policies(state: &State, caller: &Caller) -> Option<Vec<Arc<irsa_polic
     }
     let inline = match session.session_policy.as_deref() {
         None => None,
-        Some(document) => match irsa_policy::Policy::parse("session policy", PolicyKind::Session, document) {
+        Some(document) => match irsa_policy::Policy::parse(SESSION_POLICY, PolicyKind::Session, document) {
             Ok(policy) => Some(Arc::new(policy)),
             // It was checked when the session was made; leaving it out could leave a Deny out.
             Err(_) => return Some(Vec::new()),

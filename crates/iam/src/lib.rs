@@ -9,6 +9,7 @@
 //! Sources: the IAM API reference (<https://docs.aws.amazon.com/IAM/latest/APIReference/>) and its service model.
 
 mod account;
+mod authorization_message;
 mod authorize;
 mod caller;
 mod error;
@@ -20,6 +21,7 @@ mod record;
 mod state;
 
 pub use account::{NewAccount, NewAccountError, new_account};
+pub use authorization_message::AuthorizationMessage;
 pub use authorize::{Authorization, RequestFacts, Target, authorize, request_context};
 pub use caller::{Caller, CallerError, Identity};
 pub use error::IamError;

@@ -28,6 +28,8 @@ pub(crate) struct Done {
     pub(crate) resources: Vec<Resource>,
     pub(crate) account: Option<AccountId>,
     pub(crate) allowed_by: Option<String>,
+    /// Why policy refused it, sealed.
+    pub(crate) authorization_message: Option<String>,
 }
 
 impl Done {
@@ -45,6 +47,7 @@ impl Done {
             resources: Vec::new(),
             account: None,
             allowed_by: None,
+            authorization_message: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use irsa_audit::Journal;
 use irsa_core::Clock;
@@ -31,6 +31,10 @@ use crate::{issuer_pages, run, s3_gate};
 
 /// How long a caller may take to send the body of a call.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where a refusal by policy says why, in a form that only STS's `DecodeAuthorizationMessage` can read. AWS puts such messages into the texts
+/// of some services' errors; those of the services here have no place for one.
+pub(crate) const AUTHORIZATION_MESSAGE: HeaderName = HeaderName::from_static("x-irsa-authorization-message");
 
 /// Everything that requests need, made once.
 pub(crate) struct Pipeline {
@@ -72,7 +76,7 @@ impl Pipeline {
             headers,
         };
         let presented = presented(&head);
-        let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let facts = RequestFacts {
             source_ip: peer.source_ip(headers, &self.config.trusted_proxies),
             secure_transport: peer.tls.is_some(),
@@ -294,7 +298,9 @@ impl Pipeline {
         };
         let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
         self.metrics.call(spec.service.signing_name(), spec.name, status);
-        answer(spec.service, spec.name, result, context.id)
+        let mut response = answer(spec.service, spec.name, result, context.id);
+        add_authorization_message(&mut response, done.authorization_message.as_deref());
+        response
     }
 
     /// Puts a record into the journal. What the record is about must not leave the building if this fails.
@@ -447,6 +453,16 @@ fn is_ambiguous(parts: &http::request::Parts) -> bool {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let foreign = authority.is_some() && authority != host;
     lengths > 1 || hosts > 1 || two_framings || foreign
+}
+
+/// Puts the authorization message into the head of a refusal.
+pub(crate) fn add_authorization_message(response: &mut Response<Body>, message: Option<&str>) {
+    if response.status() != StatusCode::FORBIDDEN {
+        return;
+    }
+    if let Some(message) = message.and_then(|message| HeaderValue::from_str(message).ok()) {
+        response.headers_mut().insert(AUTHORIZATION_MESSAGE, message);
+    }
 }
 
 /// The envelope.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use irsa_core::Timestamp;
 use irsa_credentials::SessionPrincipal;
-use irsa_iam::{Caller, Execution, authorize};
+use irsa_iam::{Authorization, Caller, Execution, Target, authorize};
 use irsa_oidc::{NewIssuer, new_hosted_issuer};
 use irsa_sigv4::{Presented, Rules, SigV4Error};
 use irsa_store::{StoreError, Transaction};
@@ -89,7 +90,7 @@ pub(crate) async fn run(
         if let (Access::Authorized, Some(caller)) = (call.spec().access, caller) {
             match permit(&snapshot, context, call, caller) {
                 Ok(statement) => allowed_by = statement,
-                Err(error) => return Done::failed(error),
+                Err(refused) => return refused.into_done(),
             }
         }
         let attempt = match (call, caller) {
@@ -128,16 +129,55 @@ pub(crate) async fn run(
 /// Others changed what a transaction compares with: authorize and run again.
 struct Conflict;
 
+/// A call that may not run.
+struct Refused {
+    error: WireError,
+    /// Why policy says no, sealed for those who may know.
+    authorization_message: Option<String>,
+}
+
+impl Refused {
+    fn into_done(self) -> Done {
+        let mut done = Done::failed(self.error);
+        done.authorization_message = self.authorization_message;
+        done
+    }
+}
+
+impl From<WireError> for Refused {
+    fn from(error: WireError) -> Self {
+        Self {
+            error,
+            authorization_message: None,
+        }
+    }
+}
+
+/// The authorization message about a refusal, for the header [`AUTHORIZATION_MESSAGE`](crate::pipeline::AUTHORIZATION_MESSAGE).
+pub(crate) fn authorization_message(
+    snapshot: &Snapshot,
+    authorization: &Authorization,
+    caller: &Caller,
+    target: &Target,
+    request_id: &str,
+    now: Timestamp,
+) -> Option<String> {
+    let content = authorization.message(&snapshot.iam, caller, target, request_id, now)?;
+    let epoch_keys = snapshot.epoch_keys.as_ref()?;
+    // The refusal stands without its message.
+    epoch_keys.seal_authorization_message(caller.account, &content).ok()
+}
+
 /// Asks the policy engine every question of a call. Gives the statement that allowed the first.
 fn permit(
     snapshot: &Snapshot,
     context: &RequestContext<'_>,
     call: &Call,
     caller: &Caller,
-) -> Result<Option<String>, WireError> {
+) -> Result<Option<String>, Refused> {
     let targets = call.targets(snapshot, caller, context.facts.region)?;
     if targets.is_empty() {
-        return Err(WireError::internal("the operation asks the policy engine nothing"));
+        return Err(WireError::internal("the operation asks the policy engine nothing").into());
     }
     let mut statement = None;
     for target in &targets {
@@ -146,7 +186,12 @@ fn permit(
             if matches!(call.spec().service, Service::Eks | Service::Irsa) {
                 refusal.code = "AccessDeniedException".into();
             }
-            return Err(refusal);
+            let message =
+                authorization_message(snapshot, &authorization, caller, target, context.id, context.facts.now);
+            return Err(Refused {
+                error: refusal,
+                authorization_message: message,
+            });
         }
         statement = statement.or_else(|| authorization.verdict.statement.as_ref().map(ToString::to_string));
     }

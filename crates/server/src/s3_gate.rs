@@ -14,9 +14,10 @@ use irsa_wire::{EventKind, Service, WireError, s3_error};
 
 use crate::authenticate::{AuthenticationError, authenticate};
 use crate::body::{ChunkedBody, HashedBody, TimelyBody, chunk_error, full};
-use crate::pipeline::{Pipeline, RequestContext};
+use crate::pipeline::{Pipeline, RequestContext, add_authorization_message};
 use crate::random::random;
 use crate::recording::Recording;
+use crate::run::authorization_message;
 use crate::s3_record::S3Record;
 use crate::snapshot::Snapshot;
 
@@ -75,6 +76,7 @@ pub(crate) async fn serve(
         caller,
         facts: OwnedFacts::of(&context.facts),
         signature: signature_keys(presented, context.facts.now),
+        request_id: context.id.to_owned(),
         reasons: Mutex::new(Reasons::default()),
     });
     let door: Arc<dyn Authorizer> = Arc::<Gate>::clone(&authorizer);
@@ -99,7 +101,7 @@ pub(crate) async fn serve(
         .because("the audit journal can't be written, so nothing is changed");
         return s3_answer(&error, &resource, context.id, &host_id);
     }
-    let response = pipeline.front.handle(Request::from_parts(parts, body)).await;
+    let mut response = pipeline.front.handle(Request::from_parts(parts, body)).await;
 
     let outcome = response.extensions().get::<S3Outcome>().cloned().unwrap_or_default();
     let reasons = authorizer.take_reasons();
@@ -133,7 +135,13 @@ pub(crate) async fn serve(
     );
     pipeline.metrics.call("s3", event_name, response.status().as_u16());
     match recorded {
-        Ok(()) => response,
+        Ok(()) => {
+            // One message an answer: a batch whose keys fare differently has none.
+            if error.is_some_and(|error| error.code == "AccessDenied") {
+                add_authorization_message(&mut response, reasons.message.as_deref());
+            }
+            response
+        }
         // The body, an object perhaps, is dropped with the response.
         Err(error) => {
             let error = WireError {
@@ -259,6 +267,7 @@ struct Gate {
     facts: OwnedFacts,
     /// `s3:authType` and its like.
     signature: Vec<(&'static str, String)>,
+    request_id: String,
     reasons: Mutex<Reasons>,
 }
 
@@ -266,14 +275,17 @@ struct Gate {
 struct Reasons {
     refused: Option<String>,
     allowed: Option<String>,
+    /// The refusal's authorization message.
+    message: Option<String>,
 }
 
 impl Gate {
-    fn decide(&self, target: &Target) -> (Result<(), Denied>, Reasons) {
+    /// Decides one question; `tell` asks for an authorization message about a refusal.
+    fn decide(&self, target: &Target, tell: bool) -> (Result<(), Denied>, Reasons) {
         let Some(caller) = &self.caller else {
             let reasons = Reasons {
                 refused: Some("the request is not signed, and no bucket here is public".to_owned()),
-                allowed: None,
+                ..Reasons::default()
             };
             return (Err(Denied::bare()), reasons);
         };
@@ -288,8 +300,18 @@ impl Gate {
         let authorization = authorize(&self.snapshot.iam, caller, &self.facts.borrow(), &question, None);
         if authorization.is_allowed() {
             let allowed = authorization.verdict.statement.as_ref().map(ToString::to_string);
-            return (Ok(()), Reasons { refused: None, allowed });
+            let reasons = Reasons {
+                allowed,
+                ..Reasons::default()
+            };
+            return (Ok(()), reasons);
         }
+        let message = tell
+            .then(|| {
+                let (id, now) = (&self.request_id, self.facts.now);
+                authorization_message(&self.snapshot, &authorization, caller, &question, id, now)
+            })
+            .flatten();
         let refused = authorization.explanation.as_ref().map(ToString::to_string);
         // Callers of other accounts learn nothing.
         let denied = if owner == caller.account {
@@ -305,7 +327,12 @@ impl Gate {
         } else {
             Denied::bare()
         };
-        (Err(denied), Reasons { refused, allowed: None })
+        let reasons = Reasons {
+            refused,
+            allowed: None,
+            message,
+        };
+        (Err(denied), reasons)
     }
 
     fn take_reasons(&self) -> Reasons {
@@ -319,15 +346,18 @@ impl Authorizer for Gate {
     }
 
     fn authorize(&self, target: &Arc<Target>) -> Result<Allowed, Denied> {
-        let (decision, reasons) = self.decide(target);
-        let mut kept = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = || self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = kept().refused.is_none();
+        let (decision, reasons) = self.decide(target, first);
+        let mut kept = kept();
+        kept.message = kept.message.take().or(reasons.message);
         kept.refused = kept.refused.take().or(reasons.refused);
         kept.allowed = kept.allowed.take().or(reasons.allowed);
         decision.map(|()| Allowed::decided(target))
     }
 
     fn permits(&self, target: &Target) -> Result<(), Denied> {
-        self.decide(target).0
+        self.decide(target, false).0
     }
 }
 

@@ -7,7 +7,7 @@ use irsa_oidc::Trusted;
 use irsa_wire::{Access, EventKind, OperationSpec, Params, Service, WireError};
 
 use crate::error::StsError;
-use crate::{access_key_info, assume_role, caller_identity, session_token, web_identity};
+use crate::{access_key_info, assume_role, caller_identity, decode_message, session_token, web_identity};
 
 /// What a call may know.
 pub struct Environment<'a> {
@@ -94,7 +94,7 @@ impl Exchange {
 }
 
 /// The rows.
-pub static OPERATIONS: [OperationSpec; 5] = [
+pub static OPERATIONS: [OperationSpec; 6] = [
     row(
         "AssumeRoleWithWebIdentity",
         "sts:AssumeRoleWithWebIdentity",
@@ -110,6 +110,12 @@ pub static OPERATIONS: [OperationSpec; 5] = [
     ),
     row("GetSessionToken", "sts:GetSessionToken", Access::Authenticated, false),
     row("GetAccessKeyInfo", "sts:GetAccessKeyInfo", Access::Authorized, true),
+    row(
+        "DecodeAuthorizationMessage",
+        "sts:DecodeAuthorizationMessage",
+        Access::Authorized,
+        true,
+    ),
 ];
 
 const fn row(name: &'static str, action: &'static str, access: Access, read_only: bool) -> OperationSpec {
@@ -161,7 +167,12 @@ impl Call {
     #[must_use]
     pub fn targets(&self, caller: &Caller) -> Vec<Target> {
         match self.spec.access {
-            Access::Authorized => vec![Target::new(self.spec.action, "*", caller.account)],
+            Access::Authorized => {
+                let target = Target::new(self.spec.action, "*", caller.account);
+                // Recorded: this refusal alone names no resource.
+                let bare = self.spec.name == "DecodeAuthorizationMessage";
+                vec![if bare { target.shown_as("") } else { target }]
+            }
             Access::Anonymous | Access::Authenticated | Access::Delegated => Vec::new(),
         }
     }
@@ -180,6 +191,7 @@ impl Call {
             "GetCallerIdentity" => Exchange::of(caller_identity::run(environment)),
             "GetSessionToken" => session_token::run(&self.params, environment),
             "GetAccessKeyInfo" => access_key_info::run(&self.params, environment),
+            "DecodeAuthorizationMessage" => Exchange::of(decode_message::run(&self.params, environment)),
             name => Exchange::of(Err(StsError::Internal(format!("the operation `{name}` has no code")))),
         }
     }

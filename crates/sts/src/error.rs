@@ -111,6 +111,9 @@ pub enum StsError {
     /// A rule of session tags is broken, in AWS's words.
     #[error("{0}")]
     SessionTags(String),
+    /// The authorization message does not open for the caller's account. Holds the reason for operators.
+    #[error("{0}")]
+    AuthorizationMessage(String),
     /// A parameter is wrong, in AWS's words.
     #[error("{0}")]
     Validation(String),
@@ -204,6 +207,9 @@ impl From<StsError> for WireError {
                 format!("Packed size of session policies and tags consumes {percent}% of allotted space."),
             ),
             StsError::SessionTags(message) => (("InvalidParameterValue", 400), message),
+            StsError::AuthorizationMessage(_) => {
+                (("InvalidAuthorizationMessageException", 400), "Message is not valid".into())
+            }
             StsError::Validation(message) => (("ValidationError", 400), message),
             StsError::Wire(error) => return error,
             StsError::Internal(reason) => return Self::internal(reason),
@@ -255,6 +261,7 @@ mod tests {
             StsError::MalformedPolicy("Syntax errors in policy.".to_owned()),
             StsError::TooLarge(101),
             StsError::SessionTags("a rule of tags".to_owned()),
+            StsError::AuthorizationMessage(text()),
             StsError::Validation("a parameter".to_owned()),
             StsError::Wire(WireError::new("MalformedInput", 400, "a list")),
             StsError::Internal(text()),

@@ -14,6 +14,7 @@ mod access_key_info;
 mod assume_role;
 mod call;
 mod caller_identity;
+mod decode_message;
 mod error;
 mod grant;
 mod request_parameters;

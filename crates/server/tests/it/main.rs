@@ -1,6 +1,7 @@
 //! The running server as an attacker and as an operator see it: requests over sockets, and what they leave in the data folder.
 
 mod audit;
+mod authorization_message;
 mod client;
 mod harness;
 mod lifecycle;
