@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::context::{Context, Key, Values};
 use crate::pattern::{Pattern, Syntax};
-use crate::profile::PROFILE;
+use crate::policy::Dialect;
+use crate::profile::Profile;
 use crate::resource::ArnPattern;
 use crate::syntax;
 use crate::syntax::{Comparison, Operator, Predicate, Quantifier};
@@ -20,15 +21,61 @@ use crate::value::{AddressBlock, Decimal, Instant, boolean};
 pub(crate) struct Condition {
     pub(crate) key: Key,
     pub(crate) operator: Operator,
+    rules: Rules,
     test: Test,
     pub(crate) source: Box<ConditionSource>,
 }
 
 /// What a person reads of a condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ConditionSource {
     pub(crate) operator: Box<str>,
     pub(crate) values: Box<[Box<str>]>,
+}
+
+/// What follows from operator, qualifier, suffix and profile, worked out when the policy is compiled.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    /// The answer for an absent key.
+    absent: bool,
+    /// Whether a lone empty string satisfies the condition, as an empty set does.
+    empty_is_enough: bool,
+    list: Lists,
+    /// The answer for a value that cannot be compared.
+    uncomparable: bool,
+}
+
+/// How many values of a list must satisfy the operator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Lists {
+    Refused,
+    Any,
+    All,
+}
+
+impl Rules {
+    fn new(operator: Operator, profile: &Profile) -> Self {
+        let Operator {
+            quantifier,
+            negated,
+            if_exists,
+            ..
+        } = operator;
+        Self {
+            absent: match quantifier {
+                Quantifier::None => negated || if_exists,
+                Quantifier::All => true,
+                Quantifier::Any => if_exists && !profile.for_any_value_needs_a_value,
+            },
+            empty_is_enough: quantifier == Quantifier::All && profile.empty_string_is_an_empty_set,
+            list: match quantifier {
+                Quantifier::None if profile.lists_need_a_set_qualifier => Lists::Refused,
+                Quantifier::None | Quantifier::Any => Lists::Any,
+                Quantifier::All => Lists::All,
+            },
+            uncomparable: negated && profile.uncomparable_satisfies_negation,
+        }
+    }
 }
 
 /// The policy's values, ready to compare. A value that is none of its type is left out: it equals nothing.
@@ -36,64 +83,127 @@ pub(crate) struct ConditionSource {
 enum Test {
     Text(Box<[Pattern]>),
     TextIgnoringCase(Box<[Pattern]>),
-    Number(Comparison, Box<[Box<str>]>),
-    Date(Comparison, Box<[Instant]>),
+    /// As the last, for more than ASCII letters.
+    TextFolded(Box<[Pattern]>),
+    Number(Comparison, Numbers, Box<[Box<str>]>),
+    Date(Comparison, Dates, Box<[Instant]>),
     /// A constant, or text with a variable in it.
     Bool(Box<[Result<bool, Pattern>]>),
     Binary(Box<[Box<[u8]>]>),
-    Address(Box<[AddressBlock]>),
+    Address(Addresses, Box<[AddressBlock]>),
     Arn(Box<[ArnPattern]>),
     Null(Box<[bool]>),
 }
 
+/// How numbers are read.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    exponents: bool,
+    blanks: bool,
+}
+
+impl Numbers {
+    fn read(self, text: &str) -> Option<Decimal<'_>> {
+        let text = if self.blanks { text.trim_ascii() } else { text };
+        if !self.exponents && text.contains(['e', 'E']) {
+            return None;
+        }
+        Decimal::parse(text)
+    }
+}
+
+/// How dates are read.
+#[derive(Clone, Copy, Debug)]
+struct Dates {
+    has_years: bool,
+}
+
+impl Dates {
+    fn read(self, text: &str) -> Option<Instant> {
+        Instant::read(text, self.has_years)
+    }
+}
+
+/// How addresses are read.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    mapped_are_ipv4: bool,
+}
+
+impl Addresses {
+    fn read(self, address: IpAddr) -> IpAddr {
+        if self.mapped_are_ipv4 {
+            address.to_canonical()
+        } else {
+            address
+        }
+    }
+}
+
+/// Values of one request that were read already, because a policy often asks for one value many times.
+///
+/// Keyed by where the text stands in memory: it holds for one evaluation, which borrows its context.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    address: Option<(*const u8, usize, Option<IpAddr>)>,
+}
+
 impl Condition {
-    pub(crate) fn new(node: &syntax::Condition<'_>, operator: Operator, variables: bool) -> Self {
+    pub(crate) fn new(node: &syntax::Condition<'_>, operator: Operator, dialect: &Dialect) -> Self {
+        let Dialect { variables, profile, .. } = dialect;
         let texts = || node.values.iter().map(|value| &**value);
         let patterns = |wildcards| {
-            texts()
-                .map(|text| Pattern::new(text, Syntax { wildcards, variables }))
-                .collect()
+            let syntax = Syntax::new(wildcards, *variables, profile);
+            texts().map(|text| Pattern::new(text, syntax)).collect()
         };
         let test = match operator.predicate {
             Predicate::StringEquals => Test::Text(patterns(false)),
             Predicate::StringLike => Test::Text(patterns(true)),
-            Predicate::StringEqualsIgnoreCase => Test::TextIgnoringCase(patterns(false)),
-            Predicate::Numeric(comparison) => Test::Number(
-                comparison,
-                texts()
-                    .filter(|text| Decimal::parse(text).is_some())
-                    .map(Into::into)
-                    .collect(),
-            ),
-            Predicate::Date(comparison) => Test::Date(comparison, texts().filter_map(Instant::parse).collect()),
-            Predicate::Bool => Test::Bool(
-                texts()
-                    .filter_map(|text| match boolean(text) {
-                        Some(constant) => Some(Ok(constant)),
-                        None if variables && text.contains("${") => Some(Err(Pattern::new(
-                            text,
-                            Syntax {
-                                wildcards: false,
-                                variables,
-                            },
-                        ))),
-                        None => None,
-                    })
-                    .collect(),
-            ),
+            Predicate::StringEqualsIgnoreCase if profile.only_ascii_letters_fold => {
+                Test::TextIgnoringCase(patterns(false))
+            }
+            Predicate::StringEqualsIgnoreCase => Test::TextFolded(patterns(false)),
+            Predicate::Numeric(comparison) => {
+                let numbers = Numbers {
+                    exponents: profile.numbers_may_have_exponents,
+                    blanks: profile.numbers_may_have_blanks,
+                };
+                let readable = texts().filter(|text| numbers.read(text).is_some());
+                Test::Number(comparison, numbers, readable.map(Into::into).collect())
+            }
+            Predicate::Date(comparison) => {
+                let dates = Dates {
+                    has_years: !profile.digits_are_epoch_seconds,
+                };
+                Test::Date(comparison, dates, texts().filter_map(|text| dates.read(text)).collect())
+            }
+            Predicate::Bool => {
+                let syntax = Syntax::new(false, *variables, profile);
+                let constant = |text| match boolean(text) {
+                    Some(constant) => Some(Ok(constant)),
+                    None => (*variables && text.contains("${")).then(|| Err(Pattern::new(text, syntax))),
+                };
+                Test::Bool(texts().filter_map(constant).collect())
+            }
             Predicate::Binary => Test::Binary(
                 texts()
                     .filter_map(|text| STANDARD.decode(text).ok())
                     .map(Into::into)
                     .collect(),
             ),
-            Predicate::IpAddress => Test::Address(texts().filter_map(AddressBlock::parse).collect()),
-            Predicate::Arn => Test::Arn(texts().map(|text| ArnPattern::new(text, variables)).collect()),
+            Predicate::IpAddress => {
+                let addresses = Addresses {
+                    mapped_are_ipv4: !profile.mapped_addresses_are_ipv6,
+                };
+                Test::Address(addresses, texts().filter_map(AddressBlock::parse).collect())
+            }
+            Predicate::Arn => Test::Arn(texts().map(|text| ArnPattern::new(text, dialect)).collect()),
             Predicate::Null => Test::Null(texts().filter_map(boolean).collect()),
         };
         Self {
             key: Key::new(&node.key),
             operator,
+            rules: Rules::new(operator, profile),
             test,
             source: Box::new(ConditionSource {
                 operator: (&*node.operator).into(),
@@ -102,33 +212,38 @@ impl Condition {
         }
     }
 
+    /// Whether the condition was written like this.
+    pub(crate) fn is_written(&self, node: &syntax::Condition<'_>) -> bool {
+        let values = &self.source.values;
+        *self.key.text == *node.key
+            && *self.source.operator == *node.operator
+            && values.len() == node.values.len()
+            && values.iter().zip(&node.values).all(|(mine, other)| **mine == **other)
+    }
+
     /// Whether the condition holds.
     ///
     /// Negation is over the policy's values, the quantifier over the request's.
-    #[inline]
-    pub(crate) fn holds(&self, context: &Context) -> bool {
+    pub(crate) fn holds(&self, context: &Context, memo: &mut Memo) -> bool {
         let values = context.find(&self.key);
         if let Test::Null(expected) = &self.test {
             let absent = matches!(values, Values::Absent);
             return expected.contains(&absent);
         }
-        let negated = self.operator.negated;
-        match (self.operator.quantifier, values) {
-            (Quantifier::None, Values::Absent) => negated || self.operator.if_exists,
-            (Quantifier::None, Values::Single(value)) => self.satisfied_by(value, context),
-            (Quantifier::None, Values::List(values)) => {
-                !PROFILE.lists_need_a_set_qualifier && values.iter().any(|value| self.satisfied_by(value, context))
+        let rules = self.rules;
+        match values {
+            Values::Absent => rules.absent,
+            Values::Single(value) => {
+                (rules.empty_is_enough && value.is_empty()) || self.satisfied_by(value, context, memo)
             }
-            (Quantifier::All, Values::Absent) => true,
-            (Quantifier::All, Values::Single("")) if PROFILE.empty_string_is_an_empty_set => true,
-            (Quantifier::All, Values::Single(value)) => self.satisfied_by(value, context),
-            (Quantifier::All, Values::List(values)) => {
-                (PROFILE.empty_string_is_an_empty_set && values.iter().eq([""]))
-                    || values.iter().all(|value| self.satisfied_by(value, context))
-            }
-            (Quantifier::Any, Values::Absent) => self.operator.if_exists && !PROFILE.for_any_value_needs_a_value,
-            (Quantifier::Any, Values::Single(value)) => self.satisfied_by(value, context),
-            (Quantifier::Any, Values::List(values)) => values.iter().any(|value| self.satisfied_by(value, context)),
+            Values::List(values) => match rules.list {
+                Lists::Refused => false,
+                Lists::Any => values.iter().any(|value| self.satisfied_by(value, context, memo)),
+                Lists::All => {
+                    (rules.empty_is_enough && values.iter().eq([""]))
+                        || values.iter().all(|value| self.satisfied_by(value, context, memo))
+                }
+            },
         }
     }
 
@@ -137,29 +252,37 @@ impl Condition {
         matches!(self.test, Test::Null(_))
     }
 
+    /// Whether a list of values fails the condition, whatever is in it.
+    pub(crate) fn refuses_lists(&self) -> bool {
+        self.rules.list == Lists::Refused && !self.is_null_test()
+    }
+
     #[inline]
-    fn satisfied_by(&self, value: &str, context: &Context) -> bool {
-        match self.equals_one(value, context) {
+    fn satisfied_by(&self, value: &str, context: &Context, memo: &mut Memo) -> bool {
+        match self.equals_one(value, context, memo) {
             Some(found) => found != self.operator.negated,
-            None => self.operator.negated && PROFILE.uncomparable_satisfies_negation,
+            None => self.rules.uncomparable,
         }
     }
 
     /// Whether `value` agrees with one of the policy's; `None` if it cannot be compared at all.
-    fn equals_one(&self, value: &str, context: &Context) -> Option<bool> {
+    #[inline]
+    fn equals_one(&self, value: &str, context: &Context, memo: &mut Memo) -> Option<bool> {
         Some(match &self.test {
             Test::Text(patterns) => patterns.iter().any(|pattern| pattern.matches(value, context)),
             Test::TextIgnoringCase(patterns) => patterns
                 .iter()
                 .any(|pattern| pattern.matches_ignoring_case(value, context)),
-            Test::Number(comparison, constants) => {
-                let value = Decimal::parse(value)?;
+            Test::TextFolded(patterns) => patterns.iter().any(|pattern| pattern.matches_folded(value, context)),
+            Test::Number(comparison, numbers, constants) => {
+                let value = numbers.read(value)?;
                 constants.iter().any(|constant| {
-                    Decimal::parse(constant).is_some_and(|constant| comparison.accepts(value.compare(constant)))
+                    let constant = numbers.read(constant);
+                    constant.is_some_and(|constant| comparison.accepts(value.compare(constant)))
                 })
             }
-            Test::Date(comparison, constants) => {
-                let value = Instant::parse(value)?;
+            Test::Date(comparison, dates, constants) => {
+                let value = dates.read(value)?;
                 constants.iter().any(|constant| comparison.accepts(value.cmp(constant)))
             }
             Test::Bool(constants) => {
@@ -170,8 +293,16 @@ impl Condition {
                 })
             }
             Test::Binary(constants) => constants.iter().any(|constant| **constant == *value.as_bytes()),
-            Test::Address(blocks) => {
-                let address: IpAddr = value.parse().ok()?;
+            Test::Address(addresses, blocks) => {
+                let address = match memo.address {
+                    Some((at, len, address)) if at == value.as_ptr() && len == value.len() => address,
+                    _ => {
+                        let address = value.parse().ok();
+                        memo.address = Some((value.as_ptr(), value.len(), address));
+                        address
+                    }
+                };
+                let address = addresses.read(address?);
                 blocks.iter().any(|block| block.contains(address))
             }
             Test::Arn(patterns) => {
@@ -188,18 +319,20 @@ impl Condition {
 
     /// Whether some value on either side cannot be read as the operator's type: "uncomparable" in explanations.
     pub(crate) fn is_uncomparable(&self, context: &Context) -> bool {
+        let mut memo = Memo::default();
+        let mut is_unread = |value| self.equals_one(value, context, &mut memo).is_none();
         let read = match &self.test {
-            Test::Number(_, constants) => constants.len(),
-            Test::Date(_, constants) => constants.len(),
+            Test::Number(.., constants) => constants.len(),
+            Test::Date(.., constants) => constants.len(),
             Test::Bool(constants) => constants.len(),
             Test::Binary(constants) => constants.len(),
-            Test::Address(constants) => constants.len(),
+            Test::Address(_, constants) => constants.len(),
             Test::Null(constants) => constants.len(),
             Test::Arn(patterns) => {
                 let broken = |pattern: &&ArnPattern| matches!(pattern, ArnPattern::Never);
                 patterns.len().saturating_sub(patterns.iter().filter(broken).count())
             }
-            Test::Text(patterns) | Test::TextIgnoringCase(patterns) => {
+            Test::Text(patterns) | Test::TextIgnoringCase(patterns) | Test::TextFolded(patterns) => {
                 let broken = |pattern: &&Pattern| matches!(pattern, Pattern::Never);
                 patterns.len().saturating_sub(patterns.iter().filter(broken).count())
             }
@@ -208,8 +341,8 @@ impl Condition {
             || (!self.is_null_test()
                 && match context.find(&self.key) {
                     Values::Absent => false,
-                    Values::Single(value) => self.equals_one(value, context).is_none(),
-                    Values::List(values) => values.iter().any(|value| self.equals_one(value, context).is_none()),
+                    Values::Single(value) => is_unread(value),
+                    Values::List(values) => values.iter().any(is_unread),
                 })
     }
 
@@ -224,7 +357,9 @@ impl Condition {
                 .collect()
         };
         match &self.test {
-            Test::Text(patterns) | Test::TextIgnoringCase(patterns) => of_patterns(patterns),
+            Test::Text(patterns) | Test::TextIgnoringCase(patterns) | Test::TextFolded(patterns) => {
+                of_patterns(patterns)
+            }
             Test::Arn(patterns) => patterns
                 .iter()
                 .zip(values)

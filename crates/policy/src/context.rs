@@ -3,6 +3,7 @@
 use std::fmt;
 
 /// A key's name folded to 32 bits without regard to ASCII case. Collisions are settled by comparing the names.
+#[inline]
 pub(crate) fn key_hash(key: &[u8]) -> u32 {
     const CASE: u64 = 0x2020_2020_2020_2020;
     fn word(bytes: &[u8]) -> u64 {
@@ -65,9 +66,8 @@ struct Span {
 struct Entry {
     hash: u32,
     key: Span,
-    /// Where its values begin in `spans`, and how many there are.
-    first: u32,
-    count: u32,
+    /// The value in the texts; of a list, its range in `spans`.
+    value: Span,
     list: bool,
 }
 
@@ -132,25 +132,66 @@ impl<'c> ValueList<'c> {
 pub struct RepeatedKeyError(String);
 
 impl Context {
+    const EMPTY: Self = Self {
+        texts: String::new(),
+        entries: Vec::new(),
+        spans: Vec::new(),
+        table: [0; TABLE],
+    };
+
     /// No keys, and room for those of a usual request.
     #[must_use]
     pub fn new() -> Self {
         Self {
             texts: String::with_capacity(1024),
             entries: Vec::with_capacity(32),
-            spans: Vec::with_capacity(40),
+            spans: Vec::new(),
             table: [0; TABLE],
         }
     }
 
     /// Gives `key` one value, in place of what it had.
+    // Inlined so that the hash of a name that is a constant of the caller is one too.
+    #[inline]
     pub fn set(&mut self, key: &str, value: impl AsRef<str>) {
-        self.replace(key, std::iter::once(value), false);
+        self.set_one(key, key_hash(key.as_bytes()), value.as_ref());
     }
 
     /// Gives `key` a list of values, in place of what it had.
     pub fn set_list<V: AsRef<str>>(&mut self, key: &str, values: impl IntoIterator<Item = V>) {
-        self.replace(key, values, true);
+        let name = self.push_text(key);
+        let start = offset(self.spans.len());
+        for value in values {
+            let span = self.push_text(value.as_ref());
+            self.spans.push(span);
+        }
+        let value = Span {
+            start,
+            end: offset(self.spans.len()),
+        };
+        self.put(
+            key.as_bytes(),
+            Entry {
+                hash: key_hash(key.as_bytes()),
+                key: name,
+                value,
+                list: true,
+            },
+        );
+    }
+
+    fn set_one(&mut self, key: &str, hash: u32, value: &str) {
+        let name = self.push_text(key);
+        let value = self.push_text(value);
+        self.put(
+            key.as_bytes(),
+            Entry {
+                hash,
+                key: name,
+                value,
+                list: false,
+            },
+        );
     }
 
     /// As [`set`](Self::set), for keys that come from outside.
@@ -222,9 +263,10 @@ impl Context {
         let Some(entry) = index.and_then(|index| self.entries.get(index)) else {
             return Values::Absent;
         };
-        let (first, count) = (entry.first as usize, entry.count as usize);
-        match self.spans.get(first..first.saturating_add(count)) {
-            Some([span]) if !entry.list => Values::Single(slice(&self.texts, *span)),
+        if !entry.list {
+            return Values::Single(slice(&self.texts, entry.value));
+        }
+        match self.spans.get(entry.value.start as usize..entry.value.end as usize) {
             Some(spans) if !spans.is_empty() => Values::List(ValueList {
                 texts: &self.texts,
                 spans,
@@ -235,7 +277,7 @@ impl Context {
 
     /// The number of a key's entry.
     fn position(&self, key: &[u8], hash: u32) -> Option<usize> {
-        let is_key = |entry: &Entry| entry.hash == hash && same_name(slice(&self.texts, entry.key).as_bytes(), key);
+        let is_key = |entry: &Entry| entry.is(key, hash, &self.texts);
         for slot in probe(hash) {
             match self.table.get(slot) {
                 Some(number @ 1..) => {
@@ -271,29 +313,32 @@ impl Context {
         }
     }
 
-    fn replace<V: AsRef<str>>(&mut self, key: &str, values: impl IntoIterator<Item = V>, list: bool) {
-        let hash = key_hash(key.as_bytes());
-        let position = self.position(key.as_bytes(), hash);
-        let key = self.push_text(key);
-        let first = self.spans.len();
-        for value in values {
-            let span = self.push_text(value.as_ref());
-            self.spans.push(span);
-        }
-        let count = self.spans.len().saturating_sub(first);
-        let entry = Entry {
-            hash,
-            key,
-            first: offset(first),
-            count: offset(count),
-            list,
-        };
-        match position.and_then(|index| self.entries.get_mut(index)) {
-            Some(old) => *old = entry,
-            None => {
-                self.entries.push(entry);
-                self.enter(self.entries.len().saturating_sub(1));
+    /// Puts an entry in place of the one with its name, or beside the others.
+    fn put(&mut self, key: &[u8], entry: Entry) {
+        let number = self.entries.len();
+        for slot in probe(entry.hash) {
+            match self.table.get_mut(slot) {
+                Some(free @ 0) if number < IN_TABLE => {
+                    *free = u8::try_from(number.saturating_add(1)).unwrap_or_default();
+                    self.entries.push(entry);
+                    return;
+                }
+                Some(taken @ 1..) => {
+                    let index = usize::from(*taken).saturating_sub(1);
+                    if let Some(old) = self.entries.get_mut(index)
+                        && old.is(key, entry.hash, &self.texts)
+                    {
+                        *old = entry;
+                        return;
+                    }
+                }
+                _ => break,
             }
+        }
+        let mut rest = self.entries.iter_mut().skip(IN_TABLE);
+        match rest.find(|old| old.is(key, entry.hash, &self.texts)) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
         }
     }
 
@@ -307,14 +352,23 @@ impl Context {
     }
 }
 
+impl Entry {
+    #[inline]
+    fn is(&self, key: &[u8], hash: u32, texts: &str) -> bool {
+        self.hash == hash
+            && texts
+                .as_bytes()
+                .get(self.key.start as usize..self.key.end as usize)
+                .is_some_and(|name| same_name(name, key))
+    }
+}
+
+/// What patterns without variables are matched under.
+pub(crate) static NO_KEYS: Context = Context::EMPTY;
+
 impl Default for Context {
     fn default() -> Self {
-        Self {
-            texts: String::new(),
-            entries: Vec::new(),
-            spans: Vec::new(),
-            table: [0; TABLE],
-        }
+        Self::EMPTY
     }
 }
 

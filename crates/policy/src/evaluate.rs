@@ -2,9 +2,11 @@
 //!
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
 
-use crate::policy::{Action, Effect, Policy, PolicyKind, Statement};
+use crate::action::Action;
+use crate::condition::Memo;
+use crate::index::{Index, Tree};
+use crate::policy::{KEPT, Policy, PolicyKind, Statement};
 use crate::principal::{Caller, Strength};
-use crate::profile::PROFILE;
 use crate::request::{Decision, Layer, Layers, Principal, Request, Verdict};
 
 /// Decides a request and names the statement that decided it. Allocates nothing on the usual path.
@@ -25,7 +27,13 @@ pub(crate) trait Tracer<'a> {
     const COMPLETE: bool;
 
     /// A statement was looked at: it matched as strongly as this, or failed first at this part.
-    fn statement(&mut self, layer: Layer, level: usize, statement: &'a Statement, result: Result<Strength, Part>);
+    fn statement(
+        &mut self,
+        place: (Layer, usize),
+        policy: &'a Policy,
+        statement: &'a Statement,
+        result: Result<Strength, Part>,
+    );
 }
 
 /// The part of a statement that did not match.
@@ -34,7 +42,7 @@ pub(crate) enum Part {
     Action,
     Resource,
     Principal,
-    /// The condition's number in the statement.
+    /// The condition's number in the policy.
     Condition(usize),
 }
 
@@ -45,7 +53,7 @@ impl<'a> Tracer<'a> for Silent {
     const COMPLETE: bool = false;
 
     #[inline(always)]
-    fn statement(&mut self, _: Layer, _: usize, _: &'a Statement, _: Result<Strength, Part>) {}
+    fn statement(&mut self, _: (Layer, usize), _: &'a Policy, _: &'a Statement, _: Result<Strength, Part>) {}
 }
 
 /// A decision with borrowed evidence.
@@ -70,10 +78,23 @@ impl Outcome<'_> {
 /// The strongest statement of a layer that allows.
 type Grant<'a> = Option<(Strength, &'a Statement)>;
 
-struct Evaluation<'a, 'r, 't, T> {
+/// What is asked, prepared for comparing.
+struct Question<'r> {
     request: &'r Request<'r>,
     action: Action<'r>,
     caller: Caller<'r>,
+    memo: Memo,
+}
+
+/// The answers of one policy's first conditions, each worked out once.
+#[derive(Default)]
+struct Answers {
+    known: u64,
+    holding: u64,
+}
+
+struct Evaluation<'a, 'r, 't, T> {
+    question: Question<'r>,
     tracer: &'t mut T,
     denial: Option<(Layer, &'a Statement)>,
 }
@@ -89,11 +110,14 @@ pub(crate) fn evaluate<'a, T: Tracer<'a>>(layers: &Layers<'a>, request: &Request
         };
     }
     let mut evaluation = Evaluation {
-        request,
-        action,
-        caller: Caller {
-            principal: &request.principal,
-            has_boundary: layers.boundary.is_some(),
+        question: Question {
+            request,
+            action,
+            caller: Caller {
+                principal: &request.principal,
+                has_boundary: layers.boundary.is_some(),
+            },
+            memo: Memo::default(),
         },
         tracer,
         denial: None,
@@ -112,7 +136,8 @@ pub(crate) fn evaluate<'a, T: Tracer<'a>>(layers: &Layers<'a>, request: &Request
 impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
     /// The outcome if nothing denies; a matching `Deny` is left in `denial` and may end this early.
     fn run(&mut self, layers: &Layers<'a>) -> Outcome<'a> {
-        let principal = &self.request.principal;
+        let request = self.question.request;
+        let principal = &request.principal;
         let account = principal.account();
 
         // Resource control policies: every level allows everything, so only denials count.
@@ -123,7 +148,7 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
             }
         }
         let mut stopped = None;
-        if account.is_some() || !PROFILE.service_control_needs_an_account {
+        if account.is_some() || !layers.profile.service_control_needs_an_account {
             for (level, policies) in layers.service_control.iter().enumerate() {
                 let grant = self.layer(Layer::ServiceControl, level, policies.iter().map(|policy| &**policy));
                 if self.is_over() {
@@ -163,9 +188,9 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
             };
         };
         let is_root = matches!(principal, Principal::Root { .. });
-        let same_account = match self.request.resource_account {
+        let same_account = match request.resource_account {
             Some(owner) => owner == account,
-            None => PROFILE.unknown_account_is_the_callers,
+            None => layers.profile.unknown_account_is_the_callers,
         };
         // A permissions boundary never limits the root user, who cannot have one.
         let bounded = boundary.is_none_or(|grant| grant.is_some()) || is_root;
@@ -219,14 +244,15 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
 
     /// A role's trust policy and a KMS key's policy must allow even what is within one account.
     fn is_strict(&self, layers: &Layers<'_>) -> bool {
-        let resource = self.request.resource;
-        let is = |name| self.action.is(name);
+        let Question { request, action, .. } = &self.question;
+        let resource = request.resource;
+        let is = |name| action.is(name);
         layers.resource.is_some_and(|policy| policy.kind() == PolicyKind::Trust)
-            || (self.action.starts_with("sts:")
-                && (self.action.starts_with("sts:AssumeRole")
+            || (action.starts_with("sts:")
+                && (action.starts_with("sts:AssumeRole")
                     || ((is("sts:TagSession") || is("sts:SetSourceIdentity") || is("sts:SetContext"))
                         && resource.contains(":role/"))))
-            || (self.action.starts_with("kms:") && resource.contains(":key/"))
+            || (action.starts_with("kms:") && resource.contains(":key/"))
     }
 
     /// Looks at one layer: a denial is kept, the strongest grant returned.
@@ -234,69 +260,190 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
     fn layer(&mut self, layer: Layer, level: usize, policies: impl Iterator<Item = &'a Policy>) -> Grant<'a> {
         let mut grant: Grant<'a> = None;
         for policy in policies {
-            for statement in &policy.statements {
-                if !T::COMPLETE {
-                    if self.denial.is_some() {
-                        return grant;
-                    }
-                    // What is granted already cannot be granted more; denials still count.
-                    if statement.effect == Effect::Allow && matches!(grant, Some((Strength::Direct, _))) {
-                        continue;
-                    }
-                }
-                let result = self.statement(layer, statement, policy.kind());
-                self.tracer.statement(layer, level, statement, result);
-                let Ok(strength) = result else {
-                    continue;
-                };
-                match statement.effect {
-                    Effect::Deny => self.denial = self.denial.or(Some((layer, statement))),
-                    Effect::Allow if grant.is_none_or(|(found, _)| found < strength) => {
-                        grant = Some((strength, statement));
-                    }
-                    Effect::Allow => {}
-                }
+            if self.is_over() {
+                break;
             }
+            self.policy((layer, level), policy, &mut grant);
         }
         grant
     }
 
+    /// Looks at one policy. However its statements are found, the first that denies is kept, and the strongest that
+    /// allows, the first of equals.
+    fn policy(&mut self, place: (Layer, usize), policy: &'a Policy, grant: &mut Grant<'a>) {
+        let (layer, _) = place;
+        let statements = &policy.statements;
+        let mut answers = Answers::default();
+        match &policy.index {
+            Index::Masks(masks) if !T::COMPLETE => {
+                // What is granted already cannot be granted more; denials still count.
+                if is_direct(grant) && masks.denials == 0 {
+                    return;
+                }
+                let candidates = masks.candidates(statements, &self.question.action);
+                for statement in numbered(statements, candidates & masks.denials) {
+                    let result = self.question.rest_matches(layer, policy, statement, &mut answers);
+                    if result.is_ok() {
+                        self.denial = Some((layer, statement));
+                        return;
+                    }
+                }
+                for statement in numbered(statements, candidates & !masks.denials) {
+                    if is_direct(grant) {
+                        return;
+                    }
+                    let result = self.question.rest_matches(layer, policy, statement, &mut answers);
+                    strengthen(grant, result, statement);
+                }
+            }
+            Index::Tree(tree) if !T::COMPLETE => {
+                self.denial = self.question.large_policy(layer, policy, tree, grant);
+            }
+            Index::None | Index::Masks(_) | Index::Tree(_) => {
+                for statement in statements {
+                    if !T::COMPLETE && !statement.denies() && is_direct(grant) {
+                        continue;
+                    }
+                    let result = self.question.matches(layer, policy, statement, &mut answers);
+                    self.tracer.statement(place, policy, statement, result);
+                    if !statement.denies() {
+                        strengthen(grant, result, statement);
+                    } else if result.is_ok() {
+                        self.denial = self.denial.or(Some((layer, statement)));
+                        if !T::COMPLETE {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Question<'_> {
+    /// Looks at a policy whose index shows statements in no order: the denial, if there is one; else a stronger grant.
+    fn large_policy<'a>(
+        &mut self,
+        layer: Layer,
+        policy: &'a Policy,
+        tree: &Tree,
+        grant: &mut Grant<'a>,
+    ) -> Option<(Layer, &'a Statement)> {
+        let mut answers = Answers::default();
+        let mut denial: Option<(u32, &Statement)> = None;
+        let mut best: Option<(Strength, u32, &Statement)> = None;
+        tree.candidates(self.action.hash, self.request.resource, |number| {
+            let Some(statement) = policy.statements.get(number as usize) else {
+                return;
+            };
+            let is_settled = match (denial, best) {
+                (Some((first, _)), _) => !statement.denies() || first <= number,
+                (None, _) if statement.denies() => false,
+                (None, Some((Strength::Direct, first, _))) => first <= number,
+                (None, _) => is_direct(grant),
+            };
+            if is_settled {
+                return;
+            }
+            let Ok(strength) = self.matches(layer, policy, statement, &mut answers) else {
+                return;
+            };
+            if statement.denies() {
+                denial = Some((number, statement));
+            } else if best.is_none_or(|(found, first, _)| found < strength || (found == strength && number < first)) {
+                best = Some((strength, number, statement));
+            }
+        });
+        if let Some((strength, _, statement)) = best {
+            strengthen(grant, Ok(strength), statement);
+        }
+        denial.map(|(_, statement)| (layer, statement))
+    }
+
     /// Whether a statement is about this request: the cheapest and most telling parts come first.
     #[inline]
-    fn statement(&self, layer: Layer, statement: &Statement, kind: PolicyKind) -> Result<Strength, Part> {
-        let Request { resource, context, .. } = *self.request;
-        let actions = &statement.actions;
-        let named = actions
-            .patterns
-            .iter()
-            .any(|pattern| pattern.matches(&self.action, context));
-        if named == actions.negated {
+    fn matches(
+        &mut self,
+        layer: Layer,
+        policy: &Policy,
+        statement: &Statement,
+        answers: &mut Answers,
+    ) -> Result<Strength, Part> {
+        if !statement.actions.cover(&self.action) {
             return Err(Part::Action);
         }
-        if let Some(resources) = &statement.resources {
-            let named = resources
-                .patterns
-                .iter()
-                .any(|pattern| pattern.matches(resource, context));
-            if named == resources.negated {
-                return Err(Part::Resource);
-            }
+        self.rest_matches(layer, policy, statement, answers)
+    }
+
+    /// Whether a statement that is about the action is about the rest of the request too.
+    #[inline]
+    fn rest_matches(
+        &mut self,
+        layer: Layer,
+        policy: &Policy,
+        statement: &Statement,
+        answers: &mut Answers,
+    ) -> Result<Strength, Part> {
+        let Request { resource, context, .. } = *self.request;
+        if let Some(resources) = &statement.resources
+            && !resources.cover(resource, context)
+        {
+            return Err(Part::Resource);
         }
         let strength = match &statement.principals {
             // A statement that names nobody, in a place where it must, grants nothing.
-            None if layer == Layer::Resource && statement.effect == Effect::Allow => return Err(Part::Principal),
+            None if layer == Layer::Resource && !statement.denies() => return Err(Part::Principal),
             None => Strength::Direct,
             Some(principals) => principals
-                .covers(&self.caller, statement.effect, kind)
+                .covers(&self.caller, statement.effect, policy.kind())
                 .ok_or(Part::Principal)?,
         };
-        for (index, condition) in statement.conditions.iter().enumerate() {
-            if !condition.holds(context) {
-                return Err(Part::Condition(index));
+        for number in &statement.conditions {
+            if !self.condition_holds(policy, *number, answers) {
+                return Err(Part::Condition(*number));
             }
         }
         Ok(strength)
     }
+
+    /// A condition's answer, worked out once for all statements that have it.
+    #[inline]
+    fn condition_holds(&mut self, policy: &Policy, number: usize, answers: &mut Answers) -> bool {
+        let bit = if number < KEPT { 1_u64 << number } else { 0 };
+        if answers.known & bit != 0 {
+            return answers.holding & bit != 0;
+        }
+        let context = self.request.context;
+        let condition = policy.conditions.get(number);
+        let holds = condition.is_some_and(|condition| condition.holds(context, &mut self.memo));
+        answers.known |= bit;
+        if holds {
+            answers.holding |= bit;
+        }
+        holds
+    }
+}
+
+fn is_direct(grant: &Grant<'_>) -> bool {
+    matches!(grant, Some((Strength::Direct, _)))
+}
+
+/// Keeps the strongest statement, and the first of equals.
+fn strengthen<'a>(grant: &mut Grant<'a>, result: Result<Strength, Part>, statement: &'a Statement) {
+    if let Ok(strength) = result
+        && grant.is_none_or(|(found, _)| found < strength)
+    {
+        *grant = Some((strength, statement));
+    }
+}
+
+/// The statements whose bits are set, in order.
+fn numbered(statements: &[Statement], mut bits: u64) -> impl Iterator<Item = &Statement> {
+    std::iter::from_fn(move || {
+        let number = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        statements.get(number as usize)
+    })
 }
 
 fn allowed(layer: Layer, statement: Option<&Statement>) -> Outcome<'_> {

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::context::Values;
 use crate::evaluate::{Part, Tracer, evaluate};
-use crate::policy::{Effect, Statement, StatementRef};
+use crate::policy::{Effect, Policy, Statement, StatementRef};
 use crate::principal::Strength;
 use crate::request::{Decision, Layer, Layers, Principal, Request, Verdict};
 
@@ -319,12 +319,18 @@ struct Recorder<'r> {
 impl<'a> Tracer<'a> for Recorder<'_> {
     const COMPLETE: bool = true;
 
-    fn statement(&mut self, layer: Layer, level: usize, statement: &'a Statement, result: Result<Strength, Part>) {
+    fn statement(
+        &mut self,
+        (layer, level): (Layer, usize),
+        policy: &'a Policy,
+        statement: &'a Statement,
+        result: Result<Strength, Part>,
+    ) {
         let outcome = match result {
             Ok(strength) => StatementOutcome::Matched {
                 delegates: strength == Strength::Account,
             },
-            Err(part) => StatementOutcome::Missed(miss(statement, part, self.request)),
+            Err(part) => StatementOutcome::Missed(miss(policy, statement, part, self.request)),
         };
         self.statements.push(StatementTrace {
             layer,
@@ -336,7 +342,7 @@ impl<'a> Tracer<'a> for Recorder<'_> {
     }
 }
 
-fn miss(statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
+fn miss(policy: &Policy, statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
     let plain = |element, negated: bool, expected, actual| Miss {
         element,
         operator: None,
@@ -406,7 +412,7 @@ fn miss(statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
                 vec![describe(&request.principal)],
             )
         }
-        Part::Condition(index) => match statement.conditions.get(index) {
+        Part::Condition(number) => match policy.conditions.get(number) {
             Some(condition) => {
                 let values = request.context.find(&condition.key);
                 let (actual, reason) = match values {
@@ -414,7 +420,7 @@ fn miss(statement: &Statement, part: Part, request: &Request<'_>) -> Miss {
                     Values::Single(value) => (vec![value.to_owned()], Reason::Differs),
                     Values::List(values) => (
                         values.iter().map(str::to_owned).collect(),
-                        if condition.operator.is_plain() && !condition.is_null_test() {
+                        if condition.refuses_lists() {
                             Reason::NeedsSetQualifier
                         } else {
                             Reason::Differs

@@ -53,11 +53,13 @@
     )
 )]
 
+mod action;
 mod condition;
 mod context;
 mod error;
 mod evaluate;
 mod explain;
+mod index;
 mod pattern;
 mod policy;
 mod principal;
@@ -73,5 +75,5 @@ pub use error::{PolicyError, PolicyProblem};
 pub use evaluate::{decide, decision};
 pub use explain::{Element, Explanation, Miss, Reason, StatementOutcome, StatementTrace, explain};
 pub use policy::{Effect, Policy, PolicyKind, StatementRef};
-pub use profile::Profile;
+pub use profile::{Profile, Setting, UnknownSettingError};
 pub use request::{Decision, Layer, Layers, Principal, Request, Verdict};

@@ -3,7 +3,7 @@
 //! Text that a variable brings is literal always: a tag value `*` is an asterisk, never a wildcard.
 
 use crate::context::{Context, Key, Values};
-use crate::profile::PROFILE;
+use crate::profile::Profile;
 
 /// A compiled pattern. Most are one of the simple forms.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub enum Token {
 pub struct Variable {
     pub(crate) key: Key,
     default: Option<Box<str>>,
+    /// Whether an empty value stands, although there is a default.
+    keeps_empty: bool,
     /// Its number among the pattern's variables.
     slot: usize,
 }
@@ -61,10 +63,10 @@ impl Variable {
 
     /// The text it stands for; `None` if the request has no single value and the policy no default.
     ///
-    /// An empty value with a default given counts as no value; so does a multivalued key.
+    /// An empty value with a default given counts as no value (a profile may say otherwise); so does a multivalued key.
     fn resolve<'c>(&'c self, context: &'c Context) -> Option<&'c str> {
         match (context.find(&self.key), &self.default) {
-            (Values::Single(""), Some(default)) if PROFILE.defaults_replace_empty_values => Some(default),
+            (Values::Single(""), Some(default)) if !self.keeps_empty => Some(default),
             (Values::Single(value), _) => Some(value),
             (Values::Absent | Values::List(_), default) => default.as_deref(),
         }
@@ -76,6 +78,21 @@ impl Variable {
 pub(crate) struct Syntax {
     pub(crate) wildcards: bool,
     pub(crate) variables: bool,
+    /// Whether an empty value stands in place of a variable that has a default.
+    pub(crate) keeps_empty: bool,
+}
+
+impl Syntax {
+    /// Wildcards only, as in actions.
+    pub(crate) const WILDCARDS: Self = Self::new(true, false, &Profile::AWS);
+
+    pub(crate) const fn new(wildcards: bool, variables: bool, profile: &Profile) -> Self {
+        Self {
+            wildcards,
+            variables,
+            keeps_empty: !profile.defaults_replace_empty_values,
+        }
+    }
 }
 
 /// A text split into tokens; `None` if a variable in it is broken.
@@ -92,7 +109,7 @@ pub(crate) fn tokenize(text: &str, syntax: Syntax) -> Option<Vec<Token>> {
         let after = from_sign.get(1..)?;
         match from_sign.as_bytes().first()? {
             b'$' if syntax.variables && after.starts_with('{') => {
-                let (piece, left) = variable(after.get(1..)?, slot)?;
+                let (piece, left) = variable(after.get(1..)?, slot, syntax.keeps_empty)?;
                 match piece {
                     Piece::Literal(sign) => literal.push(sign),
                     Piece::Variable(variable) => {
@@ -127,7 +144,7 @@ enum Piece {
 }
 
 /// What follows `${`, and the text after the closing brace.
-fn variable(body: &str, slot: usize) -> Option<(Piece, &str)> {
+fn variable(body: &str, slot: usize, keeps_empty: bool) -> Option<(Piece, &str)> {
     for sign in ['*', '?', '$'] {
         if let Some(left) = body.strip_prefix(sign).and_then(|rest| rest.strip_prefix('}')) {
             return Some((Piece::Literal(sign), left));
@@ -151,6 +168,7 @@ fn variable(body: &str, slot: usize) -> Option<(Piece, &str)> {
     let variable = Variable {
         key: Key::new(name),
         default: default.map(Into::into),
+        keeps_empty,
         slot,
     };
     Some((Piece::Variable(variable), left))
@@ -200,6 +218,18 @@ impl Pattern {
         }
     }
 
+    /// The literal text that it begins with.
+    pub(crate) fn beginning(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Prefix(text) => text,
+            Self::Tokens { tokens, .. } => match tokens.first() {
+                Some(Token::Literal(text)) => text,
+                _ => "",
+            },
+            Self::Any | Self::Never => "",
+        }
+    }
+
     /// Whether the whole of `text` matches, case-sensitively.
     #[inline]
     pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
@@ -228,6 +258,30 @@ impl Pattern {
             Self::Prefix(prefix) => starts_with::<true>(text.as_bytes(), prefix),
             Self::Tokens { tokens, variables } => scan::<true>(tokens, *variables, text, context),
             Self::Never => false,
+        }
+    }
+
+    /// As [`matches_ignoring_case`](Self::matches_ignoring_case), for all letters that have a lower case. Of the tokens,
+    /// literals and variables only: the one operator that ignores case knows no wildcards.
+    pub(crate) fn matches_folded(&self, text: &str, context: &Context) -> bool {
+        let folded = |text| str::chars(text).flat_map(char::to_lowercase);
+        match self {
+            Self::Exact(exact) => folded(exact).eq(folded(text)),
+            Self::Tokens { tokens, .. } => {
+                let mut pieces = Vec::with_capacity(tokens.len());
+                for token in tokens {
+                    match token {
+                        Token::Literal(literal) => pieces.push(&**literal),
+                        Token::Variable(variable) => match variable.resolve(context) {
+                            Some(value) => pieces.push(value),
+                            None => return false,
+                        },
+                        Token::One | Token::OneInField | Token::Run | Token::RunInField => return false,
+                    }
+                }
+                pieces.into_iter().flat_map(folded).eq(folded(text))
+            }
+            Self::Any | Self::Prefix(_) | Self::Never => false,
         }
     }
 
@@ -260,6 +314,9 @@ impl Pattern {
 const FEW: usize = 4;
 
 fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, context: &Context) -> bool {
+    if variables == 0 {
+        return glob::<FOLD>(tokens, &[], text);
+    }
     let mut few = [""; FEW];
     let mut many = Vec::new();
     let resolved: &mut [&str] = if variables <= FEW {
@@ -268,14 +325,12 @@ fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, contex
         many.resize(variables, "");
         &mut many
     };
-    if variables > 0 {
-        for token in tokens {
-            if let Token::Variable(variable) = token {
-                let (Some(slot), Some(value)) = (resolved.get_mut(variable.slot), variable.resolve(context)) else {
-                    return false;
-                };
-                *slot = value;
-            }
+    for token in tokens {
+        if let Token::Variable(variable) = token {
+            let (Some(slot), Some(value)) = (resolved.get_mut(variable.slot), variable.resolve(context)) else {
+                return false;
+            };
+            *slot = value;
         }
     }
     glob::<FOLD>(tokens, resolved, text)
@@ -369,7 +424,8 @@ fn literal_at<const FOLD: bool>(bytes: &[u8], at: usize, literal: &str) -> Optio
     starts_with::<FOLD>(bytes.get(at..)?, literal).then_some(literal.len())
 }
 
-fn starts_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool {
+#[inline]
+pub(crate) fn starts_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool {
     if FOLD {
         bytes
             .get(..literal.len())

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::action::Actions;
 use crate::condition::Condition;
-use crate::context::{Context, key_hash, same_name};
 use crate::error::{Fault, PolicyError, PolicyProblem};
-use crate::pattern::{Pattern, Syntax};
+use crate::index::Index;
 use crate::principal::Principals;
-use crate::resource::ResourcePattern;
-use crate::syntax::Locator;
-use crate::syntax::Operator;
-use crate::syntax::{self, Document, Version, clip};
+use crate::profile::Profile;
+use crate::resource::Resources;
+use crate::syntax::{self, Document, Locator, Operator, Version, clip};
 
 /// What a policy is attached to, which fixes the elements it may have and how it is evaluated.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -83,6 +82,29 @@ pub struct Policy {
     label: Arc<str>,
     kind: PolicyKind,
     pub(crate) statements: Box<[Statement]>,
+    /// The conditions of all statements; one that several statements have stands here once.
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) index: Index,
+}
+
+/// How the texts of one policy are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialect {
+    pub(crate) kind: PolicyKind,
+    /// Whether `${…}` means something.
+    pub(crate) variables: bool,
+    pub(crate) profile: Profile,
+}
+
+impl Dialect {
+    #[cfg(test)]
+    pub(crate) fn for_tests(kind: PolicyKind, variables: bool) -> Self {
+        Self {
+            kind,
+            variables,
+            profile: Profile::AWS,
+        }
+    }
 }
 
 impl Policy {
@@ -95,13 +117,25 @@ impl Policy {
     /// # Errors
     /// The text is no policy of this kind; nothing of it may then be used, and the request must be denied.
     pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Self, PolicyError> {
-        let label: Arc<str> = label.into();
-        Self::compile(&label, kind, text).map_err(|fault| PolicyError::new(text, fault))
+        Self::parse_with(label, kind, text, &Profile::AWS)
     }
 
-    fn compile(label: &Arc<str>, kind: PolicyKind, text: &str) -> Result<Self, Fault> {
+    /// As [`parse`](Self::parse), with other choices than AWS's where the language leaves some.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(label: &str, kind: PolicyKind, text: &str, profile: &Profile) -> Result<Self, PolicyError> {
+        Self::compile(&label.into(), kind, text, profile).map_err(|fault| PolicyError::new(text, fault))
+    }
+
+    fn compile(label: &Arc<str>, kind: PolicyKind, text: &str, profile: &Profile) -> Result<Self, Fault> {
         let document = Document::read(text)?;
-        let variables = document.version == Some(Version::V2012);
+        let dialect = Dialect {
+            kind,
+            variables: document.version == Some(Version::V2012),
+            profile: *profile,
+        };
+        let mut conditions = Vec::new();
         let mut locator = Locator::new(text);
         let mut statements = Vec::with_capacity(document.statements.len());
         for (index, node) in document.statements.iter().enumerate() {
@@ -116,12 +150,14 @@ impl Policy {
                 end_line,
                 end_column,
             };
-            statements.push(Statement::new(node, kind, variables, source)?);
+            statements.push(Statement::new(node, &dialect, &mut conditions, source)?);
         }
         Ok(Self {
             label: Arc::clone(label),
             kind,
+            index: Index::new(&statements),
             statements: statements.into(),
+            conditions: conditions.into(),
         })
     }
 
@@ -160,79 +196,9 @@ pub(crate) struct Statement {
     pub(crate) resources: Option<Resources>,
     /// `None` in identity-based policies: the holder is the principal.
     pub(crate) principals: Option<Principals>,
-    pub(crate) conditions: Box<[Condition]>,
+    /// Numbers of the policy's conditions.
+    pub(crate) conditions: Box<[usize]>,
     pub(crate) source: Arc<StatementSource>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Actions {
-    pub(crate) negated: bool,
-    pub(crate) patterns: Box<[ActionPattern]>,
-}
-
-/// One entry of `Action` or `NotAction`.
-#[derive(Clone, Debug)]
-pub(crate) struct ActionPattern {
-    /// The hash of the text: most entries name one operation, and are told apart by a number.
-    hash: u32,
-    pattern: Pattern,
-    pub(crate) text: Box<str>,
-}
-
-impl ActionPattern {
-    fn new(text: &str) -> Self {
-        let syntax = Syntax {
-            wildcards: true,
-            variables: false,
-        };
-        Self {
-            hash: key_hash(text.as_bytes()),
-            pattern: Pattern::new(text, syntax),
-            text: text.into(),
-        }
-    }
-
-    /// Whether the action matches. Actions compare without regard to ASCII case, both halves.
-    #[inline]
-    pub(crate) fn matches(&self, action: &Action<'_>, context: &Context) -> bool {
-        match &self.pattern {
-            Pattern::Any => true,
-            Pattern::Exact(exact) => self.hash == action.hash && same_name(exact.as_bytes(), action.text.as_bytes()),
-            pattern => pattern.matches_ignoring_case(action.text, context),
-        }
-    }
-}
-
-/// The action of a request, prepared for comparing.
-pub(crate) struct Action<'r> {
-    pub(crate) text: &'r str,
-    hash: u32,
-}
-
-impl<'r> Action<'r> {
-    pub(crate) fn new(text: &'r str) -> Self {
-        Self {
-            text,
-            hash: key_hash(text.as_bytes()),
-        }
-    }
-
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.text.eq_ignore_ascii_case(name)
-    }
-
-    pub(crate) fn starts_with(&self, prefix: &str) -> bool {
-        self.text
-            .as_bytes()
-            .get(..prefix.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Resources {
-    pub(crate) negated: bool,
-    pub(crate) patterns: Box<[ResourcePattern]>,
 }
 
 /// Where a statement stands.
@@ -250,10 +216,11 @@ pub(crate) struct StatementSource {
 impl Statement {
     fn new(
         node: &syntax::Statement<'_>,
-        kind: PolicyKind,
-        variables: bool,
+        dialect: &Dialect,
+        known: &mut Vec<Condition>,
         source: StatementSource,
     ) -> Result<Self, Fault> {
+        let kind = dialect.kind;
         let missing = |element| Fault::new(node.start, PolicyProblem::Missing(element));
         let barred = |at, element| Fault::new(at, PolicyProblem::NotAllowed { element, kind });
         let effect = match &node.effect {
@@ -263,17 +230,11 @@ impl Statement {
             None => return Err(missing("Effect")),
         };
         let actions = match (&node.action, &node.not_action) {
-            (Some(element), _) => Actions {
-                negated: false,
-                patterns: element.value.iter().map(|text| ActionPattern::new(text)).collect(),
-            },
+            (Some(element), _) => Actions::new(element.value.iter().map(|text| &**text), false),
             (None, Some(element)) if kind == PolicyKind::ResourceControl => {
                 return Err(barred(element.at, "NotAction"));
             }
-            (None, Some(element)) => Actions {
-                negated: true,
-                patterns: element.value.iter().map(|text| ActionPattern::new(text)).collect(),
-            },
+            (None, Some(element)) => Actions::new(element.value.iter().map(|text| &**text), true),
             (None, None) => return Err(missing("Action")),
         };
         let resources = match (&node.resource, &node.not_resource) {
@@ -282,14 +243,11 @@ impl Statement {
             }
             (None, None) if kind == PolicyKind::Trust => None,
             (None, None) => return Err(missing("Resource")),
-            (Some(element), _) | (None, Some(element)) => Some(Resources {
-                negated: node.resource.is_none(),
-                patterns: element
-                    .value
-                    .iter()
-                    .map(|text| ResourcePattern::new(text, kind, variables))
-                    .collect(),
-            }),
+            (Some(element), _) | (None, Some(element)) => Some(Resources::new(
+                element.value.iter().map(|text| &**text),
+                node.resource.is_none(),
+                dialect,
+            )),
         };
         let principals = match (&node.principal, &node.not_principal) {
             (Some(element), _) | (None, Some(element)) if !kind.has_principal() => {
@@ -300,8 +258,8 @@ impl Statement {
             }
             (None, None) if kind.has_principal() => return Err(missing("Principal")),
             (None, None) => None,
-            (Some(element), _) => Some(Principals::new(element, false)?),
-            (None, Some(element)) => Some(Principals::new(element, true)?),
+            (Some(element), _) => Some(Principals::new(element, false, &dialect.profile)?),
+            (None, Some(element)) => Some(Principals::new(element, true, &dialect.profile)?),
         };
         let mut conditions = Vec::new();
         for condition in node.conditions.iter().flatten() {
@@ -311,7 +269,7 @@ impl Statement {
                     PolicyProblem::UnknownOperator(clip(&condition.operator)),
                 )
             })?;
-            conditions.push(Condition::new(condition, operator, variables));
+            conditions.push(number_of(condition, operator, dialect, known));
         }
         Ok(Self {
             effect,
@@ -323,9 +281,26 @@ impl Statement {
         })
     }
 
+    /// Whether it denies.
+    pub(crate) fn denies(&self) -> bool {
+        self.effect == Effect::Deny
+    }
+
     pub(crate) fn to_ref(&self) -> StatementRef {
         StatementRef(Arc::clone(&self.source))
     }
+}
+
+/// How many conditions of a policy are found again if they are written again: those whose answer an evaluation keeps.
+pub(crate) const KEPT: usize = 64;
+
+/// The number of a condition in the policy's list, where it is entered if it is new.
+fn number_of(node: &syntax::Condition<'_>, operator: Operator, dialect: &Dialect, known: &mut Vec<Condition>) -> usize {
+    let written = known.iter().take(KEPT).position(|condition| condition.is_written(node));
+    written.unwrap_or_else(|| {
+        known.push(Condition::new(node, operator, dialect));
+        known.len().saturating_sub(1)
+    })
 }
 
 /// A statement by name and place; cheap to keep.

@@ -6,7 +6,7 @@ use irsa_core::AccountId;
 
 use crate::error::{Fault, PolicyProblem};
 use crate::policy::{Effect, PolicyKind};
-use crate::profile::PROFILE;
+use crate::profile::Profile;
 use crate::request::Principal;
 use crate::syntax::{self, Element, clip};
 
@@ -24,6 +24,9 @@ pub(crate) enum Strength {
 #[derive(Clone, Debug)]
 pub(crate) struct Principals {
     pub(crate) negated: bool,
+    /// What the profile says about `NotPrincipal` with `Deny`, and about `*` and federated callers.
+    needs_the_whole_chain: bool,
+    everyone_is_federated_too: bool,
     patterns: Box<[PrincipalPattern]>,
     pub(crate) texts: Box<[Box<str>]>,
 }
@@ -51,7 +54,11 @@ enum PrincipalPattern {
 }
 
 impl Principals {
-    pub(crate) fn new(element: &Element<syntax::Principal<'_>>, negated: bool) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        element: &Element<syntax::Principal<'_>>,
+        negated: bool,
+        profile: &Profile,
+    ) -> Result<Self, Fault> {
         let at = element.at;
         let bad = |text: &str| Fault::new(at, PolicyProblem::BadPrincipal(clip(text)));
         let mut patterns = Vec::new();
@@ -80,6 +87,8 @@ impl Principals {
         }
         Ok(Self {
             negated,
+            needs_the_whole_chain: profile.not_principal_needs_the_whole_chain,
+            everyone_is_federated_too: !profile.federated_callers_need_federated,
             patterns: patterns.into(),
             texts: texts.into(),
         })
@@ -103,7 +112,7 @@ impl Principals {
         let mut strongest = None;
         for pattern in &self.patterns {
             let strength = match pattern {
-                PrincipalPattern::Everyone => caller.counts_as_everyone(effect, kind).then_some(Strength::Direct),
+                PrincipalPattern::Everyone => self.everyone_is(caller, effect, kind).then_some(Strength::Direct),
                 pattern => pattern.strength(caller.principal),
             };
             strongest = strongest.max(strength);
@@ -128,10 +137,10 @@ impl Principals {
             listed(Strength::Account),
         );
         let applies = match effect {
-            Effect::Allow => !itself && !role && !account && caller.counts_as_everyone(effect, kind),
+            Effect::Allow => !itself && !role && !account && self.everyone_is(caller, effect, kind),
             // "Always denies" if the caller has a permissions boundary.
             Effect::Deny if caller.has_boundary && kind == PolicyKind::Resource => true,
-            Effect::Deny if !PROFILE.not_principal_needs_the_whole_chain => !itself && !role && !account,
+            Effect::Deny if !self.needs_the_whole_chain => !itself && !role && !account,
             Effect::Deny => {
                 let spared = match caller.principal {
                     Principal::User { .. } => account && itself,
@@ -147,22 +156,21 @@ impl Principals {
         };
         applies.then_some(Strength::Direct)
     }
+
+    /// Whether `*` means the caller.
+    fn everyone_is(&self, caller: &Caller<'_>, effect: Effect, kind: PolicyKind) -> bool {
+        let federated = matches!(caller.principal, Principal::WebIdentity { .. } | Principal::Saml { .. });
+        !federated
+            || effect == Effect::Deny
+            || matches!(kind, PolicyKind::VpcEndpoint | PolicyKind::ResourceControl)
+            || self.everyone_is_federated_too
+    }
 }
 
 /// The caller, and what else decides whether a statement is about it.
 pub(crate) struct Caller<'r> {
     pub(crate) principal: &'r Principal<'r>,
     pub(crate) has_boundary: bool,
-}
-
-impl Caller<'_> {
-    fn counts_as_everyone(&self, effect: Effect, kind: PolicyKind) -> bool {
-        let federated = matches!(self.principal, Principal::WebIdentity { .. } | Principal::Saml { .. });
-        !federated
-            || effect == Effect::Deny
-            || matches!(kind, PolicyKind::VpcEndpoint | PolicyKind::ResourceControl)
-            || !PROFILE.federated_callers_need_federated
-    }
 }
 
 impl PrincipalPattern {

@@ -1,66 +1,111 @@
 //! Where AWS documents nothing, a choice had to be made. All of them stand here.
 
-/// The points that AWS leaves open, and what this engine does at each of them.
-///
-/// The engine reads [`Profile::AWS`]; it is data so that documentation and tools can print it. The sources are the IAM
-/// User Guide where it speaks, and published measurements of AWS where somebody made them.
-///
-/// Choices that are no switch, because they are part of how a value is read:
-/// * ARN fields one to five compare case-sensitively, like the sixth.
-/// * `StringEqualsIgnoreCase` folds ASCII letters only.
-/// * A wildcard in the service half of an action is matched like any other.
-/// * Numbers may have a sign and an exponent, but no blanks; they compare exactly at any size.
-/// * A binary context value is the bytes of its text; the policy's value is base64.
-/// * A resource pattern of fewer than six fields is read as it stands and, in the kinds of policy that pad it, also with
-///   the missing fields as `*`.
-/// * Operators are read in any case.
+/// One switch of a [`Profile`], for documentation and tools.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Profile {
-    /// A lone `*` in `ArnLike` and `ArnEquals` matches any text, also one that is no ARN.
-    pub lone_star_matches_any_arn: bool,
-    /// A multivalued key under an operator without a set qualifier never matches, negated or not.
-    pub lists_need_a_set_qualifier: bool,
-    /// `ForAllValues` holds for a key whose only value is the empty string.
-    pub empty_string_is_an_empty_set: bool,
-    /// `ForAnyValue` with `IfExists` does not match an absent key.
-    pub for_any_value_needs_a_value: bool,
-    /// A policy or request value of the wrong type equals nothing and is less than nothing: positive operators are
-    /// false, their negations true.
-    pub uncomparable_satisfies_negation: bool,
-    /// `${key, 'default'}` uses the default for an empty value too.
-    pub defaults_replace_empty_values: bool,
-    /// A date of digits only is epoch seconds, even with four digits.
-    pub digits_are_epoch_seconds: bool,
-    /// An IPv4-mapped IPv6 address is in IPv6 blocks only.
-    pub mapped_addresses_are_ipv6: bool,
-    /// `NotPrincipal` with `Deny` spares a caller only if its account, its role (for a session) and it itself are listed.
-    pub not_principal_needs_the_whole_chain: bool,
-    /// `"*"` and `{"AWS": "*"}` allow everyone but callers with a web identity or SAML assertion, who need `Federated`;
-    /// in `Deny` they mean everyone.
-    pub federated_callers_need_federated: bool,
-    /// Service control policies apply to principals of an account only: not to anonymous callers, services or tokens.
-    pub service_control_needs_an_account: bool,
-    /// A resource whose account is not known is taken to be in the caller's account.
-    pub unknown_account_is_the_callers: bool,
+pub struct Setting {
+    /// The name of the profile's field.
+    pub name: &'static str,
+    /// What the engine does if it is on.
+    pub meaning: &'static str,
+    /// Whether it is on.
+    pub value: bool,
 }
 
-impl Profile {
-    /// What AWS does, as far as anybody knows.
-    pub const AWS: Self = Self {
-        lone_star_matches_any_arn: true,
-        lists_need_a_set_qualifier: true,
-        empty_string_is_an_empty_set: true,
-        for_any_value_needs_a_value: true,
-        uncomparable_satisfies_negation: true,
-        defaults_replace_empty_values: true,
-        digits_are_epoch_seconds: true,
-        mapped_addresses_are_ipv6: true,
-        not_principal_needs_the_whole_chain: true,
-        federated_callers_need_federated: true,
-        service_control_needs_an_account: true,
-        unknown_account_is_the_callers: true,
+/// A name that no setting has.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no profile setting is called `{0}`")]
+pub struct UnknownSettingError(String);
+
+macro_rules! profile {
+    ($($(#[doc = $line:literal])+ $name:ident: $aws:literal,)+) => {
+        /// The points that AWS leaves open, and what the engine does at each of them.
+        ///
+        /// A profile is chosen when a policy is compiled ([`Policy::parse_with`](crate::Policy::parse_with)), so that
+        /// it costs nothing when requests are decided; the choices that are about no single policy are taken from
+        /// [`Layers::profile`](crate::Layers::profile). The default is [`Profile::AWS`]. The sources are the IAM User
+        /// Guide where it speaks, and published measurements of AWS where somebody made them.
+        ///
+        /// Choices that are no switch, because they are part of how a text is read:
+        /// * ARN fields one to five compare case-sensitively, like the sixth.
+        /// * A wildcard in the service half of an action is matched like any other.
+        /// * Numbers compare exactly at any size.
+        /// * A binary context value is the bytes of its text; the policy's value is base64.
+        /// * Operators are read in any case.
+        /// * A multivalued key in a policy variable counts as no value.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub struct Profile {
+            $($(#[doc = $line])+ pub $name: bool,)+
+        }
+
+        impl Profile {
+            /// What AWS does, as far as anybody knows.
+            pub const AWS: Self = Self { $($name: $aws,)+ };
+
+            /// Every setting with its meaning and value.
+            pub fn settings(&self) -> impl ExactSizeIterator<Item = Setting> + use<> {
+                [$(Setting {
+                    name: stringify!($name),
+                    meaning: concat!($($line),+).trim_ascii_start(),
+                    value: self.$name,
+                },)+]
+                .into_iter()
+            }
+
+            /// Turns the setting of this name on or off.
+            ///
+            /// # Errors
+            /// There is none of this name.
+            pub fn set(&mut self, name: &str, value: bool) -> Result<(), UnknownSettingError> {
+                match name {
+                    $(stringify!($name) => self.$name = value,)+
+                    _ => return Err(UnknownSettingError(name.chars().take(128).collect())),
+                }
+                Ok(())
+            }
+        }
     };
 }
 
-/// The profile that the engine is built with.
-pub(crate) const PROFILE: Profile = Profile::AWS;
+profile! {
+    /// A lone `*` in `ArnLike` and `ArnEquals` matches any text, also one that is no ARN.
+    lone_star_matches_any_arn: true,
+    /// A multivalued key under an operator without a set qualifier never matches, negated or not.
+    lists_need_a_set_qualifier: true,
+    /// `ForAllValues` holds for a key whose only value is the empty string.
+    empty_string_is_an_empty_set: true,
+    /// `ForAnyValue` with `IfExists` does not match an absent key.
+    for_any_value_needs_a_value: true,
+    /// A policy or request value of the wrong type equals nothing and is less than nothing: positive operators are
+    /// false, their negations true.
+    uncomparable_satisfies_negation: true,
+    /// `${key, 'default'}` uses the default for an empty value too.
+    defaults_replace_empty_values: true,
+    /// A date of digits only is epoch seconds, even with four digits; else four digits are a year.
+    digits_are_epoch_seconds: true,
+    /// A number may have an exponent: `1e3` is 1000.
+    numbers_may_have_exponents: true,
+    /// Blanks around a number are overlooked.
+    numbers_may_have_blanks: false,
+    /// An IPv4-mapped IPv6 address is in IPv6 blocks only; else it is read as the IPv4 address.
+    mapped_addresses_are_ipv6: true,
+    /// `StringEqualsIgnoreCase` folds ASCII letters only; else all letters that have a lower case.
+    only_ascii_letters_fold: true,
+    /// A resource pattern of fewer than six fields is read as it stands and also, in the kinds of policy that do so,
+    /// with the missing fields as `*`; else only as it stands.
+    short_arns_are_padded: true,
+    /// `NotPrincipal` with `Deny` spares a caller only if its account, its role (for a session) and it itself are listed.
+    not_principal_needs_the_whole_chain: true,
+    /// `"*"` and `{"AWS": "*"}` allow everyone but callers with a web identity or SAML assertion, who need `Federated`;
+    /// in `Deny` they mean everyone.
+    federated_callers_need_federated: true,
+    /// Service control policies apply to principals of an account only: not to anonymous callers, services or tokens.
+    service_control_needs_an_account: true,
+    /// A resource whose account is not known is taken to be in the caller's account.
+    unknown_account_is_the_callers: true,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::AWS
+    }
+}

@@ -7,6 +7,7 @@ use irsa_core::AccountId;
 
 use crate::context::Context;
 use crate::policy::{Policy, StatementRef};
+use crate::profile::Profile;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +111,8 @@ pub struct Layers<'a> {
     pub resource_control: &'a [Vec<Arc<Policy>>],
     /// The policy of the VPC endpoint that the request came through.
     pub vpc_endpoint: Option<&'a [Arc<Policy>]>,
+    /// The choices that are about no single policy. Those about a policy's own text were made when it was compiled.
+    pub profile: Profile,
 }
 
 /// The answer.

@@ -5,49 +5,123 @@
 use crate::PolicyKind;
 use crate::context::Context;
 use crate::pattern::{Pattern, Syntax, Token, tokenize};
-use crate::profile::PROFILE;
+use crate::policy::Dialect;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Resources {
+    pub(crate) negated: bool,
+    pub(crate) patterns: Box<[ResourcePattern]>,
+}
+
+impl Resources {
+    pub(crate) fn new<'n>(texts: impl Iterator<Item = &'n str>, negated: bool, dialect: &Dialect) -> Self {
+        Self {
+            negated,
+            patterns: texts.map(|text| ResourcePattern::new(text, dialect)).collect(),
+        }
+    }
+
+    /// Whether the element is about this resource.
+    #[inline]
+    pub(crate) fn cover(&self, resource: &str, context: &Context) -> bool {
+        let named = self.patterns.iter().any(|pattern| pattern.matches(resource, context));
+        named != self.negated
+    }
+}
 
 /// One entry of `Resource` or `NotResource`.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourcePattern {
-    first: Pattern,
-    /// A short ARN has a second reading, padded with `*` fields.
-    padded: Option<Box<Pattern>>,
-    /// The pattern is `*` alone.
-    everything: bool,
     pub(crate) text: Box<str>,
+    form: Form,
+    /// How long the literal text is that the pattern begins with, and the last eight bytes of it: what does not match
+    /// mostly differs there, near the end of what all ARNs of a service share.
+    literal: usize,
+    end: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// `*` alone.
+    Everything,
+    /// The text itself.
+    Exact,
+    /// The text, whose last byte is `*`.
+    Prefix,
+    /// Anything else; of a short ARN both readings. None of them: it matches nothing.
+    Readings(Box<[Pattern]>),
 }
 
 impl ResourcePattern {
-    pub(crate) fn new(text: &str, kind: PolicyKind, variables: bool) -> Self {
-        let (first, padded) = match readings(text, kind, variables) {
-            Some((first, padded)) => (Pattern::of(first), padded.map(Pattern::of).map(Box::new)),
-            None => (Pattern::Never, None),
+    pub(crate) fn new(text: &str, dialect: &Dialect) -> Self {
+        let (form, literal) = match readings(text, dialect) {
+            _ if text == "*" => (Form::Everything, ""),
+            Some((tokens, None)) => match &*tokens {
+                [Token::Literal(literal)] if **literal == *text => (Form::Exact, text),
+                [Token::Literal(literal), Token::Run] if text.strip_suffix('*') == Some(literal) => {
+                    (Form::Prefix, text.strip_suffix('*').unwrap_or_default())
+                }
+                _ => (Form::Readings([Pattern::of(tokens)].into()), ""),
+            },
+            Some((first, Some(padded))) => (Form::Readings([Pattern::of(first), Pattern::of(padded)].into()), ""),
+            None => (Form::Readings([].into()), ""),
         };
+        let literal = match &form {
+            // What the first reading begins with, a padded one begins with too.
+            Form::Readings(readings) => readings.first().map_or("", Pattern::beginning),
+            _ => literal,
+        };
+        let end = literal.as_bytes().last_chunk::<8>();
         Self {
-            first,
-            padded,
-            everything: text == "*",
             text: text.into(),
+            literal: literal.len(),
+            end: end.map_or(0, |end| u64::from_le_bytes(*end)),
+            form,
         }
     }
 
     /// Whether `resource` matches. The resource `*` of an action without resource types matches only a lone `*`.
     #[inline]
     pub(crate) fn matches(&self, resource: &str, context: &Context) -> bool {
-        if resource == "*" {
-            return self.everything;
+        let bytes = resource.as_bytes();
+        let Some(head) = bytes.get(..self.literal) else {
+            return false;
+        };
+        if let Some(end) = head.last_chunk::<8>()
+            && u64::from_le_bytes(*end) != self.end
+        {
+            return false;
         }
-        self.first.matches(resource, context)
-            || self
-                .padded
-                .as_ref()
-                .is_some_and(|padded| padded.matches(resource, context))
+        match &self.form {
+            Form::Everything => true,
+            Form::Exact => *self.text == *resource,
+            Form::Prefix => resource != "*" && self.text.as_bytes().starts_with(head),
+            Form::Readings(readings) => {
+                resource != "*" && readings.iter().any(|reading| reading.matches(resource, context))
+            }
+        }
+    }
+
+    /// The literal text that everything that matches begins with.
+    pub(crate) fn beginning(&self) -> &str {
+        match &self.form {
+            Form::Everything => "",
+            Form::Exact | Form::Prefix => self.text.get(..self.literal).unwrap_or_default(),
+            Form::Readings(readings) => readings.first().map_or("", Pattern::beginning),
+        }
+    }
+
+    /// Whether nothing matches.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(&self.form, Form::Readings(readings) if readings.is_empty())
     }
 
     /// The pattern with the request's values in place of its variables.
     pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
-        self.first.resolved(context)
+        match &self.form {
+            Form::Readings(readings) => readings.first()?.resolved(context),
+            Form::Everything | Form::Exact | Form::Prefix => None,
+        }
     }
 }
 
@@ -55,19 +129,14 @@ pub(crate) type Readings = (Vec<Token>, Option<Vec<Token>>);
 
 /// The tokens of `text`, wildcards confined to their fields, and for a short ARN also the padded form if this kind of
 /// policy knows it. `None`: a broken or misplaced variable.
-pub(crate) fn readings(text: &str, kind: PolicyKind, variables: bool) -> Option<Readings> {
-    let tokens = tokenize(
-        text,
-        Syntax {
-            wildcards: true,
-            variables,
-        },
-    )?;
+pub(crate) fn readings(text: &str, dialect: &Dialect) -> Option<Readings> {
+    let tokens = tokenize(text, Syntax::new(true, dialect.variables, &dialect.profile))?;
     let (tokens, colons) = confine(tokens)?;
     if colons >= 5 || text == "*" {
         return Some((tokens, None));
     }
-    let padded = match kind {
+    let padded = match dialect.kind {
+        _ if !dialect.profile.short_arns_are_padded => false,
         PolicyKind::Identity | PolicyKind::Boundary | PolicyKind::Session => true,
         PolicyKind::Resource | PolicyKind::Trust | PolicyKind::VpcEndpoint => text.contains('*'),
         // A service control policy's short ARN counts only with a trailing `*`, which needs no padding.
@@ -123,7 +192,7 @@ fn merge(tokens: Vec<Token>) -> Vec<Token> {
 
 #[cfg(test)]
 pub(crate) fn confine_for_tests(text: &str) -> Vec<Vec<Token>> {
-    let (first, padded) = readings(text, PolicyKind::Identity, false).unwrap();
+    let (first, padded) = readings(text, &Dialect::for_tests(PolicyKind::Identity, false)).unwrap();
     std::iter::once(first).chain(padded).collect()
 }
 
@@ -140,12 +209,9 @@ pub(crate) enum ArnPattern {
 }
 
 impl ArnPattern {
-    pub(crate) fn new(text: &str, variables: bool) -> Self {
-        let syntax = Syntax {
-            wildcards: true,
-            variables,
-        };
-        if text == "*" && PROFILE.lone_star_matches_any_arn {
+    pub(crate) fn new(text: &str, dialect: &Dialect) -> Self {
+        let syntax = Syntax::new(true, dialect.variables, &dialect.profile);
+        if text == "*" && dialect.profile.lone_star_matches_any_arn {
             return Self::Any;
         }
         let Some(tokens) = tokenize(text, syntax) else {
@@ -232,7 +298,7 @@ mod tests {
     }
 
     fn matches_in(kind: PolicyKind, pattern: &str, resource: &str) -> bool {
-        ResourcePattern::new(pattern, kind, true).matches(resource, &Context::default())
+        ResourcePattern::new(pattern, &Dialect::for_tests(kind, true)).matches(resource, &Context::default())
     }
 
     #[test]
@@ -297,7 +363,7 @@ mod tests {
     fn variables_only_after_the_fifth_colon() {
         let mut context = Context::new();
         context.set("k", "s3");
-        let of = |text| ResourcePattern::new(text, PolicyKind::Identity, true);
+        let of = |text| ResourcePattern::new(text, &Dialect::for_tests(PolicyKind::Identity, true));
         assert!(of("arn:aws:s3:::${k}/*").matches("arn:aws:s3:::s3/x", &context));
         assert!(!of("arn:aws:${k}:::b").matches("arn:aws:s3:::b", &context));
         assert!(of("arn:aws:s3:::${aws:x, 'a:b'}").matches("arn:aws:s3:::a:b", &context));
@@ -306,7 +372,9 @@ mod tests {
     #[test]
     fn arn_conditions_never_cross_a_colon() {
         let none = Context::default();
-        let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &none);
+        let matches = |pattern: &str, arn: &str| {
+            ArnPattern::new(pattern, &Dialect::for_tests(PolicyKind::Identity, true)).matches(arn, &none)
+        };
         assert!(matches(
             "arn:aws:sns:*:111122223333:t",
             "arn:aws:sns:us-east-1:111122223333:t"
@@ -325,7 +393,9 @@ mod tests {
         let mut context = Context::new();
         context.set("aws:PrincipalAccount", "111122223333");
         context.set("colon", "1:role/x");
-        let matches = |pattern: &str, arn: &str| ArnPattern::new(pattern, true).matches(arn, &context);
+        let matches = |pattern: &str, arn: &str| {
+            ArnPattern::new(pattern, &Dialect::for_tests(PolicyKind::Identity, true)).matches(arn, &context)
+        };
         assert!(matches(
             "arn:aws:iam::${aws:PrincipalAccount}:role/*",
             "arn:aws:iam::111122223333:role/x"

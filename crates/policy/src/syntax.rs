@@ -21,7 +21,8 @@ pub use self::operator::{Comparison, Operator, Predicate, Quantifier};
 use crate::error::{Fault, PolicyError, PolicyProblem};
 use crate::pattern::{Syntax, tokenize};
 pub use crate::pattern::{Token, Variable};
-use crate::policy::PolicyKind;
+use crate::policy::{Dialect, PolicyKind};
+use crate::profile::Profile;
 use crate::resource::readings;
 pub use crate::value::{AddressBlock, Decimal, Instant};
 
@@ -361,7 +362,7 @@ pub(crate) fn clip(text: &str) -> String {
 /// matches nothing. Variables mean something in version 2012-10-17 only, and not in actions.
 #[must_use]
 pub fn tokens(text: &str, wildcards: bool, variables: bool) -> Option<Vec<Token>> {
-    tokenize(text, Syntax { wildcards, variables })
+    tokenize(text, Syntax::new(wildcards, variables, &Profile::AWS))
 }
 
 /// The tokens of a resource pattern in each of its readings: one, or two for a short ARN that this kind of policy also
@@ -370,7 +371,12 @@ pub fn tokens(text: &str, wildcards: bool, variables: bool) -> Option<Vec<Token>
 /// The resource `*` of an action without resource types matches the pattern `*` alone, whatever the tokens say.
 #[must_use]
 pub fn resource_tokens(text: &str, kind: PolicyKind, variables: bool) -> Option<Vec<Vec<Token>>> {
-    let (first, padded) = readings(text, kind, variables)?;
+    let dialect = Dialect {
+        kind,
+        variables,
+        profile: Profile::AWS,
+    };
+    let (first, padded) = readings(text, &dialect)?;
     Some(std::iter::once(first).chain(padded).collect())
 }
 

@@ -5,8 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use irsa_core::Timestamp;
 
-use crate::profile::PROFILE;
-
 /// An exact decimal number, read in place: no rounding at any size, so 2^53 + 1 is not 2^53.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'t> {
@@ -101,13 +99,18 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// Reads the W3C subset of ISO 8601, or epoch seconds.
+    /// Reads the W3C subset of ISO 8601, or epoch seconds: digits only, even four of them.
     ///
     /// See <https://www.w3.org/TR/NOTE-datetime>.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text, false)
+    }
+
+    /// As [`parse`](Self::parse), but four digits may be a year.
+    pub(crate) fn read(text: &str, has_years: bool) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && (PROFILE.digits_are_epoch_seconds || text.len() != 4) {
+        if digits && (!has_years || text.len() != 4) {
             return Some(Self {
                 seconds: text.parse().ok()?,
                 nanos: 0,
@@ -225,10 +228,6 @@ impl AddressBlock {
     /// Whether `address` is in the block.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
-        let address = match address {
-            IpAddr::V6(mapped) if !PROFILE.mapped_addresses_are_ipv6 => mapped.to_canonical(),
-            address => address,
-        };
         match (self.address, address) {
             (IpAddr::V4(mine), IpAddr::V4(theirs)) => {
                 let differing = mine.to_bits() ^ theirs.to_bits();

@@ -8,7 +8,7 @@ fn holds(version: &str, operator: &str, key: &str, values: &str, context: &Conte
             "Condition":{{"{operator}":{{"{key}":{values}}}}}}}}}"#
     );
     let policy = Policy::parse("test", PolicyKind::Identity, &text).unwrap();
-    policy.statements[0].conditions[0].holds(context)
+    policy.conditions[0].holds(context, &mut Memo::default())
 }
 
 fn single(operator: &str, policy: &str, request: &str) -> bool {

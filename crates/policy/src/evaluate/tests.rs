@@ -148,6 +148,7 @@ fn pe_01_a_denial_anywhere_wins() {
         service_control: &service,
         resource_control: &[],
         vpc_endpoint: Some(&endpoint),
+        ..Layers::default()
     };
     for principal in [user(), role_session(), federated_user(), root()] {
         assert_eq!(get(&open, principal), allowed(Layer::Resource));

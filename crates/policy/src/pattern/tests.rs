@@ -2,10 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: Syntax = Syntax {
-    wildcards: true,
-    variables: true,
-};
+const ALL: Syntax = Syntax::new(true, true, &Profile::AWS);
 
 fn matches(pattern: &str, text: &str) -> bool {
     Pattern::new(pattern, ALL).matches(text, &Context::default())
@@ -119,10 +116,7 @@ fn variables() {
 
 #[test]
 fn without_variables_the_text_is_literal() {
-    let old = Syntax {
-        wildcards: true,
-        variables: false,
-    };
+    let old = Syntax::WILDCARDS;
     let mut context = Context::new();
     context.set("aws:username", "ann");
     let pattern = Pattern::new("${aws:username}*", old);

@@ -3,6 +3,7 @@
 use super::{Malformed, read, sids_are_unique};
 use crate::error::PolicyProblem;
 use crate::principal::Principals;
+use crate::profile::Profile;
 use crate::syntax::Statement;
 
 pub(super) fn check(text: &str) -> Result<(), Malformed> {
@@ -39,7 +40,7 @@ fn check_statement(statement: &Statement<'_>) -> Result<(), Malformed> {
         (None, Some(element)) => (element, true),
         (None, None) => return Err(missing("Principal")),
     };
-    Principals::new(principal, negated).map_err(|_| Malformed::new("Invalid principal in policy"))?;
+    Principals::new(principal, negated, &Profile::AWS).map_err(|_| Malformed::new("Invalid principal in policy"))?;
     let actions = statement.action.as_ref().or(statement.not_action.as_ref());
     let actions = actions.ok_or_else(|| missing("Action"))?;
     if actions.value.is_empty() {
