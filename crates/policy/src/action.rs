@@ -10,8 +10,8 @@ use crate::pattern::{Pattern, Syntax, starts_with};
 pub(crate) struct Action<'r> {
     pub(crate) text: &'r str,
     pub(crate) hash: u32,
-    /// Its first eight bytes, folded.
-    pub(crate) head: u64,
+    /// Its beginning, folded.
+    head: Head,
 }
 
 impl<'r> Action<'r> {
@@ -33,23 +33,55 @@ impl<'r> Action<'r> {
     pub(crate) fn starts_with(&self, prefix: &str) -> bool {
         starts_with::<true>(self.text.as_bytes(), prefix)
     }
+
+    /// Whether it is an action of this service, whose name is given in lower case and with its colon: four bytes.
+    #[inline]
+    pub(crate) fn is_of(&self, service: &[u8; 4]) -> bool {
+        let [low, _] = self.head;
+        low & 0xffff_ffff == u64::from(u32::from_le_bytes(*service))
+    }
 }
 
-/// The first eight bytes with ASCII letters in lower case; some other bytes are made equal too. A shorter text is filled
-/// up with a byte that is not compared.
-fn head(bytes: &[u8]) -> u64 {
-    const CASE: u64 = 0x2020_2020_2020_2020;
-    let word = match bytes.first_chunk::<8>() {
-        Some(chunk) => *chunk,
-        None => {
-            let mut word = [0_u8; 8];
-            for (to, from) in word.iter_mut().zip(bytes) {
+/// The first sixteen bytes of a text with ASCII letters in lower case, filled up with zeros.
+type Head = [u64; 2];
+
+#[inline]
+fn head(bytes: &[u8]) -> Head {
+    let word = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk);
+    let [low, high] = match (bytes.first_chunk::<8>(), bytes.get(8..)) {
+        (Some(low), Some(rest)) => {
+            let high = match rest.first_chunk::<8>() {
+                Some(high) => word(high),
+                // The last eight bytes, less those that are in the first eight.
+                None => {
+                    let missing = 8_u32.saturating_sub(u32::try_from(rest.len()).unwrap_or(8));
+                    let last = bytes.last_chunk::<8>().map_or(0, word);
+                    last.checked_shr(missing.saturating_mul(8)).unwrap_or_default()
+                }
+            };
+            [word(low), high]
+        }
+        _ => {
+            let mut low = [0_u8; 8];
+            for (to, from) in low.iter_mut().zip(bytes) {
                 *to = *from;
             }
-            word
+            [u64::from_le_bytes(low), 0]
         }
     };
-    u64::from_le_bytes(word) | CASE
+    [lower(low), lower(high)]
+}
+
+/// Eight bytes at once: those from `A` to `Z` get the bit that makes them small.
+#[inline]
+fn lower(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES * 0x80;
+    let low_bits = word & !HIGH;
+    let from_a = low_bits.wrapping_add(ONES * (0x80 - 0x41));
+    let after_z = low_bits.wrapping_add(ONES * (0x80 - 0x5b));
+    let capitals = (from_a ^ after_z) & !word & HIGH;
+    word | capitals >> 2
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +121,13 @@ pub(crate) enum ActionForm {
     /// The text names one operation.
     Exact,
     /// Wildcards.
-    Wild(Box<Pattern>),
+    Wild(Box<Wild>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Wild {
+    pub(crate) beginning: Beginning,
+    pattern: Pattern,
 }
 
 impl ActionPattern {
@@ -97,7 +135,10 @@ impl ActionPattern {
         let form = if text.contains(['*', '?']) {
             match Pattern::new(text, Syntax::WILDCARDS) {
                 Pattern::Any => ActionForm::Any,
-                pattern => ActionForm::Wild(Box::new(pattern)),
+                pattern => ActionForm::Wild(Box::new(Wild {
+                    beginning: Beginning::new(&pattern),
+                    pattern,
+                })),
             }
         } else {
             ActionForm::Exact
@@ -114,69 +155,125 @@ impl ActionPattern {
         match &self.form {
             ActionForm::Any => true,
             ActionForm::Exact => self.hash == action.hash && same_name(self.text.as_bytes(), action.text.as_bytes()),
-            ActionForm::Wild(pattern) => pattern.matches_ignoring_case(action.text, &NO_KEYS),
-        }
-    }
-
-    /// The beginning of a pattern with wildcards, in a form that is compared at once.
-    pub(crate) fn beginning(&self) -> Beginning {
-        let literal = match &self.form {
-            ActionForm::Any => "",
-            ActionForm::Exact => &*self.text,
-            ActionForm::Wild(pattern) => pattern.beginning(),
-        };
-        let compared = u32::try_from(literal.len().min(8)).unwrap_or_default();
-        let mask = u64::MAX
-            .checked_shr(64_u32.saturating_sub(compared.saturating_mul(8)))
-            .unwrap_or_default();
-        Beginning {
-            head: head(literal.as_bytes()) & mask,
-            mask,
+            ActionForm::Wild(wild) => match wild.beginning.fits(action) {
+                Fit::No => false,
+                Fit::Yes => true,
+                Fit::Perhaps => wild.pattern.matches_ignoring_case(action.text, &NO_KEYS),
+            },
         }
     }
 }
 
-/// The first bytes of a pattern, as many as are literal, but eight at most.
+/// The first bytes of a pattern with wildcards, as many as are literal, but sixteen at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beginning {
-    head: u64,
-    mask: u64,
+    head: Head,
+    mask: Head,
+    /// Its length, and whether nothing but `*` follows.
+    length: u32,
+    is_all: bool,
+}
+
+/// How an action and the beginning of a pattern go together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fit {
+    No,
+    Perhaps,
+    Yes,
 }
 
 impl Beginning {
-    /// Whether the action can begin like this. A `true` may be wrong, a `false` never is.
+    fn new(pattern: &Pattern) -> Self {
+        let literal = pattern.beginning();
+        let length = literal.len().min(16);
+        // All ones in the literal's bytes.
+        let ones = |bytes: usize| {
+            let bits = u32::try_from(bytes.min(8)).unwrap_or_default().saturating_mul(8);
+            u64::MAX.checked_shr(64_u32.saturating_sub(bits)).unwrap_or_default()
+        };
+        let mask = [ones(length), ones(length.saturating_sub(8))];
+        let [head_low, head_high] = head(literal.as_bytes());
+        let [mask_low, mask_high] = mask;
+        Self {
+            head: [head_low & mask_low, head_high & mask_high],
+            mask,
+            length: u32::try_from(length).unwrap_or_default(),
+            is_all: matches!(pattern, Pattern::Prefix(prefix) if prefix.len() <= 16),
+        }
+    }
+
+    /// Whether the action begins like this.
     #[inline]
-    pub(crate) fn fits(self, action: &Action<'_>) -> bool {
-        action.head & self.mask == self.head
+    pub(crate) fn fits(&self, action: &Action<'_>) -> Fit {
+        let ([low, high], [mask_low, mask_high]) = (action.head, self.mask);
+        if [low & mask_low, high & mask_high] != self.head || action.text.len() < self.length as usize {
+            Fit::No
+        } else if self.is_all {
+            Fit::Yes
+        } else {
+            Fit::Perhaps
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn a_beginning_never_rules_out_what_matches() {
-        for (pattern, action) in [
-            ("s3:*", "S3:GetObject"),
-            ("s3:Get*", "s3:getobject"),
-            ("S3:GETOBJECT*", "s3:GetObjectAcl"),
-            ("*", "a"),
-            ("*:Get?", "x:get1"),
-            ("a*", "a"),
-            ("ab?", "abc"),
-            ("?3:Get*", "s3:Get"),
+    fn beginnings() {
+        for (pattern, action, expected) in [
+            ("s3:*", "S3:GetObject", Fit::Yes),
+            ("s3:Get*", "s3:getobject", Fit::Yes),
+            ("S3:GETOBJECT*", "s3:GetObjectAcl", Fit::Yes),
+            ("S3:GETOBJECT*", "s3:GetObject", Fit::Yes),
+            ("dynamodb:BatchGet*", "dynamodb:BatchGetItem", Fit::Perhaps),
+            ("*:Get?", "x:get1", Fit::Perhaps),
+            ("ab?", "abc", Fit::Perhaps),
+            ("s3:*", "sts:AssumeRole", Fit::No),
+            ("s3:Get*", "s3:PutObject", Fit::No),
+            ("abc*", "ab", Fit::No),
+            ("ab\0*", "ab", Fit::No),
+            ("s3[*", "s3{", Fit::No),
+            ("s3:@*", "s3:`", Fit::No),
         ] {
             let pattern = ActionPattern::new(pattern);
             let action = Action::new(action);
-            assert!(pattern.matches(&action), "{}", pattern.text);
-            assert!(pattern.beginning().fits(&action), "{}", pattern.text);
-        }
-        for (pattern, action) in [("s3:*", "sts:AssumeRole"), ("s3:Get*", "s3:PutObject"), ("abc*", "ab")] {
-            assert!(
-                !ActionPattern::new(pattern).beginning().fits(&Action::new(action)),
-                "{pattern}"
+            let ActionForm::Wild(wild) = &pattern.form else {
+                panic!()
+            };
+            assert_eq!(
+                wild.beginning.fits(&action),
+                expected,
+                "{} {}",
+                pattern.text,
+                action.text
             );
+            assert_eq!(
+                pattern.matches(&action),
+                expected != Fit::No,
+                "{} {}",
+                pattern.text,
+                action.text
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_agree_with_the_slow_way(pattern in "[aA:\\*\\?]{0,3}[a-cA-C:@Z`\\[]{0,20}[\\*\\?]{0,2}[aA]?", action in "[aA:]{0,3}[a-cA-C:@Z`\\[]{0,20}") {
+            let slow = Pattern::new(&pattern, Syntax::WILDCARDS).matches_ignoring_case(&action, &NO_KEYS);
+            prop_assert_eq!(ActionPattern::new(&pattern).matches(&Action::new(&action)), slow);
+        }
+
+        #[test]
+        fn a_literal_beginning_with_a_star(action in "\\PC{0,24}", cut in 0_usize..24) {
+            let literal: String = action.chars().filter(|c| !matches!(c, '*' | '?')).take(cut).collect();
+            let pattern = format!("{}*", literal.to_ascii_uppercase());
+            let expected = action.to_ascii_lowercase().starts_with(&literal.to_ascii_lowercase());
+            prop_assert_eq!(ActionPattern::new(&pattern).matches(&Action::new(&action)), expected);
         }
     }
 }

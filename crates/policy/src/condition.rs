@@ -15,7 +15,7 @@ use crate::profile::Profile;
 use crate::resource::ArnPattern;
 use crate::syntax;
 use crate::syntax::{Comparison, Operator, Predicate, Quantifier};
-use crate::value::{AddressBlock, Decimal, Instant, boolean};
+use crate::value::{AddressBlock, Decimal, Instant, address, boolean};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
@@ -294,15 +294,15 @@ impl Condition {
             }
             Test::Binary(constants) => constants.iter().any(|constant| **constant == *value.as_bytes()),
             Test::Address(addresses, blocks) => {
-                let address = match memo.address {
+                let read = match memo.address {
                     Some((at, len, address)) if at == value.as_ptr() && len == value.len() => address,
                     _ => {
-                        let address = value.parse().ok();
+                        let address = address(value);
                         memo.address = Some((value.as_ptr(), value.len(), address));
                         address
                     }
                 };
-                let address = addresses.read(address?);
+                let address = addresses.read(read?);
                 blocks.iter().any(|block| block.contains(address))
             }
             Test::Arn(patterns) => {

@@ -37,7 +37,25 @@ pub(crate) fn key_hash(key: &[u8]) -> u32 {
 /// Whether two names differ in ASCII case at most. Mostly they do not differ at all, which is the quicker question.
 #[inline]
 pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
-    one == other || one.eq_ignore_ascii_case(other)
+    same(one, other) || one.eq_ignore_ascii_case(other)
+}
+
+/// Whether two texts are equal. Most are short: up to 32 bytes are compared in place, without a call.
+#[inline]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    /// Compares the first and the last `N` bytes, which overlap in texts shorter than both.
+    #[inline]
+    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
+    }
+    one.len() == other.len()
+        && match one.len() {
+            0..4 => one.iter().eq(other),
+            4..8 => ends::<4>(one, other),
+            8..16 => ends::<8>(one, other),
+            16..=32 => ends::<16>(one, other),
+            _ => one == other,
+        }
 }
 
 /// A condition key as a policy names it.
@@ -220,7 +238,9 @@ impl Context {
 
     /// Takes `key` away.
     pub fn remove(&mut self, key: &str) {
-        if let Some(index) = self.position(key.as_bytes(), key_hash(key.as_bytes())) {
+        let hash = key_hash(key.as_bytes());
+        let is_key = |entry: &Entry| entry.is(key.as_bytes(), hash, &self.texts);
+        if let Some(index) = self.entries.iter().position(is_key) {
             self.entries.swap_remove(index);
             self.table = [0; TABLE];
             for index in 0..self.entries.len() {
@@ -232,15 +252,14 @@ impl Context {
     /// What the request says about `key`, whose case does not matter.
     #[must_use]
     pub fn get(&self, key: &str) -> Values<'_> {
-        self.values(self.position(key.as_bytes(), key_hash(key.as_bytes())))
+        self.values(self.entry(key.as_bytes(), key_hash(key.as_bytes())))
     }
 
     /// Every key with its values, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Values<'_>)> {
         self.entries
             .iter()
-            .enumerate()
-            .map(|(index, entry)| (slice(&self.texts, entry.key), self.values(Some(index))))
+            .map(|entry| (slice(&self.texts, entry.key), self.values(Some(entry))))
     }
 
     /// How many keys there are.
@@ -255,12 +274,14 @@ impl Context {
         self.entries.is_empty()
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: &Key) -> Values<'_> {
-        self.values(self.position(key.text.as_bytes(), key.hash))
+        self.values(self.entry(key.text.as_bytes(), key.hash))
     }
 
-    fn values(&self, index: Option<usize>) -> Values<'_> {
-        let Some(entry) = index.and_then(|index| self.entries.get(index)) else {
+    #[inline]
+    fn values(&self, entry: Option<&Entry>) -> Values<'_> {
+        let Some(entry) = entry else {
             return Values::Absent;
         };
         if !entry.list {
@@ -275,22 +296,20 @@ impl Context {
         }
     }
 
-    /// The number of a key's entry.
-    fn position(&self, key: &[u8], hash: u32) -> Option<usize> {
-        let is_key = |entry: &Entry| entry.is(key, hash, &self.texts);
+    #[inline]
+    fn entry(&self, key: &[u8], hash: u32) -> Option<&Entry> {
         for slot in probe(hash) {
-            match self.table.get(slot) {
-                Some(number @ 1..) => {
-                    let index = usize::from(*number).saturating_sub(1);
-                    if self.entries.get(index).is_some_and(is_key) {
-                        return Some(index);
-                    }
-                }
-                _ => break,
+            let number = self.table.get(slot).copied().unwrap_or_default();
+            if number == 0 {
+                break;
+            }
+            let entry = self.entries.get(usize::from(number).wrapping_sub(1));
+            if entry.is_some_and(|entry| entry.is(key, hash, &self.texts)) {
+                return entry;
             }
         }
         let rest = self.entries.get(IN_TABLE..)?;
-        rest.iter().position(is_key).map(|index| index.saturating_add(IN_TABLE))
+        rest.iter().find(|entry| entry.is(key, hash, &self.texts))
     }
 
     /// Puts an entry into the table, if it is one of the first.
@@ -307,7 +326,7 @@ impl Context {
     }
 
     fn refuse_repeat(&self, key: &str) -> Result<(), RepeatedKeyError> {
-        match self.position(key.as_bytes(), key_hash(key.as_bytes())) {
+        match self.entry(key.as_bytes(), key_hash(key.as_bytes())) {
             Some(_) => Err(RepeatedKeyError(key.chars().take(128).collect())),
             None => Ok(()),
         }

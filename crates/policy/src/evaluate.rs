@@ -5,7 +5,7 @@
 use crate::action::Action;
 use crate::condition::Memo;
 use crate::index::{Index, Tree};
-use crate::policy::{KEPT, Policy, PolicyKind, Statement};
+use crate::policy::{Policy, PolicyKind, Statement};
 use crate::principal::{Caller, Strength};
 use crate::request::{Decision, Layer, Layers, Principal, Request, Verdict};
 
@@ -43,7 +43,7 @@ pub(crate) enum Part {
     Resource,
     Principal,
     /// The condition's number in the policy.
-    Condition(usize),
+    Condition(u32),
 }
 
 /// Hears nothing.
@@ -102,7 +102,7 @@ struct Evaluation<'a, 'r, 't, T> {
 pub(crate) fn evaluate<'a, T: Tracer<'a>>(layers: &Layers<'a>, request: &Request<'_>, tracer: &mut T) -> Outcome<'a> {
     let action = Action::new(request.action);
     // Anyone with credentials may ask who they are, whatever the policies say.
-    if action.is("sts:GetCallerIdentity") && request.principal.account().is_some() {
+    if action.is_of(b"sts:") && action.is("sts:GetCallerIdentity") && request.principal.account().is_some() {
         return Outcome {
             decision: Decision::Allowed,
             layer: None,
@@ -248,11 +248,11 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
         let resource = request.resource;
         let is = |name| action.is(name);
         layers.resource.is_some_and(|policy| policy.kind() == PolicyKind::Trust)
-            || (action.starts_with("sts:")
+            || (action.is_of(b"sts:")
                 && (action.starts_with("sts:AssumeRole")
                     || ((is("sts:TagSession") || is("sts:SetSourceIdentity") || is("sts:SetContext"))
                         && resource.contains(":role/"))))
-            || (action.starts_with("kms:") && resource.contains(":key/"))
+            || (action.is_of(b"kms:") && resource.contains(":key/"))
     }
 
     /// Looks at one layer: a denial is kept, the strongest grant returned.
@@ -361,7 +361,7 @@ impl Question<'_> {
     }
 
     /// Whether a statement is about this request: the cheapest and most telling parts come first.
-    #[inline]
+    #[inline(always)]
     fn matches(
         &mut self,
         layer: Layer,
@@ -376,7 +376,7 @@ impl Question<'_> {
     }
 
     /// Whether a statement that is about the action is about the rest of the request too.
-    #[inline]
+    #[inline(always)]
     fn rest_matches(
         &mut self,
         layer: Layer,
@@ -408,13 +408,13 @@ impl Question<'_> {
 
     /// A condition's answer, worked out once for all statements that have it.
     #[inline]
-    fn condition_holds(&mut self, policy: &Policy, number: usize, answers: &mut Answers) -> bool {
-        let bit = if number < KEPT { 1_u64 << number } else { 0 };
+    fn condition_holds(&mut self, policy: &Policy, number: u32, answers: &mut Answers) -> bool {
+        let bit = 1_u64.checked_shl(number).unwrap_or_default();
         if answers.known & bit != 0 {
             return answers.holding & bit != 0;
         }
         let context = self.request.context;
-        let condition = policy.conditions.get(number);
+        let condition = policy.conditions.get(number as usize);
         let holds = condition.is_some_and(|condition| condition.holds(context, &mut self.memo));
         answers.known |= bit;
         if holds {

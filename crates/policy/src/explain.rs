@@ -412,7 +412,7 @@ fn miss(policy: &Policy, statement: &Statement, part: Part, request: &Request<'_
                 vec![describe(&request.principal)],
             )
         }
-        Part::Condition(number) => match policy.conditions.get(number) {
+        Part::Condition(number) => match policy.conditions.get(number as usize) {
             Some(condition) => {
                 let values = request.context.find(&condition.key);
                 let (actual, reason) = match values {

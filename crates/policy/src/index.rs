@@ -8,7 +8,7 @@
 mod tree;
 
 pub(crate) use self::tree::Tree;
-use crate::action::{Action, ActionForm, ActionPattern, Beginning};
+use crate::action::{Action, ActionForm, ActionPattern, Beginning, Fit};
 use crate::context::same_name;
 use crate::policy::Statement;
 
@@ -102,8 +102,8 @@ impl Masks {
                             mask: bit,
                         });
                     }
-                    ActionForm::Wild(_) => wild.push(Wild {
-                        beginning: pattern.beginning(),
+                    ActionForm::Wild(form) => wild.push(Wild {
+                        beginning: form.beginning,
                         place,
                         mask: bit,
                     }),
@@ -157,7 +157,12 @@ impl Masks {
             }
         }
         for entry in &self.wild {
-            if entry.beginning.fits(action) && entry.mask & !named != 0 && matches(statements, entry.place, action) {
+            let matches = match entry.beginning.fits(action) {
+                Fit::No => false,
+                Fit::Yes => true,
+                Fit::Perhaps => entry.mask & !named != 0 && matches(statements, entry.place, action),
+            };
+            if matches {
                 named |= entry.mask;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Text that a variable brings is literal always: a tag value `*` is an asterisk, never a wildcard.
 
-use crate::context::{Context, Key, Values};
+use crate::context::{Context, Key, Values, same};
 use crate::profile::Profile;
 
 /// A compiled pattern. Most are one of the simple forms.
@@ -235,12 +235,12 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str, context: &Context) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact(exact) => **exact == *text,
-            Self::Prefix(prefix) => text.as_bytes().starts_with(prefix.as_bytes()),
+            Self::Exact(exact) => same(exact.as_bytes(), text.as_bytes()),
+            Self::Prefix(prefix) => starts_with::<false>(text.as_bytes(), prefix),
             Self::Tokens { tokens, variables } => {
                 // Most patterns begin with literal text, and most texts do not begin with it.
                 if let Some(Token::Literal(prefix)) = tokens.first()
-                    && !text.as_bytes().starts_with(prefix.as_bytes())
+                    && !starts_with::<false>(text.as_bytes(), prefix)
                 {
                     return false;
                 }
@@ -345,6 +345,7 @@ fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, contex
 fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bool {
     let bytes = text.as_bytes();
     let (mut index, mut at) = (0_usize, 0_usize);
+    // What follows the `*`, and where that was last tried.
     let mut run: Option<(usize, usize)> = None;
     let mut field: Option<(usize, usize)> = None;
     loop {
@@ -353,8 +354,15 @@ fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bo
             None => None,
             Some(Token::Run) => {
                 index = index.saturating_add(1);
-                if index == tokens.len() {
-                    return true;
+                let rest = bytes.get(at..).unwrap_or_default();
+                match tokens.get(index..).unwrap_or_default() {
+                    [] => return true,
+                    [Token::Literal(last)] => return ends_with::<FOLD>(rest, last),
+                    [Token::Literal(next), ..] => match find::<FOLD>(rest, next) {
+                        Some(skip) => at = at.saturating_add(skip),
+                        None => return false,
+                    },
+                    _ => {}
                 }
                 run = Some((index, at));
                 field = None;
@@ -392,20 +400,65 @@ fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bo
         let Some(rest) = bytes.get(from..) else {
             return false;
         };
-        // Go straight to the next byte that the literal after the `*` can begin with.
+        // Go straight to the next place of the literal after the `*`.
         let skip = match tokens.get(after) {
-            Some(Token::Literal(literal)) if !FOLD => match literal.as_bytes().first() {
-                Some(first) => match rest.iter().position(|byte| byte == first) {
-                    Some(skip) => skip,
-                    None => return false,
-                },
-                None => 0,
+            Some(Token::Literal(literal)) => match find::<FOLD>(rest, literal) {
+                Some(skip) => skip,
+                None => return false,
             },
             _ => 0,
         };
         (index, at) = (after, from.saturating_add(skip));
         run = Some((index, at));
     }
+}
+
+/// Where a literal, which is never empty, stands first.
+fn find<const FOLD: bool>(bytes: &[u8], literal: &str) -> Option<usize> {
+    let mut from = 0_usize;
+    loop {
+        let rest = bytes.get(from..)?;
+        let at = match literal.as_bytes() {
+            [first, ..] if FOLD => rest.iter().position(|byte| byte.eq_ignore_ascii_case(first)),
+            [first, second, ..] => position(rest, *first, *second),
+            [first] => rest.iter().position(|byte| byte == first),
+            [] => Some(0),
+        }?;
+        if starts_with::<FOLD>(rest.get(at..)?, literal) {
+            return Some(from.saturating_add(at));
+        }
+        from = from.saturating_add(at).saturating_add(1);
+    }
+}
+
+/// Where two bytes stand side by side, or a place before, looking at eight places at once.
+fn position(bytes: &[u8], first: u8, second: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of every byte that is zero, and of some that follow one.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (firsts, seconds) = (
+        u64::from(first).wrapping_mul(ONES),
+        u64::from(second).wrapping_mul(ONES),
+    );
+    let mut at = 0_usize;
+    while let Some(nine) = bytes.get(at..).and_then(|rest| rest.first_chunk::<9>()) {
+        let [head @ .., _] = nine;
+        let [_, tail @ ..] = nine;
+        let found = zeros(u64::from_le_bytes(*head) ^ firsts) & zeros(u64::from_le_bytes(*tail) ^ seconds);
+        if found != 0 {
+            return Some(at.saturating_add(found.trailing_zeros() as usize / 8));
+        }
+        at = at.saturating_add(8);
+    }
+    let rest = bytes.get(at..)?;
+    let place = rest.iter().position(|byte| *byte == first)?;
+    Some(at.saturating_add(place))
+}
+
+fn ends_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool {
+    let start = bytes.len().checked_sub(literal.len());
+    start.is_some_and(|start| starts_with::<FOLD>(bytes.get(start..).unwrap_or_default(), literal))
 }
 
 /// The length of the character at `at`; `None` inside a character, at the end, and at a colon if that is barred.
@@ -431,7 +484,9 @@ pub(crate) fn starts_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool
             .get(..literal.len())
             .is_some_and(|head| head.eq_ignore_ascii_case(literal.as_bytes()))
     } else {
-        bytes.starts_with(literal.as_bytes())
+        bytes
+            .get(..literal.len())
+            .is_some_and(|head| same(head, literal.as_bytes()))
     }
 }
 

@@ -197,7 +197,7 @@ pub(crate) struct Statement {
     /// `None` in identity-based policies: the holder is the principal.
     pub(crate) principals: Option<Principals>,
     /// Numbers of the policy's conditions.
-    pub(crate) conditions: Box<[usize]>,
+    pub(crate) conditions: Box<[u32]>,
     pub(crate) source: Arc<StatementSource>,
 }
 
@@ -292,15 +292,17 @@ impl Statement {
 }
 
 /// How many conditions of a policy are found again if they are written again: those whose answer an evaluation keeps.
-pub(crate) const KEPT: usize = 64;
+const KEPT: usize = 64;
 
-/// The number of a condition in the policy's list, where it is entered if it is new.
-fn number_of(node: &syntax::Condition<'_>, operator: Operator, dialect: &Dialect, known: &mut Vec<Condition>) -> usize {
+/// The number of a condition in the policy's list, where it is entered if it is new. A document has room for far fewer
+/// than 2^32.
+fn number_of(node: &syntax::Condition<'_>, operator: Operator, dialect: &Dialect, known: &mut Vec<Condition>) -> u32 {
     let written = known.iter().take(KEPT).position(|condition| condition.is_written(node));
-    written.unwrap_or_else(|| {
+    let number = written.unwrap_or_else(|| {
         known.push(Condition::new(node, operator, dialect));
         known.len().saturating_sub(1)
-    })
+    });
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// A statement by name and place; cheap to keep.

@@ -3,7 +3,7 @@
 //! See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>.
 
 use crate::PolicyKind;
-use crate::context::Context;
+use crate::context::{Context, same};
 use crate::pattern::{Pattern, Syntax, Token, tokenize};
 use crate::policy::Dialect;
 
@@ -94,8 +94,11 @@ impl ResourcePattern {
         }
         match &self.form {
             Form::Everything => true,
-            Form::Exact => *self.text == *resource,
-            Form::Prefix => resource != "*" && self.text.as_bytes().starts_with(head),
+            Form::Exact => same(self.text.as_bytes(), bytes),
+            Form::Prefix => {
+                let literal = self.text.as_bytes().get(..self.literal);
+                resource != "*" && literal.is_some_and(|literal| same(literal, head))
+            }
             Form::Readings(readings) => {
                 resource != "*" && readings.iter().any(|reading| reading.matches(resource, context))
             }

@@ -181,6 +181,34 @@ fn fraction_nanos(text: &str) -> Option<u32> {
     number(text, text.len())?.checked_mul(scale)
 }
 
+/// Reads an address as the standard library does, the usual form sooner.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    match dotted_quad(text) {
+        Some(address) => Some(address.into()),
+        None => text.parse().ok(),
+    }
+}
+
+/// Four numbers without leading zeros.
+fn dotted_quad(text: &str) -> Option<Ipv4Addr> {
+    let (mut bits, mut dots, mut number, mut digits) = (0_u32, 0_u32, 0_u32, 0_u32);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' if digits < 3 && (digits == 0 || number > 0) => {
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && number < 256 && dots < 3 => {
+                bits = bits << 8 | number;
+                dots += 1;
+                (number, digits) = (0, 0);
+            }
+            _ => return None,
+        }
+    }
+    (dots == 3 && digits > 0 && number < 256).then(|| Ipv4Addr::from_bits(bits << 8 | number))
+}
+
 /// A block of addresses. IPv4 and IPv6 are disjoint, an IPv4-mapped IPv6 address included.
 #[derive(Clone, Copy, Debug)]
 pub struct AddressBlock {
@@ -396,6 +424,11 @@ mod tests {
                 }
             };
             prop_assert_eq!(compare(&text(one), &text(other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn addresses_are_read_as_the_library_does(text in "[0-9.]{0,16}|(1?[0-9]{1,3}\\.){3}[0-9]{1,3}|[0-9a-f:.]{0,12}") {
+            prop_assert_eq!(address(&text), text.parse().ok());
         }
 
         #[test]
