@@ -1,5 +1,6 @@
 //! `irsa policy …`: what policies allow, without a server and without AWS. One file a command.
 
+pub(crate) mod check;
 pub(crate) mod simulate;
 
 use std::process::ExitCode;
@@ -8,13 +9,22 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
+    /// Find what is wrong with policies: what IAM refuses, what opens too much, what has no effect
+    ///
+    /// Findings have the codes of IAM Access Analyzer where it has such a check; those of this tool begin with `IRSA_`. The exit
+    /// code is 1 if there is an error (or what `--fail-on` says), and 2 if a file can't be read.
+    Check(check::Check),
     /// Decide requests under policies, and say why
+    ///
+    /// Neither a server nor AWS is asked: the policies are those of the arguments, and the request has the condition keys of
+    /// `--context` and no others. Fails if a request is denied.
     Simulate(simulate::Simulate),
 }
 
 /// Runs a command of the group to its exit code.
 pub(crate) fn run(command: Policy) -> anyhow::Result<ExitCode> {
     match command {
+        Policy::Check(arguments) => check::run(&arguments),
         Policy::Simulate(arguments) => simulate::run(&arguments),
     }
 }

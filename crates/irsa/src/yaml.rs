@@ -26,7 +26,7 @@ pub(crate) fn documents(name: &str, text: &str) -> Result<Vec<Value>, Rendered> 
 }
 
 /// Shows a mistake in its place; lines and columns count from 1.
-fn mistake(name: &str, text: &str, message: &str, place: Option<(u64, u64)>) -> Rendered {
+pub(crate) fn mistake(name: &str, text: &str, message: &str, place: Option<(u64, u64)>) -> Rendered {
     let Some((line, column)) = place.filter(|(line, _)| *line > 0) else {
         return Rendered(format!("error: `{name}` is no YAML: {message}"));
     };

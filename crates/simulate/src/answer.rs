@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::caller::Caller;
 use crate::case::{Asked, Case, Documents, Levels, List, clip, document};
 use crate::compiled::{Cache, Place, PolicySet};
-use crate::ruling::{decide, owner};
+use crate::ruling::{decide, is_operation, owner};
 
 /// The longest line that is read, in bytes: some hundred times the policies that AWS lets apply to one request.
 pub const MAX_LINE: usize = 8 << 20;
@@ -153,16 +153,13 @@ fn check(asked: &Asked<'_>) -> Result<(), String> {
             return Err(format!("`request` has no `{name}`"));
         }
     }
-    match asked.action.split_once(':') {
-        Some((service, operation))
-            if !service.is_empty() && !operation.is_empty() && !asked.action.contains(['*', '?']) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!(
+    if is_operation(&asked.action) {
+        Ok(())
+    } else {
+        Err(format!(
             "`{}` is no action: `service:Operation` without wildcards is needed",
             clip(&asked.action)
-        )),
+        ))
     }
 }
 

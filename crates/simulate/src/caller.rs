@@ -225,15 +225,6 @@ impl Caller {
     #[must_use]
     pub fn named_by<'a>(mut self, arns: impl IntoIterator<Item = &'a str>) -> Self {
         for arn in arns {
-            if !matches!(
-                self.0,
-                Kind::RoleSession {
-                    path_is_known: false,
-                    ..
-                }
-            ) {
-                break;
-            }
             self.0.learn_path(arn);
         }
         self
@@ -293,11 +284,11 @@ impl Caller {
 }
 
 impl Kind {
-    /// Takes a role's ARN as this session's, if it has the same partition, account and name.
+    /// Takes a role's ARN as this session's, if its path is not known and it has the same partition, account and name.
     fn learn_path(&mut self, text: &str) {
         let Self::RoleSession {
             role_arn,
-            path_is_known,
+            path_is_known: path_is_known @ false,
             ..
         } = self
         else {
@@ -428,6 +419,14 @@ mod tests {
             let shown = debug(session, &context);
             assert!(shown.contains("111122223333:role/app\""), "{stranger}: {shown}");
         }
+    }
+
+    #[test]
+    fn a_role_that_is_named_itself_has_the_path_of_its_name() {
+        let mut context = Context::new();
+        context.set("aws:PrincipalArn", "arn:aws:iam::111122223333:role/x/app");
+        let shown = debug("arn:aws:iam::111122223333:role/app", &context);
+        assert!(shown.contains(":role/app\""), "{shown}");
     }
 
     #[test]

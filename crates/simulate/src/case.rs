@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 
 /// More condition keys than any request has; beyond it the engine's look-up would no longer be quick.
 const MAX_KEYS: usize = 4096;
+/// More values of keys than any request has: each may be compared with every value of a policy.
+const MAX_VALUES: usize = 4096;
 /// The longest action or resource: four times the longest ARN that AWS accepts anywhere.
 const MAX_NAME: usize = 8192;
 
@@ -316,6 +318,7 @@ impl<'de> Deserialize<'de> for Keys {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
                 let mut context = Context::new();
+                let mut count = 0_usize;
                 while let Some(Text(key)) = map.next_key()? {
                     let value: &RawValue = map.next_value()?;
                     if context.len() >= MAX_KEYS {
@@ -324,6 +327,10 @@ impl<'de> Deserialize<'de> for Keys {
                     let wrong = |problem| A::Error::custom(format_args!("`{}`: {problem}", clip(&key)));
                     if value.get().starts_with('[') {
                         let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(A::Error::custom)?;
+                        count = count.saturating_add(values.len());
+                        if count > MAX_VALUES {
+                            return Err(A::Error::custom(format_args!("more than {MAX_VALUES} values")));
+                        }
                         let values: Vec<_> = values
                             .into_iter()
                             .map(scalar)

@@ -96,6 +96,8 @@ impl fmt::Display for Place {
 pub struct Parsed {
     /// The policy.
     pub policy: Policy,
+    /// The ARNs that it names as principals, for [`Caller::named_by`](crate::Caller::named_by).
+    pub principals: Vec<String>,
     /// Why IAM would not take the document in this place, if what it means is plain nevertheless.
     pub objection: Option<PolicyError>,
 }
@@ -106,21 +108,26 @@ pub struct Parsed {
 /// # Errors
 /// The text is no policy of this kind.
 pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Parsed, PolicyError> {
-    let error = match Policy::parse(label, kind, text) {
-        Ok(policy) => {
-            return Ok(Parsed {
-                policy,
-                objection: None,
-            });
+    let parsed = |mut policy: Policy, objection| {
+        let mut principals = Vec::new();
+        // Nothing is bound: there is no account here whose entities have ids.
+        policy.bind_principals(|arn| {
+            principals.push(arn.to_owned());
+            None
+        });
+        Parsed {
+            policy,
+            principals,
+            objection,
         }
+    };
+    let error = match Policy::parse(label, kind, text) {
+        Ok(policy) => return Ok(parsed(policy, None)),
         Err(error) => error,
     };
     // The first error is the one about the author's text.
     match repaired(kind, text).map(|(kind, text)| Policy::parse(label, kind, &text)) {
-        Some(Ok(policy)) => Ok(Parsed {
-            policy,
-            objection: Some(error),
-        }),
+        Some(Ok(policy)) => Ok(parsed(policy, Some(error))),
         _ => Err(error),
     }
 }
@@ -156,6 +163,7 @@ impl PolicySet {
             service_control: &self.service_control,
             resource_control: &self.resource_control,
             vpc_endpoint: self.vpc_endpoint.as_deref(),
+            ..Layers::default()
         }
     }
 }
@@ -172,17 +180,11 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     pub(crate) fn new(label: &str, kind: PolicyKind, text: &str) -> Result<Self, PolicyError> {
-        let Parsed { mut policy, objection } = parse(label, kind, text)?;
-        let mut principals = Vec::new();
-        // Nothing is bound: there is no account here whose entities have ids.
-        policy.bind_principals(|arn| {
-            principals.push(arn.to_owned());
-            None
-        });
+        let parsed = parse(label, kind, text)?;
         Ok(Self {
-            policy: Arc::new(policy),
-            principals: principals.into(),
-            objection: objection.map(|error| format!("`{label}`: {error}").into()),
+            policy: Arc::new(parsed.policy),
+            principals: parsed.principals.into(),
+            objection: parsed.objection.map(|error| format!("`{label}`: {error}").into()),
         })
     }
 }

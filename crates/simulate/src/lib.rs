@@ -86,4 +86,4 @@ pub use answer::{MAX_LINE, Simulator};
 pub use caller::{Caller, CallerError};
 pub use compiled::{Parsed, Place, PolicySet, parse};
 pub use keys::context_keys;
-pub use ruling::{Ruling, decide, owner, reserved};
+pub use ruling::{Ruling, decide, is_operation, owner, reserved};

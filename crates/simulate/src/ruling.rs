@@ -109,6 +109,15 @@ pub fn reserved(action: &str, resource: &str) -> Option<&'static str> {
     None
 }
 
+/// Whether the text is an action as a request has it: `service:Operation`, without wildcards.
+#[must_use]
+pub fn is_operation(action: &str) -> bool {
+    action
+        .split_once(':')
+        .is_some_and(|(service, operation)| !service.is_empty() && !operation.is_empty())
+        && !action.contains(['*', '?'])
+}
+
 /// The account that owns a resource, if its ARN says so.
 #[must_use]
 pub fn owner(resource: &str) -> Option<AccountId> {

@@ -5,5 +5,6 @@ mod commands;
 mod manifests;
 mod quickstart;
 mod server;
+mod simulate;
 mod support;
 mod usage;

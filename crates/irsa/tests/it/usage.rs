@@ -1,6 +1,6 @@
 use crate::support::{Ended, irsa};
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["quickstart"],
     &["up"],
@@ -13,6 +13,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["audit", "lookup"],
     &["audit", "verify"],
     &["explain"],
+    &["policy"],
+    &["policy", "simulate"],
     &["admin"],
     &["admin", "create-account"],
     &["admin", "list-accounts"],
