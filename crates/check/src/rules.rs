@@ -1,0 +1,47 @@
+//! The rules, by topic. A topic's table stands at the head of its file.
+
+mod actions;
+mod conditions;
+mod elements;
+mod keys;
+mod network;
+mod organizations;
+mod passing;
+mod principals;
+mod redundancy;
+mod refusal;
+mod resources;
+mod services;
+mod structure;
+mod subjects;
+mod trust;
+mod values;
+mod variables;
+mod widths;
+
+use crate::rule::{Kinds, Rule};
+
+/// All tables.
+pub(crate) static ALL: [&[Rule]; 18] = [
+    refusal::RULES,
+    structure::RULES,
+    elements::RULES,
+    actions::RULES,
+    resources::RULES,
+    principals::RULES,
+    conditions::RULES,
+    values::RULES,
+    network::RULES,
+    keys::RULES,
+    variables::RULES,
+    organizations::RULES,
+    passing::RULES,
+    services::RULES,
+    widths::RULES,
+    trust::RULES,
+    subjects::RULES,
+    redundancy::RULES,
+];
+
+/// Where a list of findings begins; it finds nothing.
+pub(crate) static FIRST: Rule = Rule::error("", "", Kinds::ALL, |_, _| {});
