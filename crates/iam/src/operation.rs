@@ -28,6 +28,7 @@ mod render;
 mod request_parameters;
 mod role_policies;
 mod roles;
+mod simulate;
 mod tag_rules;
 mod tags;
 mod user_policies;
@@ -201,6 +202,7 @@ pub static OPERATIONS: &[&[Operation]] = &[
     tags::OPERATIONS,
     authorization_details::OPERATIONS,
     account::OPERATIONS,
+    simulate::OPERATIONS,
 ];
 
 /// One call of an operation that exists.

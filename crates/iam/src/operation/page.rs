@@ -58,6 +58,12 @@ impl Page {
         Ok(page)
     }
 
+    /// The same page with no more items than this.
+    pub(crate) fn at_most(mut self, size: usize) -> Self {
+        self.size = self.size.min(size);
+        self
+    }
+
     /// Takes the page out of items that come in the order of their keys; gives the next marker if more are left.
     pub(crate) fn cut<T>(&self, items: impl IntoIterator<Item = (String, T)>) -> (Vec<T>, Option<String>) {
         let mut shown = Vec::new();

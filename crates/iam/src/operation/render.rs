@@ -19,6 +19,7 @@ pub(crate) enum Node {
     Boolean(bool),
     List(Vec<Node>),
     Map(Vec<(&'static str, i64)>),
+    Words(Vec<(&'static str, &'static str)>),
     Members(Members),
 }
 
@@ -72,6 +73,11 @@ impl Members {
             name,
             Node::List(texts.into_iter().map(|text| Node::Text(text.into())).collect()),
         )
+    }
+
+    /// A map from words to words, present even when empty.
+    pub(crate) fn words(self, name: &'static str, words: Vec<(&'static str, &'static str)>) -> Self {
+        self.with(name, Node::Words(words))
     }
 
     pub(crate) fn tags(self, tags: &[Tag]) -> Self {
@@ -141,6 +147,13 @@ impl Node {
                     });
                 }
             }),
+            Self::Words(entries) => xml.element(name, |xml| {
+                for (key, value) in entries {
+                    xml.element("entry", |xml| {
+                        xml.text("key", key).text("value", value);
+                    });
+                }
+            }),
             Self::Members(members) => xml.element(name, |xml| members.write(xml)),
         };
     }
@@ -153,6 +166,12 @@ impl Node {
             Self::Boolean(boolean) => Value::from(*boolean),
             Self::List(nodes) => Value::Array(nodes.iter().map(Self::json).collect()),
             Self::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))
+                    .collect(),
+            ),
+            Self::Words(entries) => Value::Object(
                 entries
                     .iter()
                     .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))

@@ -7,9 +7,12 @@ use serde_json::{Map, Value};
 /// request is not recorded: the query of a presigned request holds its session token.
 const MEMBERS: &[&str] = &[
     "AccessKeyId",
+    "ActionNames",
     "AssumeRolePolicyDocument",
+    "CallerArn",
     "ClientID",
     "ClientIDList",
+    "ContextEntries",
     "Description",
     "EntityFilter",
     "Filter",
@@ -26,7 +29,11 @@ const MEMBERS: &[&str] = &[
     "PolicyArn",
     "PolicyDocument",
     "PolicyName",
+    "PolicySourceArn",
     "PolicyUsageFilter",
+    "ResourceArns",
+    "ResourceHandlingOption",
+    "ResourceOwner",
     "RoleName",
     "Scope",
     "SetAsDefault",
@@ -38,6 +45,12 @@ const MEMBERS: &[&str] = &[
     "UserName",
     "VersionId",
 ];
+
+/// The lists of simulations. Their documents and the values of their condition keys are left out: they are as long as a request may be, and
+/// none of them is anybody's policy or request.
+const SIMULATED: &[&str] = &["ActionNames", "ContextEntries", "ResourceArns"];
+/// As many elements of such a list are shown.
+const MAX_SIMULATED: usize = 50;
 
 /// CloudTrail's `requestParameters` of a Query call: names with a small first letter, lists as arrays, numbers and
 /// booleans as such. Parameters that no operation takes are left out.
@@ -56,7 +69,8 @@ pub fn request_parameters(params: &Params) -> Value {
             continue;
         };
         let (index, member) = rest.split_once('.').unwrap_or((rest, ""));
-        let Some(index) = index.parse::<usize>().ok().filter(|index| (1..=1000).contains(index)) else {
+        let most = if SIMULATED.contains(&name) { MAX_SIMULATED } else { 1000 };
+        let Some(index) = index.parse::<usize>().ok().filter(|index| (1..=most).contains(index)) else {
             continue;
         };
         let elements = root.entry(small(name)).or_insert_with(|| Value::Array(Vec::new()));
@@ -69,7 +83,7 @@ pub fn request_parameters(params: &Params) -> Value {
         };
         match member {
             "" => *element = Value::from(value),
-            "Key" | "Value" => {
+            "Key" | "Value" | "ContextKeyName" | "ContextKeyType" => {
                 if !element.is_object() {
                     *element = Value::Object(Map::new());
                 }

@@ -11,6 +11,7 @@ mod providers;
 mod races;
 mod role_policies;
 mod roles;
+mod simulate;
 mod states;
 mod table;
 mod tags;

@@ -10,5 +10,6 @@ mod poison;
 mod routes;
 mod s3;
 mod signatures;
+mod simulate;
 mod tls;
 mod web_identity;

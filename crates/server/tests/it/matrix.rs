@@ -114,7 +114,16 @@ fn parameters(operation: &str, subjects: &Subjects) -> Vec<(&'static str, String
     if creates || lists || account {
         return pairs;
     }
-    if of(&["OpenIDConnectProvider"]) {
+    if of(&["Simulate", "ContextKeys"]) {
+        if of(&["Principal"]) {
+            add("PolicySourceArn", &format!("arn:aws:iam::{ACCOUNT}:role/{role}"));
+        } else {
+            add("PolicyInputList.member.1", READ);
+        }
+        if of(&["Simulate"]) {
+            add("ActionNames.member.1", "s3:GetObject");
+        }
+    } else if of(&["OpenIDConnectProvider"]) {
         add("OpenIDConnectProviderArn", provider);
         match operation {
             "AddClientIDToOpenIDConnectProvider" | "RemoveClientIDFromOpenIDConnectProvider" => add("ClientID", "b"),
@@ -313,7 +322,7 @@ fn adv_ia_01_every_operation_by_every_caller() {
         let record = server.record(&response);
         assert_eq!(record["recipientAccountId"], OTHER_ACCOUNT, "{operation}: {record}");
     }
-    assert!(count >= 69, "{count} operations");
+    assert!(count >= 73, "{count} operations");
 
     // Nothing of it came true.
     let root = &server.root;

@@ -1,0 +1,798 @@
+//! SimulateCustomPolicy, SimulatePrincipalPolicy, and the condition keys that policies ask for.
+
+use crate::harness::{READ, Server, TRUST, allow, lines, policy, text, texts};
+
+const BUCKET: &str = "arn:aws:s3:::bucket/key";
+
+/// The parameters of a list.
+fn list(name: &str, values: &[&str]) -> Vec<(String, String)> {
+    let member = |(index, value): (usize, &&str)| (format!("{name}.member.{}", index + 1), (*value).to_owned());
+    values.iter().enumerate().map(member).collect()
+}
+
+/// The parameters of the condition keys: name, type, values.
+fn entries(entries: &[(&str, &str, &[&str])]) -> Vec<(String, String)> {
+    let mut params = Vec::new();
+    for (index, (name, kind, values)) in entries.iter().enumerate() {
+        let place = format!("ContextEntries.member.{}", index + 1);
+        params.push((format!("{place}.ContextKeyName"), (*name).to_owned()));
+        params.push((format!("{place}.ContextKeyType"), (*kind).to_owned()));
+        params.extend(list(&format!("{place}.ContextKeyValues"), values));
+    }
+    params
+}
+
+fn borrowed(params: &[(String, String)]) -> Vec<(&str, &str)> {
+    params
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// The texts of a list.
+fn members(xml: &str, name: &str) -> Vec<String> {
+    texts(text(xml, name), "member")
+}
+
+struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    fn new(actions: &[&str]) -> Self {
+        Self(list("ActionNames", actions))
+    }
+
+    fn list(mut self, name: &str, values: &[&str]) -> Self {
+        self.0.extend(list(name, values));
+        self
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn context(mut self, context: &[(&str, &str, &[&str])]) -> Self {
+        self.0.extend(entries(context));
+        self
+    }
+
+    #[track_caller]
+    fn custom(&self, server: &mut Server) -> String {
+        server.ok("SimulateCustomPolicy", &borrowed(&self.0))
+    }
+
+    fn custom_error(&self, server: &mut Server) -> String {
+        server.error("SimulateCustomPolicy", &borrowed(&self.0))
+    }
+
+    #[track_caller]
+    fn principal(self, server: &mut Server, arn: &str) -> String {
+        let asked = self.with("PolicySourceArn", arn);
+        server.ok("SimulatePrincipalPolicy", &borrowed(&asked.0))
+    }
+
+    fn principal_error(self, server: &mut Server, arn: &str) -> String {
+        let asked = self.with("PolicySourceArn", arn);
+        server.error("SimulatePrincipalPolicy", &borrowed(&asked.0))
+    }
+}
+
+/// A server with the user `ann`, who has an inline policy, one of AWS's, one of the account's, and a boundary.
+fn server() -> Server {
+    let mut server = Server::new();
+    server.ok("CreateUser", &[("UserName", "ann"), ("Path", "/team/")]);
+    let inline = policy(
+        r#"{"Sid":"Own","Effect":"Allow","Action":"dynamodb:*","Resource":"arn:aws:dynamodb:*:*:table/${aws:username}"}"#,
+    );
+    server.ok(
+        "PutUserPolicy",
+        &[
+            ("UserName", "ann"),
+            ("PolicyName", "Tables"),
+            ("PolicyDocument", &inline),
+        ],
+    );
+    let keep = policy(
+        r#"{"Sid":"Keep","Effect":"Deny","Action":"s3:DeleteObject","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"false"}}}"#,
+    );
+    server.ok("CreatePolicy", &[("PolicyName", "keep"), ("PolicyDocument", &keep)]);
+    let limit = policy(r#"{"Effect":"Allow","Action":["s3:*","dynamodb:GetItem"],"Resource":"*"}"#);
+    server.ok("CreatePolicy", &[("PolicyName", "limit"), ("PolicyDocument", &limit)]);
+    for arn in [
+        "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+        "arn:aws:iam::111122223333:policy/keep",
+    ] {
+        server.ok("AttachUserPolicy", &[("UserName", "ann"), ("PolicyArn", arn)]);
+    }
+    server.ok(
+        "PutUserPermissionsBoundary",
+        &[
+            ("UserName", "ann"),
+            ("PermissionsBoundary", "arn:aws:iam::111122223333:policy/limit"),
+        ],
+    );
+    server
+}
+
+const ANN: &str = "arn:aws:iam::111122223333:user/team/ann";
+
+#[test]
+fn the_example_of_the_reference() {
+    let mut server = Server::new();
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"2018-08-16T12:00:00Z"}}}}"#;
+    let asked = |time: &str| {
+        Asked::new(&["dynamodb:CreateBackup"])
+            .list("PolicyInputList", &[document])
+            .context(&[("aws:CurrentTime", "date", &[time])])
+    };
+    let after = asked("2019-04-25T11:00:00Z").custom(&mut server);
+    insta::assert_snapshot!("simulated_allowed", lines(&after));
+    let before = asked("2014-04-25T11:00:00Z").custom(&mut server);
+    assert_eq!(text(&before, "EvalDecision"), "implicitDeny");
+    assert!(before.contains("<MatchedStatements></MatchedStatements><MissingContextValues></MissingContextValues>"));
+    // Without the key, the answer says what is missing.
+    let absent = Asked::new(&["dynamodb:CreateBackup"])
+        .list("PolicyInputList", &[document])
+        .custom(&mut server);
+    assert_eq!(members(&absent, "MissingContextValues"), ["aws:CurrentTime"]);
+}
+
+#[test]
+fn a_principal_with_all_its_policies() {
+    let mut server = server();
+    let answer = Asked::new(&[
+        "s3:GetObject",
+        "s3:DeleteObject",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+    ])
+    .list("PolicyInputList", &[&allow("s3:DeleteObject")])
+    .context(&[("aws:MultiFactorAuthPresent", "boolean", &["false"])])
+    .principal(&mut server, ANN);
+    insta::assert_snapshot!("simulated_principal", lines(&answer));
+    // The user's name is known to variables without being sent.
+    let table = |name: &str| format!("arn:aws:dynamodb:us-east-1:111122223333:table/{name}");
+    let answer = Asked::new(&["dynamodb:GetItem", "dynamodb:PutItem"])
+        .list("ResourceArns", &[&table("ann"), &table("bob")])
+        .principal(&mut server, ANN);
+    insta::assert_snapshot!("simulated_resources", lines(&answer));
+}
+
+#[test]
+fn names_find_entities_whatever_the_path_and_nothing_else_does() {
+    let mut server = server();
+    server.ok(
+        "CreateRole",
+        &[("RoleName", "App"), ("AssumeRolePolicyDocument", TRUST)],
+    );
+    let asked = || Asked::new(&["s3:GetObject"]);
+    let found = asked().principal(&mut server, "arn:aws:iam::111122223333:user/ann");
+    assert_eq!(text(&found, "EvalDecision"), "allowed");
+    let role = asked().principal(&mut server, "arn:aws:iam::111122223333:role/App");
+    assert_eq!(text(&role, "EvalDecision"), "implicitDeny");
+    for (arn, error) in [
+        (
+            "arn:aws:iam::111122223333:user/none",
+            "NoSuchEntity 404: The user with name none cannot be found.",
+        ),
+        (
+            "arn:aws:iam::111122223333:role/none",
+            "NoSuchEntity 404: The role with name none cannot be found.",
+        ),
+        (
+            "arn:aws:iam::111122223333:group/none",
+            "NoSuchEntity 404: The group with name none cannot be found.",
+        ),
+        (
+            "arn:aws:sts::111122223333:assumed-role/App/session",
+            "InvalidInput 400: Invalid Entity Arn: arn:aws:sts::111122223333:assumed-role/App/session does not clearly define entity \
+             type and name.",
+        ),
+        (
+            "arn:aws:iam::111122223333:root",
+            "InvalidInput 400: Invalid Entity Arn: arn:aws:iam::111122223333:root does not clearly define entity type and name.",
+        ),
+        (
+            "arn:aws:iam::444455556666:role/App",
+            "InvalidInput 400: Invalid Policy Source Arn: caller's account 111122223333 does not have access to policies in account \
+             444455556666",
+        ),
+    ] {
+        assert_eq!(asked().principal_error(&mut server, arn), error);
+        let keys = server.error("GetContextKeysForPrincipalPolicy", &[("PolicySourceArn", arn)]);
+        assert_eq!(keys, error);
+    }
+}
+
+/// The path that is sent must not decide whose policies may be read.
+#[test]
+fn the_question_is_about_the_entity_that_is_found() {
+    let mut server = server();
+    server.ok("CreateUser", &[("UserName", "eve")]);
+    let document = policy(
+        r#"{"Effect":"Allow","Action":["iam:SimulatePrincipalPolicy","iam:GetContextKeysForPrincipalPolicy"],"Resource":"arn:aws:iam::111122223333:user/open/*"}"#,
+    );
+    server.ok(
+        "PutUserPolicy",
+        &[("UserName", "eve"), ("PolicyName", "p"), ("PolicyDocument", &document)],
+    );
+    let eve = server.user("eve");
+    let sent = "arn:aws:iam::111122223333:user/open/ann";
+    for action in ["SimulatePrincipalPolicy", "GetContextKeysForPrincipalPolicy"] {
+        let params = [("PolicySourceArn", sent), ("ActionNames.member.1", "s3:GetObject")];
+        let refusal = server.refusal(&eve, action, &params).unwrap();
+        assert_eq!(
+            refusal,
+            format!(
+                "User: arn:aws:iam::111122223333:user/eve is not authorized to perform: iam:{action} on resource: {sent} because no \
+                 identity-based policy allows the iam:{action} action"
+            )
+        );
+    }
+    let custom = [
+        ("PolicyInputList.member.1", READ),
+        ("ActionNames.member.1", "s3:GetObject"),
+    ];
+    let refusal = server.refusal(&eve, "SimulateCustomPolicy", &custom).unwrap();
+    assert!(refusal.contains("on resource: * because"), "{refusal}");
+}
+
+#[test]
+fn several_resources_have_results_of_their_own() {
+    let mut server = Server::new();
+    let documents = [
+        policy(r#"{"Sid":"A","Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::bucket/a/*"}"#),
+        policy(r#"{"Sid":"D","Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::bucket/a/secret"}"#),
+    ];
+    let answer = Asked::new(&["s3:GetObject"])
+        .list("PolicyInputList", &[&documents[0], &documents[1]])
+        .list(
+            "ResourceArns",
+            &[
+                "arn:aws:s3:::bucket/a/x",
+                "arn:aws:s3:::bucket/a/secret",
+                "arn:aws:s3:::bucket/b",
+            ],
+        )
+        .custom(&mut server);
+    insta::assert_snapshot!("simulated_mixed", lines(&answer));
+}
+
+#[test]
+fn a_boundary_is_told_apart() {
+    let mut server = Server::new();
+    let boundary = |document: &str, server: &mut Server| {
+        let answer = Asked::new(&["s3:GetObject"])
+            .list("PolicyInputList", &[READ])
+            .list("PermissionsBoundaryPolicyInputList", &[document])
+            .custom(server);
+        (
+            text(&answer, "EvalDecision").to_owned(),
+            text(&answer, "AllowedByPermissionsBoundary").to_owned(),
+            answer,
+        )
+    };
+    let (decision, within, _) = boundary(&allow("s3:*"), &mut server);
+    assert_eq!((decision.as_str(), within.as_str()), ("allowed", "true"));
+    let (decision, within, _) = boundary(&allow("iam:*"), &mut server);
+    assert_eq!((decision.as_str(), within.as_str()), ("implicitDeny", "false"));
+    let deny = policy(r#"{"Effect":"Deny","Action":"s3:*","Resource":"*"}"#);
+    let (decision, within, answer) = boundary(&deny, &mut server);
+    assert_eq!((decision.as_str(), within.as_str()), ("explicitDeny", "false"));
+    assert_eq!(text(&answer, "SourcePolicyType"), "Permissions Boundary Policy");
+    assert_eq!(text(&answer, "SourcePolicyId"), "PermissionsBoundaryPolicyInputList.1");
+    // A boundary that is sent stands in the place of the user's own.
+    let mut server = self::server();
+    let answer = Asked::new(&["s3:GetObject"])
+        .list("PermissionsBoundaryPolicyInputList", &[&allow("iam:*")])
+        .principal(&mut server, ANN);
+    assert_eq!(text(&answer, "EvalDecision"), "implicitDeny");
+}
+
+#[test]
+fn resource_policies_within_an_account_and_across() {
+    let mut server = Server::new();
+    let bucket = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/mateo"},"Action":["s3:List*","s3:Put*"],"Resource":"arn:aws:s3:::production/*"}}"#;
+    let mateo = "arn:aws:iam::111122223333:user/mateo";
+    let asked = |owner: &str| {
+        Asked::new(&["s3:PutObject"])
+            .list("PolicyInputList", &[&allow("iam:*")])
+            .list("PermissionsBoundaryPolicyInputList", &[&allow("iam:*")])
+            .list("ResourceArns", &["arn:aws:s3:::production/Test"])
+            .with("ResourcePolicy", bucket)
+            .with("CallerArn", mateo)
+            .with("ResourceOwner", &format!("arn:aws:iam::{owner}:root"))
+    };
+    let same = asked("111122223333").custom(&mut server);
+    insta::assert_snapshot!("simulated_same_account", lines(&same));
+    let across = asked("444455556666").custom(&mut server);
+    insta::assert_snapshot!("simulated_across_accounts", lines(&across));
+    // With the caller's own policies behind it, it goes through.
+    let both = Asked::new(&["s3:PutObject"])
+        .list("PolicyInputList", &[&allow("s3:*")])
+        .list("ResourceArns", &["arn:aws:s3:::production/Test"])
+        .with("ResourcePolicy", bucket)
+        .with("CallerArn", mateo)
+        .with("ResourceOwner", "arn:aws:iam::444455556666:root")
+        .custom(&mut server);
+    assert_eq!(text(&both, "EvalDecision"), "allowed");
+    assert_eq!(both.matches("<SourcePolicyId>").count(), 4, "{both}");
+    // A denial by the resource's policy, whatever the caller may do.
+    let deny =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::production/*"}}"#;
+    let denied = Asked::new(&["s3:PutObject"])
+        .list("PolicyInputList", &[&allow("s3:*")])
+        .list("ResourceArns", &["arn:aws:s3:::production/Test"])
+        .with("ResourcePolicy", deny)
+        .with("CallerArn", mateo)
+        .custom(&mut server);
+    assert_eq!(text(&denied, "EvalDecision"), "explicitDeny");
+    assert_eq!(text(&denied, "SourcePolicyId"), "ResourcePolicy");
+    assert_eq!(text(&denied, "SourcePolicyType"), "Resource Policy");
+}
+
+#[test]
+fn without_a_resource_policy_only_the_callers_own_count() {
+    let mut server = Server::new();
+    for (action, resource) in [
+        ("sts:AssumeRole", "arn:aws:iam::111122223333:role/app"),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/app"),
+        ("kms:Decrypt", "arn:aws:kms:us-east-1:444455556666:key/1"),
+        ("s3:GetObject", BUCKET),
+        ("sqs:SendMessage", "arn:aws:sqs:us-east-1:444455556666:queue"),
+    ] {
+        let decide = |document: &str, server: &mut Server| {
+            let answer = Asked::new(&[action])
+                .list("PolicyInputList", &[document])
+                .list("ResourceArns", &[resource])
+                .custom(server);
+            assert_eq!(answer.matches("ResourcePolicy").count(), 0, "{answer}");
+            text(&answer, "EvalDecision").to_owned()
+        };
+        assert_eq!(decide(&allow(action), &mut server), "allowed", "{action} {resource}");
+        assert_eq!(
+            decide(&allow("iam:GetUser"), &mut server),
+            "implicitDeny",
+            "{action} {resource}"
+        );
+    }
+}
+
+#[test]
+fn organizations_are_simulated_level_by_level() {
+    let mut server = Server::new();
+    let all = policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#);
+    let deny = policy(
+        r#"{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":"eu-west-1"}}}"#,
+    );
+    let level =
+        |number: usize| format!("OrderedOrganizationPolicyInputList.member.{number}.ServiceControlPolicyInputList");
+    let simulate = |levels: &[&[&str]], server: &mut Server| {
+        let mut asked = Asked::new(&["s3:GetObject"]).list("PolicyInputList", &[READ]);
+        for (index, documents) in levels.iter().enumerate() {
+            asked = asked.list(&level(index + 1), documents);
+        }
+        asked.custom(server)
+    };
+    let answer = simulate(&[&[&all], &[&all, READ]], &mut server);
+    assert_eq!(text(&answer, "EvalDecision"), "allowed");
+    assert_eq!(text(&answer, "AllowedByOrganizations"), "true");
+    let answer = simulate(&[&[&all], &[&all, &deny]], &mut server);
+    assert_eq!(text(&answer, "EvalDecision"), "explicitDeny");
+    assert_eq!(text(&answer, "AllowedByOrganizations"), "false");
+    // What organizations say is not taken apart, and their keys are not asked for.
+    assert!(answer.contains("<MatchedStatements></MatchedStatements><MissingContextValues></MissingContextValues>"));
+    let answer = simulate(&[&[&all], &[&allow("ec2:*")]], &mut server);
+    assert_eq!(text(&answer, "EvalDecision"), "implicitDeny");
+    assert_eq!(text(&answer, "AllowedByOrganizations"), "false");
+}
+
+#[test]
+fn policies_are_left_out_on_request() {
+    let mut server = server();
+    let simulate = |server: &mut Server, excluded: &[(&str, &str)]| {
+        let mut asked = Asked::new(&["s3:GetObject"]);
+        for (name, value) in excluded {
+            asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
+        }
+        let answer = asked.principal(server, ANN);
+        text(&answer, "EvalDecision").to_owned()
+    };
+    assert_eq!(simulate(&mut server, &[]), "allowed");
+    let readonly = ("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess");
+    assert_eq!(
+        simulate(&mut server, &[("PolicyType", "aws-managed"), readonly]),
+        "implicitDeny"
+    );
+    assert_eq!(
+        simulate(&mut server, &[("PolicyType", "user-managed"), readonly]),
+        "allowed"
+    );
+    assert_eq!(simulate(&mut server, &[("PolicyType", "rcp")]), "allowed");
+    // The boundary allows reading; without it, tables may be written too.
+    let tables = |server: &mut Server, excluded: &[(&str, &str)]| {
+        let mut asked = Asked::new(&["dynamodb:PutItem"])
+            .list("ResourceArns", &["arn:aws:dynamodb:us-east-1:111122223333:table/ann"]);
+        for (name, value) in excluded {
+            asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
+        }
+        let answer = asked.principal(server, ANN);
+        text(&answer, "EvalDecision").to_owned()
+    };
+    assert_eq!(tables(&mut server, &[]), "implicitDeny");
+    let boundary = [
+        ("PolicyType", "permission-boundary"),
+        ("PolicyArn", "arn:aws:iam::111122223333:policy/limit"),
+    ];
+    assert_eq!(tables(&mut server, &boundary), "allowed");
+    let bad = Asked::new(&["s3:GetObject"])
+        .with("PolicyExclusionList.member.1.PolicyType", "everything")
+        .principal_error(&mut server, ANN);
+    assert!(bad.starts_with("ValidationError 400: 1 validation error detected: Value 'everything' at 'policyExclusionList.1.member.policyType'"), "{bad}");
+    let inline = |name: &'static str| {
+        [
+            ("PolicyType", "inline"),
+            ("InlinePolicyIdentifier.PolicyName", name),
+            ("InlinePolicyIdentifier.AttachmentType", "user"),
+            ("InlinePolicyIdentifier.AttachmentName", "ann"),
+        ]
+    };
+    let get = |server: &mut Server, excluded: &[(&str, &str)]| {
+        let mut asked = Asked::new(&["dynamodb:GetItem"])
+            .list("ResourceArns", &["arn:aws:dynamodb:us-east-1:111122223333:table/ann"]);
+        for (name, value) in excluded {
+            asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
+        }
+        let answer = asked.principal(server, ANN);
+        text(&answer, "EvalDecision").to_owned()
+    };
+    assert_eq!(get(&mut server, &inline("Other")), "allowed");
+    assert_eq!(get(&mut server, &inline("Tables")), "implicitDeny");
+}
+
+#[test]
+fn types_of_condition_keys() {
+    let mut server = Server::new();
+    let decide = |server: &mut Server, condition: &str, entry: (&str, &str, &[&str])| {
+        let document = policy(&format!(
+            r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{condition}}}"#
+        ));
+        let answer = Asked::new(&["s3:GetObject"])
+            .list("PolicyInputList", &[&document])
+            .context(&[entry])
+            .custom(server);
+        text(&answer, "EvalDecision") == "allowed"
+    };
+    for (condition, entry, allowed) in [
+        (
+            r#"{"StringEquals":{"aws:x":"a"}}"#,
+            ("aws:x", "string", &["a"][..]),
+            true,
+        ),
+        (r#"{"StringEquals":{"AWS:X":"a"}}"#, ("aws:x", "string", &["A"]), false),
+        (
+            r#"{"NumericLessThan":{"s3:max-keys":"10"}}"#,
+            ("s3:max-keys", "numeric", &["9.5"]),
+            true,
+        ),
+        (
+            r#"{"Bool":{"aws:SecureTransport":"true"}}"#,
+            ("aws:SecureTransport", "boolean", &["true"]),
+            true,
+        ),
+        (
+            r#"{"Bool":{"aws:SecureTransport":"true"}}"#,
+            ("aws:SecureTransport", "boolean", &["yes"]),
+            false,
+        ),
+        (
+            r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#,
+            ("aws:SourceIp", "ip", &["10.1.2.3"]),
+            true,
+        ),
+        (
+            r#"{"IpAddress":{"aws:SourceIp":"2001:db8::/32"}}"#,
+            ("aws:SourceIp", "ip", &["2001:db8::1"]),
+            true,
+        ),
+        (
+            r#"{"DateLessThan":{"aws:CurrentTime":"2020-01-01"}}"#,
+            ("aws:CurrentTime", "date", &["2019-12-31T23:59:59Z"]),
+            true,
+        ),
+        (
+            r#"{"BinaryEquals":{"aws:binary":"c2VjcmV0"}}"#,
+            ("aws:binary", "binary", &["c2VjcmV0"]),
+            true,
+        ),
+        (
+            r#"{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}"#,
+            ("aws:TagKeys", "stringList", &["a", "b"]),
+            true,
+        ),
+        (
+            r#"{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}"#,
+            ("aws:TagKeys", "stringList", &["a", "c"]),
+            false,
+        ),
+        (
+            r#"{"ForAnyValue:StringEquals":{"aws:TagKeys":["a"]}}"#,
+            ("aws:TagKeys", "stringList", &["c", "a"]),
+            true,
+        ),
+    ] {
+        assert_eq!(decide(&mut server, condition, entry), allowed, "{condition} {entry:?}");
+    }
+    let asked = |context: &[(&str, &str, &[&str])]| {
+        Asked::new(&["s3:GetObject"])
+            .list("PolicyInputList", &[READ])
+            .context(context)
+    };
+    for (entry, error) in [
+        (("", "string", &["a"][..]), "ContextKeyName cannot be null or empty."),
+        (
+            ("aws:x", "string", &[]),
+            "Context values for context key aws:x cannot be null or empty.",
+        ),
+        (
+            ("aws:x", "string", &["a", "b"]),
+            "Context key aws:x expected a single value, but received 2.",
+        ),
+        (
+            ("aws:x", "numeric", &["many"]),
+            "Invalid context value for key aws:x: expected numeric format.",
+        ),
+        (
+            ("aws:x", "date", &["yesterday"]),
+            "Invalid context value for key aws:x: expected DateTime format.",
+        ),
+        (
+            ("aws:x", "ip", &["10.0.0.0/8"]),
+            "Invalid context value for key aws:x: expected IP address.",
+        ),
+        (
+            ("aws:x", "binary", &["%"]),
+            "Invalid context value for key aws:x: expected base-64 encoded binary format.",
+        ),
+    ] {
+        assert_eq!(
+            asked(&[entry]).custom_error(&mut server),
+            format!("InvalidInput 400: {error}")
+        );
+    }
+    let twice = asked(&[("aws:x", "string", &["a"]), ("AWS:X", "string", &["b"])]).custom_error(&mut server);
+    assert_eq!(twice, "InvalidInput 400: Duplicate context key: AWS:X.");
+    let untyped = Asked::new(&["s3:GetObject"])
+        .list("PolicyInputList", &[READ])
+        .with("ContextEntries.member.1.ContextKeyName", "aws:x")
+        .custom_error(&mut server);
+    assert_eq!(untyped, "InvalidInput 400: Context key aws:x has invalid type null.");
+    for (name, kind, constraint) in [
+        ("a:b", "string", "Member must have length greater than or equal to 5"),
+        (
+            "aws:x",
+            "text",
+            "Member must satisfy enum value set: [string, stringList, numeric",
+        ),
+    ] {
+        let error = asked(&[(name, kind, &["a"])]).custom_error(&mut server);
+        assert!(
+            error.starts_with("ValidationError 400: 1 validation error") && error.contains(constraint),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_caller_is_known_to_conditions_and_what_is_sent_stands_above_it() {
+    let mut server = server();
+    let document = policy(
+        r#"{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:user/team/ann","aws:username":"ann"}}}"#,
+    );
+    let decide = |server: &mut Server, asked: Asked| {
+        let answer = asked.list("PolicyInputList", &[&document]).principal(server, ANN);
+        text(&answer, "EvalDecision").to_owned()
+    };
+    let all = policy(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#);
+    let asked = || Asked::new(&["a:b"]).list("PermissionsBoundaryPolicyInputList", &[&all]);
+    assert_eq!(decide(&mut server, asked()), "allowed");
+    let other = asked().context(&[("aws:principalarn", "string", &["arn:aws:iam::111122223333:role/app"])]);
+    assert_eq!(decide(&mut server, other), "implicitDeny");
+    // As somebody else, with this one's policies.
+    let bob = asked().with("CallerArn", "arn:aws:iam::111122223333:user/bob");
+    assert_eq!(decide(&mut server, bob), "implicitDeny");
+}
+
+#[test]
+fn pages_count_actions() {
+    let mut server = Server::new();
+    let asked = |marker: Option<&str>, server: &mut Server| {
+        let asked = Asked::new(&["s3:GetObject", "s3:PutObject", "s3:GetObject"])
+            .list("PolicyInputList", &[READ])
+            .with("MaxItems", "2");
+        let asked = match marker {
+            Some(marker) => asked.with("Marker", marker),
+            None => asked,
+        };
+        asked.custom(server)
+    };
+    let first = asked(None, &mut server);
+    assert_eq!(first.matches("<EvalActionName>").count(), 2);
+    assert_eq!(text(&first, "IsTruncated"), "true");
+    let second = asked(Some(text(&first, "Marker")), &mut server);
+    assert_eq!(second.matches("<EvalActionName>").count(), 1);
+    assert_eq!(text(&second, "IsTruncated"), "false");
+    assert_eq!(text(&second, "EvalActionName"), "s3:GetObject");
+    // A marker is of its operation.
+    server.ok("CreateUser", &[("UserName", "ann")]);
+    let foreign = Asked::new(&["s3:GetObject"])
+        .with("Marker", text(&first, "Marker"))
+        .principal_error(&mut server, "arn:aws:iam::111122223333:user/ann");
+    assert_eq!(foreign, "ValidationError 400: Invalid Marker.");
+}
+
+#[test]
+fn large_simulations_come_in_more_pages_and_immense_ones_not_at_all() {
+    let mut server = Server::new();
+    let statement = r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}"#;
+    let document = policy(&vec![statement; 1500].join(","));
+    let resources: Vec<String> = (0..60).map(|number| format!("arn:aws:s3:::bucket/{number}")).collect();
+    let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
+    let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+    let simulate = |resources: &[&str]| {
+        Asked::new(&actions)
+            .list("PolicyInputList", &[&document])
+            .list("ResourceArns", resources)
+    };
+    let answer = simulate(&resources).custom(&mut server);
+    assert_eq!(text(&answer, "IsTruncated"), "true");
+    assert_eq!(answer.matches("<EvalActionName>").count(), 1);
+    let more: Vec<&str> = resources.iter().copied().cycle().take(120).collect();
+    assert_eq!(
+        simulate(&more).custom_error(&mut server),
+        "InvalidInput 400: The simulation is too large: send fewer or shorter policies, or fewer resources."
+    );
+}
+
+#[test]
+fn what_is_refused() {
+    let mut server = Server::new();
+    let asked = |actions: &[&str]| Asked::new(actions).list("PolicyInputList", &[READ]);
+    for (asked, error) in [
+        (
+            asked(&["GetObject"]),
+            "InvalidInput 400: The action is invalid since it is missing names",
+        ),
+        (
+            asked(&["s3:GetObject"]).list("ResourceArns", &["bucket"]),
+            "InvalidInput 400: ResourceNames are not in a valid ARN format: bucket.",
+        ),
+        (
+            asked(&["s3:GetObject"]).list("ResourceArns", &["arn:aws:s3"]),
+            "InvalidInput 400: ResourceNames are not in a valid ARN format: arn:aws:s3.",
+        ),
+        (
+            asked(&["s3:GetObject"]).list("ResourceArns", &["*", BUCKET]),
+            "InvalidInput 400: you cannot include both * and individual resources in the resource list for a simulation.",
+        ),
+        (
+            asked(&["s3:GetObject"]).with("ResourceOwner", "111122223333"),
+            "InvalidInput 400: '111122223333' is not a valid as a Resource Owner.",
+        ),
+        (
+            asked(&["s3:GetObject"])
+                .list("ResourceArns", &[BUCKET])
+                .with(
+                    "ResourcePolicy",
+                    r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}}"#,
+                ),
+            "InvalidInput 400: Invalid caller - Caller cannot be null or empty.",
+        ),
+        (
+            asked(&["s3:GetObject"]).with("CallerArn", "arn:aws:sts::111122223333:assumed-role/a/b"),
+            "InvalidInput 400: Invalid caller - Caller must be an IAM user, role or group in this context.",
+        ),
+        (
+            asked(&["s3:GetObject"])
+                .with("ResourcePolicy", READ)
+                .with("CallerArn", ANN),
+            "InvalidInput 400: Invalid Entity Arn: * does not clearly define entity type and name.",
+        ),
+        (
+            asked(&["s3:GetObject"]).list("PermissionsBoundaryPolicyInputList", &[READ, READ]),
+            "InvalidInput 400: Only one permissions boundary policy can be simulated.",
+        ),
+        (
+            asked(&["s3:GetObject"])
+                .list("ResourceArns", &[BUCKET])
+                .with("ResourceHandlingOption", "EC2-VPC-EBS"),
+            "InvalidInput 400: Invalid input resource handling options. Action does not support resource handling options: \
+             s3:GetObject.",
+        ),
+        (
+            Asked::new(&["s3:GetObject"]).list("PolicyInputList", &["{}"]),
+            "InvalidInput 400: Syntax errors in policy. PolicyInputList.1: line 1, column 1: `Statement` is missing",
+        ),
+        (
+            asked(&["s3:GetObject"])
+                .list("ResourceArns", &[BUCKET])
+                .with("CallerArn", ANN)
+                .with("ResourcePolicy", READ),
+            "InvalidInput 400: Syntax errors in policy. ResourcePolicy: line 1, column 38: `Principal` is missing",
+        ),
+    ] {
+        assert_eq!(asked.custom_error(&mut server), error);
+    }
+    let fine = asked(&["ec2:RunInstances"])
+        .list("ResourceArns", &["arn:aws:ec2:us-east-1:111122223333:instance/*"])
+        .with("ResourceHandlingOption", "EC2-VPC-EBS");
+    fine.custom(&mut server);
+    // An empty list is a list: nothing is allowed.
+    let nothing = Asked::new(&["s3:GetObject"])
+        .with("PolicyInputList", "")
+        .custom(&mut server);
+    assert_eq!(text(&nothing, "EvalDecision"), "implicitDeny");
+    for (params, member) in [
+        (&[("ActionNames.member.1", "s3:GetObject")][..], "policyInputList"),
+        (&[("PolicyInputList.member.1", READ)], "actionNames"),
+    ] {
+        assert_eq!(
+            server.error("SimulateCustomPolicy", params),
+            format!(
+                "ValidationError 400: 1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member \
+                 must not be null"
+            )
+        );
+    }
+    // A role whose own policies are asked about can't stand before a resource's policy without being named.
+    server.ok(
+        "CreateRole",
+        &[("RoleName", "App"), ("AssumeRolePolicyDocument", TRUST)],
+    );
+    let bucket =
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}}"#;
+    let role = "arn:aws:iam::111122223333:role/App";
+    let unnamed = Asked::new(&["s3:GetObject"])
+        .list("ResourceArns", &[BUCKET])
+        .with("ResourcePolicy", bucket);
+    assert_eq!(
+        unnamed.principal_error(&mut server, role),
+        "InvalidInput 400: Invalid caller - Caller must be an IAM user in this context."
+    );
+    let named = Asked::new(&["s3:GetObject"])
+        .list("ResourceArns", &[BUCKET])
+        .with("ResourcePolicy", bucket)
+        .with("CallerArn", role);
+    assert_eq!(text(&named.principal(&mut server, role), "EvalDecision"), "allowed");
+}
+
+#[test]
+fn condition_keys_of_policies() {
+    let mut server = server();
+    let document = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"arn:aws:dynamodb:us-west-2:123456789012:table/${aws:username}","Condition":{"DateGreaterThan":{"aws:CurrentTime":"2015-08-16T12:00:00Z"}}}}"#;
+    let answer = server.ok(
+        "GetContextKeysForCustomPolicy",
+        &[
+            ("PolicyInputList.member.1", document),
+            ("PolicyInputList.member.2", &document.replace("aws:", "AWS:")),
+        ],
+    );
+    insta::assert_snapshot!("context_keys", lines(&answer));
+    let answer = server.ok("GetContextKeysForPrincipalPolicy", &[("PolicySourceArn", ANN)]);
+    assert_eq!(
+        members(&answer, "ContextKeyNames"),
+        ["aws:username", "aws:MultiFactorAuthPresent"]
+    );
+    let answer = server.ok(
+        "GetContextKeysForPrincipalPolicy",
+        &[("PolicySourceArn", ANN), ("PolicyInputList.member.1", document)],
+    );
+    assert_eq!(
+        members(&answer, "ContextKeyNames"),
+        ["aws:username", "aws:MultiFactorAuthPresent", "aws:CurrentTime"]
+    );
+    assert_eq!(
+        server.error("GetContextKeysForCustomPolicy", &[("PolicyInputList.member.1", "[]")]),
+        "InvalidInput 400: Syntax errors in policy. policy 1: line 1, column 1: `the document` must be an object"
+    );
+}
