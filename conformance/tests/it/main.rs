@@ -9,3 +9,4 @@ mod boto3;
 mod issuers;
 mod restart;
 mod shell;
+mod simulation;
