@@ -1,1 +1,186 @@
-fn main() {}
+//! How long a comparison takes: pairs that people have, large ones, and ones made to hurt.
+
+use divan::Bencher;
+use irsa_compare::{Document, Options, compare, gained};
+use irsa_policy::PolicyKind;
+
+fn main() {
+    divan::main();
+}
+
+fn document(statements: &str) -> Document {
+    let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{statements}]}}"#);
+    match Document::parse("bench", PolicyKind::Identity, &text) {
+        Ok(document) => document,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn statement(actions: &str, resources: &str, conditions: &str) -> String {
+    format!(r#"{{"Effect": "Allow", "Action": {actions}, "Resource": {resources}, "Condition": {{{conditions}}}}}"#)
+}
+
+/// Two statements of a pod's policy; the new one reads one prefix more.
+#[divan::bench]
+fn typical_pair(bencher: Bencher<'_, '_>) {
+    let list = statement(
+        r#""s3:ListBucket""#,
+        r#""arn:aws:s3:::my-bucket""#,
+        r#""StringLike": {"s3:prefix": "data/*"}"#,
+    );
+    let objects = |prefix: &str| {
+        statement(
+            r#"["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]"#,
+            &format!(r#""arn:aws:s3:::my-bucket/{prefix}*""#),
+            "",
+        )
+    };
+    let old = document(&format!("{}, {list}", objects("data/")));
+    let new = document(&format!("{list}, {}", objects("d")));
+    bencher.bench(|| compare(&old, &new, &Options::default()));
+}
+
+/// The same policy on both sides: mostly what is asked.
+#[divan::bench(args = [2, 10, 50])]
+fn unchanged(bencher: Bencher<'_, '_>, statements: usize) {
+    let all = many(statements);
+    let document = document(&all.join(","));
+    bencher.bench(|| compare(&document, &document, &Options::default()));
+}
+
+/// Every statement reworded, so that nothing is equal by its text.
+#[divan::bench(args = [2, 10, 50])]
+fn reworded(bencher: Bencher<'_, '_>, statements: usize) {
+    let all = many(statements);
+    let old = document(&all.join(","));
+    let new: Vec<String> = all
+        .iter()
+        .rev()
+        .map(|text| text.replace("s3:PutObject\"", "s3:PutObject\", \"S3:putobject\", \"s3:PutObjec?\""))
+        .collect();
+    let new = document(&new.join(","));
+    bencher.bench(|| compare(&old, &new, &Options::default()));
+}
+
+fn many(statements: usize) -> Vec<String> {
+    (0..statements)
+        .map(|number| {
+            let text = statement(
+                &format!(r#"["s3:PutObject", "s3:Get*", "dynamodb:Action{number}*"]"#),
+                &format!(r#"["arn:aws:s3:::bucket-{number}/*", "arn:aws:s3:::my-bucket/d*/{number}*"]"#),
+                r#""IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "StringEquals": {"aws:PrincipalTag/team": "blue"}"#,
+            );
+            if number % 5 == 4 {
+                text.replace("Allow", "Deny").replace("10.0.0.0/8", "192.0.2.0/24")
+            } else {
+                text
+            }
+        })
+        .collect()
+}
+
+/// A variable in both.
+#[divan::bench]
+fn variables(bencher: Bencher<'_, '_>) {
+    let own = |more: &str| {
+        document(&statement(
+            r#"["s3:GetObject", "s3:PutObject"]"#,
+            &format!(
+                r#"["arn:aws:s3:::home/${{aws:username}}/*", "arn:aws:s3:::home/${{aws:PrincipalTag/team}}/*"{more}]"#
+            ),
+            "",
+        ))
+    };
+    let (old, new) = (own(r#", "arn:aws:s3:::home/public/*""#), own(""));
+    bencher.bench(|| compare(&old, &new, &Options::default()));
+}
+
+/// One list of prefixes against a statement for each.
+#[divan::bench(args = [50, 200])]
+fn prefixes(bencher: Bencher<'_, '_>, count: usize) {
+    let resource = |number: usize| format!(r#""arn:aws:s3:::bucket/{number}/*""#);
+    let all: Vec<String> = (0..count).map(resource).collect();
+    let new = document(&statement(r#""s3:GetObject""#, &format!("[{}]", all.join(",")), ""));
+    let each: Vec<String> = all
+        .iter()
+        .map(|resource| statement(r#""s3:Get*""#, resource, ""))
+        .collect();
+    let old = document(&each.join(","));
+    bencher.bench(|| gained(&old, &new, &Options::default()));
+}
+
+/// One pattern with an infix against as many, each with two.
+#[divan::bench(args = [2, 4, 6, 8, 10])]
+fn infixes(bencher: Bencher<'_, '_>, count: u8) {
+    let letter = |number: u8| char::from(b'a' + number);
+    let old: Vec<String> = (0..count)
+        .map(|number| format!(r#""arn:aws:s3:::b/*k{0}*m{0}*""#, letter(number)))
+        .collect();
+    let old = document(&statement(r#""s3:GetObject""#, &format!("[{}]", old.join(",")), ""));
+    let new = document(&statement(r#""s3:GetObject""#, r#""arn:aws:s3:::b/*k?*m?*""#, ""));
+    bencher.bench(|| gained(&old, &new, &Options::default()));
+}
+
+/// All of many infixes at once, of which none is there.
+#[divan::bench(args = [2, 4, 6, 8])]
+fn all_infixes(bencher: Bencher<'_, '_>, count: u8) {
+    let letter = |number: u8| char::from(b'a' + number);
+    let all: Vec<String> = (0..count)
+        .map(|number| format!(r#""StringLike": {{"k": "*{0}*"}}"#, letter(number)))
+        .collect();
+    // One operator can name a key once, so each stands under a spelling of its own.
+    let conditions: Vec<String> = all
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let spelling: String = "StringLike"
+                .chars()
+                .enumerate()
+                .map(|(at, character)| {
+                    if number >> at & 1 == 1 {
+                        character.to_ascii_uppercase()
+                    } else {
+                        character.to_ascii_lowercase()
+                    }
+                })
+                .collect();
+            text.replace("StringLike", &spelling)
+        })
+        .collect();
+    let new = document(&statement(r#""s3:GetObject""#, r#""*""#, &conditions.join(",")));
+    let old = document(&statement(
+        r#""s3:GetObject""#,
+        r#""*""#,
+        r#""StringLike": {"k": "?*"}"#,
+    ));
+    bencher.bench(|| gained(&old, &new, &Options::default()));
+}
+
+/// More than is worked through: the bound holds.
+#[divan::bench]
+fn hostile(bencher: Bencher<'_, '_>) {
+    let patterns = |from: usize| -> Vec<String> {
+        (0..150)
+            .map(|number| format!(r#""arn:aws:s3:::b/*{}*?????{}*?""#, (number + from) % 7, number % 5))
+            .collect()
+    };
+    let old = document(&statement(r#""s3:Get*""#, &format!("[{}]", patterns(0).join(",")), ""));
+    let denials: Vec<String> = patterns(3)
+        .iter()
+        .enumerate()
+        .map(|(number, resource)| {
+            statement(
+                r#""*""#,
+                resource,
+                &format!(r#""StringNotLike": {{"k{number}": "*a*b*c"}}"#),
+            )
+            .replace("Allow", "Deny")
+        })
+        .collect();
+    let new = document(&format!(
+        "{}, {}",
+        denials.join(","),
+        statement(r#""s3:*Object""#, r#""*""#, "")
+    ));
+    bencher.bench(|| gained(&old, &new, &Options::default()));
+}

@@ -77,10 +77,11 @@ pub(crate) fn search(
                 next: 0,
             }),
             Choice::Done => {
+                let literals = search.refuting(problem, tapes);
                 let case = Case {
                     tapes,
                     models: &search.models,
-                    literals: &search.literals,
+                    literals: &literals,
                 };
                 if accept(&case) {
                     return Ok(End::Found);
@@ -220,6 +221,32 @@ impl Search {
             }
             self.set_model(last.tape, last.model);
         }
+    }
+
+    /// By tape, what is assumed, and what of the models refutes the clauses that no assumption does: what may be put in the
+    /// place of a model must do as much.
+    fn refuting(&self, problem: &Problem, tapes: &Tapes<'_>) -> Vec<Vec<Literal>> {
+        let mut all = self.literals.clone();
+        for clause in &problem.clauses {
+            let is_among = |all: &[Vec<Literal>], literal: &Literal| {
+                let tape = tapes.atoms.tape(literal.atom);
+                all.get(tape)
+                    .is_some_and(|literals| literals.contains(&literal.negated()))
+            };
+            if clause.iter().any(|literal| is_among(&all, literal)) {
+                continue;
+            }
+            let refuted = clause.iter().find(|literal| {
+                let model = self.models.get(tapes.atoms.tape(literal.atom)).and_then(Option::as_ref);
+                model.is_some_and(|model| tapes.evaluate(**literal, model) == Some(false))
+            });
+            if let Some(literal) = refuted
+                && let Some(literals) = all.get_mut(tapes.atoms.tape(literal.atom))
+            {
+                literals.push(literal.negated());
+            }
+        }
+        all
     }
 
     /// The clause with the fewest ways out, of those that the models do not refute.

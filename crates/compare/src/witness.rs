@@ -265,15 +265,13 @@ impl Judge<'_> {
             if let Some(text) = named.into_iter().find(|text| is_right(text)) {
                 return Some(text.clone());
             }
-            if let Some(text) = self.options.actions.and_then(|known| known(&is_right)) {
+            let usual = ["s3:GetObject", "ec2:DescribeInstances"].map(str::to_owned);
+            let found = usual.into_iter().find(|text| is_right(text));
+            if let Some(text) = found.or_else(|| self.options.actions.and_then(|known| known(&is_right))) {
                 return Some(text);
             }
-            let usual = ["s3:GetObject", "ec2:DescribeInstances", "example:Action"].map(str::to_owned);
-            if let Some(text) = usual
-                .into_iter()
-                .chain(filled(case, ACTION, values))
-                .find(|text| is_right(text))
-            {
+            let made_up = std::iter::once("example:Action".to_owned()).chain(filled(case, ACTION, values));
+            if let Some(text) = made_up.into_iter().find(|text| is_right(text)) {
                 return Some(text);
             }
         }

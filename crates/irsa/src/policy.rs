@@ -1,6 +1,7 @@
 //! `irsa policy …`: what policies allow, without a server and without AWS. One file a command.
 
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod simulate;
 
 use std::process::ExitCode;
@@ -14,6 +15,11 @@ pub(crate) enum Policy {
     /// Findings have the codes of IAM Access Analyzer where it has such a check; those of this tool begin with `IRSA_`. The exit
     /// code is 1 if there is an error (or what `--fail-on` says), and 2 if a file can't be read.
     Check(check::Check),
+    /// Does NEW allow a request that OLD does not?
+    ///
+    /// Policies are compared by what they mean, not by their text. A difference is shown by a request, which the policy engine
+    /// itself decides differently; that there is none is proved.
+    Diff(diff::Diff),
     /// Decide requests under policies, and say why
     ///
     /// Neither a server nor AWS is asked: the policies are those of the arguments, and the request has the condition keys of
@@ -25,6 +31,7 @@ pub(crate) enum Policy {
 pub(crate) fn run(command: Policy) -> anyhow::Result<ExitCode> {
     match command {
         Policy::Check(arguments) => check::run(&arguments),
+        Policy::Diff(arguments) => diff::run(&arguments),
         Policy::Simulate(arguments) => simulate::run(&arguments),
     }
 }
