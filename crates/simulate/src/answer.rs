@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use irsa_core::AccountId;
-use irsa_policy::{Decision, Policy, Request};
+use irsa_policy::{Decision, Policy, Profile, Request};
 use serde_json::value::RawValue;
 
 use crate::caller::Caller;
@@ -27,6 +27,14 @@ impl Simulator {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that does otherwise than AWS where AWS is silent.
+    #[must_use]
+    pub fn with_profile(profile: Profile) -> Self {
+        Self {
+            cache: Cache::new(profile),
+        }
     }
 
     /// Answers a case, a line without its end: appends `{"id":…,"decision":"…","reason":"…"}` to `answers`, or for what is no
@@ -90,6 +98,7 @@ impl Simulator {
     /// The policies of a case.
     fn compile(&mut self, documents: &Documents<'_>, asked: &Asked<'_>) -> Result<Gathered, String> {
         let mut gathered = Gathered::default();
+        gathered.policies.profile = self.cache.profile;
         let Gathered {
             policies,
             principals,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use irsa_core::Arn;
-use irsa_policy::{Layers, Policy, PolicyError, PolicyKind};
+use irsa_policy::{Layers, Policy, PolicyError, PolicyKind, Profile};
 
 use crate::repair::repaired;
 
@@ -107,7 +107,7 @@ pub struct Parsed {
 ///
 /// # Errors
 /// The text is no policy of this kind.
-pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Parsed, PolicyError> {
+pub fn parse(label: &str, kind: PolicyKind, text: &str, profile: &Profile) -> Result<Parsed, PolicyError> {
     let parsed = |mut policy: Policy, objection| {
         let mut principals = Vec::new();
         // Nothing is bound: there is no account here whose entities have ids.
@@ -121,12 +121,12 @@ pub fn parse(label: &str, kind: PolicyKind, text: &str) -> Result<Parsed, Policy
             objection,
         }
     };
-    let error = match Policy::parse(label, kind, text) {
+    let error = match Policy::parse_with(label, kind, text, profile) {
         Ok(policy) => return Ok(parsed(policy, None)),
         Err(error) => error,
     };
     // The first error is the one about the author's text.
-    match repaired(kind, text).map(|(kind, text)| Policy::parse(label, kind, &text)) {
+    match repaired(kind, text).map(|(kind, text)| Policy::parse_with(label, kind, &text, profile)) {
         Some(Ok(policy)) => Ok(parsed(policy, Some(error))),
         _ => Err(error),
     }
@@ -149,6 +149,8 @@ pub struct PolicySet {
     pub resource_control: Vec<Vec<Arc<Policy>>>,
     /// The VPC endpoint's policies; `None` if the request came through none.
     pub vpc_endpoint: Option<Vec<Arc<Policy>>>,
+    /// What is done where AWS is silent; the policies were compiled with it.
+    pub profile: Profile,
 }
 
 impl PolicySet {
@@ -163,7 +165,7 @@ impl PolicySet {
             service_control: &self.service_control,
             resource_control: &self.resource_control,
             vpc_endpoint: self.vpc_endpoint.as_deref(),
-            ..Layers::default()
+            profile: self.profile,
         }
     }
 }
@@ -179,8 +181,8 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    pub(crate) fn new(label: &str, kind: PolicyKind, text: &str) -> Result<Self, PolicyError> {
-        let parsed = parse(label, kind, text)?;
+    pub(crate) fn new(label: &str, kind: PolicyKind, text: &str, profile: &Profile) -> Result<Self, PolicyError> {
+        let parsed = parse(label, kind, text, profile)?;
         Ok(Self {
             policy: Arc::new(parsed.policy),
             principals: parsed.principals.into(),
@@ -192,12 +194,20 @@ impl Compiled {
 /// Policies that were compiled already. Cases that follow each other mostly repeat their documents.
 #[derive(Default)]
 pub(crate) struct Cache {
+    pub(crate) profile: Profile,
     places: HashMap<Place, HashMap<Box<str>, Compiled>>,
     /// The texts' length.
     bytes: usize,
 }
 
 impl Cache {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            ..Self::default()
+        }
+    }
+
     /// The texts that are kept at most. A compiled policy takes several times the room of its text.
     const CAPACITY: usize = 8 << 20;
 
@@ -205,7 +215,7 @@ impl Cache {
         if let Some(found) = self.places.get(&place).and_then(|texts| texts.get(text)) {
             return Ok(found.clone());
         }
-        let compiled = Compiled::new(&place.to_string(), place.kind(), text)?;
+        let compiled = Compiled::new(&place.to_string(), place.kind(), text, &self.profile)?;
         if self.bytes.saturating_add(text.len()) > Self::CAPACITY {
             self.places.clear();
             self.bytes = 0;
@@ -238,13 +248,18 @@ mod tests {
     #[test]
     fn documents_that_iam_would_not_take_there() {
         let trust = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}}"#;
-        let parsed = parse("p", PolicyKind::Trust, trust).unwrap();
+        let parsed = parse("p", PolicyKind::Trust, trust, &Profile::AWS).unwrap();
         let objection = parsed.objection.unwrap().to_string();
         assert!(objection.contains("not allowed in a role trust policy"), "{objection}");
-        assert!(parse("p", PolicyKind::Resource, trust).unwrap().objection.is_none());
+        assert!(
+            parse("p", PolicyKind::Resource, trust, &Profile::AWS)
+                .unwrap()
+                .objection
+                .is_none()
+        );
         // The error is about the text as it was written.
         let wrong = r#"{"Statement":{"Principal":"*","Effect":"allow","Action":"*","Resource":"*"}}"#;
-        let error = parse("p", PolicyKind::Identity, wrong).unwrap_err();
+        let error = parse("p", PolicyKind::Identity, wrong, &Profile::AWS).unwrap_err();
         assert_eq!(error.line(), 1);
     }
 

@@ -1,5 +1,6 @@
 mod batch;
 mod files;
+mod known;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use irsa_core::AccountId;
-use irsa_policy::{Context, Decision, Explanation, Request, Values, explain};
+use irsa_policy::{Context, Decision, Explanation, Profile, Request, Values, explain};
 use irsa_simulate::{Caller, CallerError, owner, reserved};
 use serde_json::{Value, json};
 
@@ -48,12 +49,15 @@ pub(crate) struct Simulate {
     /// The account that owns the resource, if its ARN does not say so; the caller's if not given
     #[arg(long, alias = "resource-owner", value_name = "ACCOUNT", value_parser = account)]
     resource_account: Option<AccountId>,
-    /// Condition keys of the request; several values make a list, and so does `KEY=["VALUE"]`
+    /// Condition keys of the request; a list are several values, those of a key that AWS knows as one, and `KEY=["VALUE"]`
     #[arg(long, alias = "context-entries", value_name = "KEY=VALUE[,VALUE…]", num_args = 1..)]
     context: Vec<Entry>,
     /// Explain every decision, also if there are several
     #[arg(long)]
     explain: bool,
+    /// Do otherwise than AWS at a point that AWS leaves open, such as `digits_are_epoch_seconds=false`
+    #[arg(long, value_name = "NAME=BOOL", num_args = 1.., value_parser = setting)]
+    setting: Vec<(String, bool)>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -75,16 +79,27 @@ Decisions are Allowed, ExplicitlyDenied and ImplicitlyDenied. An error does not 
 
 /// Decides requests, and says why. Fails if one of them is denied.
 pub(crate) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
+    let mut profile = Profile::AWS;
+    for (name, value) in &arguments.setting {
+        profile.set(name, *value).map_err(|error| {
+            let names: Vec<String> = Profile::AWS
+                .settings()
+                .map(|setting| format!("  {}: {}", setting.name, setting.meaning))
+                .collect();
+            Failure::usage(error.to_string()).hint(format!("the settings, all true, are\n{}", names.join("\n")))
+        })?;
+    }
     match &arguments.batch {
-        Some(file) => batch::run(file),
-        None => decide(arguments),
+        Some(file) => batch::run(file, profile),
+        None => decide(arguments, profile),
     }
 }
 
-fn decide(arguments: &Simulate) -> anyhow::Result<ExitCode> {
+fn decide(arguments: &Simulate, profile: Profile) -> anyhow::Result<ExitCode> {
     let mut context = Context::new();
     for entry in &arguments.context {
         let set = match &entry.value {
+            Given::One(value) if known::is_list(&entry.key) => context.try_set_list(&entry.key, [value]),
             Given::One(value) => context.try_set(&entry.key, value),
             Given::List(values) => context.try_set_list(&entry.key, values),
         };
@@ -94,10 +109,13 @@ fn decide(arguments: &Simulate) -> anyhow::Result<ExitCode> {
     let caller = Caller::parse(principal)
         .map_err(|error| Failure::usage(error.to_string()).hint(CallerError::HELP))?
         .informed_by(&context);
-    let mut files = arguments.files.read()?;
+    let mut files = arguments.files.read(profile)?;
     let mut answers = Vec::new();
     for action in &arguments.action {
         for resource in &arguments.resource {
+            for doubt in known::doubts(action, resource) {
+                output::warning(shown(&doubt));
+            }
             let (policies, principals) = files.policies(action, resource)?;
             let caller = caller.clone().named_by(principals.iter().map(String::as_str));
             let explanation = caller.lend(|principal| {
@@ -285,6 +303,12 @@ fn action(text: &str) -> Result<String, String> {
     } else {
         Err("an action is `service:Operation`, without wildcards".to_owned())
     }
+}
+
+fn setting(text: &str) -> Result<(String, bool), String> {
+    text.split_once('=')
+        .and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .ok_or_else(|| "a setting is `NAME=true` or `NAME=false`".to_owned())
 }
 
 /// An account's number, or the ARN of its root user as the AWS CLI has it.

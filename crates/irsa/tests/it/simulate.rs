@@ -464,6 +464,28 @@ fn one_request_explained() {
 }
 
 #[test]
+fn settings_change_what_aws_leaves_open() {
+    let policies = Policies::new();
+    let policy = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:TagKeys":"a"}}}}"#;
+    let asked = [
+        "--policy",
+        policy,
+        "--principal",
+        USER,
+        "--action",
+        "s3:GetObject",
+        "--context",
+        r#"aws:TagKeys=["a"]"#,
+    ];
+    assert_eq!(policies.run(&asked).code, Some(1));
+    let other = [&asked[..], &["--setting", "lists_need_a_set_qualifier=false"]].concat();
+    assert_eq!(policies.run(&other).code, Some(0));
+    let unknown = policies.run(&[&asked[..], &["--setting", "nonsense=true"]].concat());
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("lists_need_a_set_qualifier: "), "{unknown:?}");
+}
+
+#[test]
 fn what_goes_wrong() {
     let policies = Policies::new();
     let asked = ["--principal", USER, "--action", "s3:GetObject"];

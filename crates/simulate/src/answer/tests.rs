@@ -501,6 +501,27 @@ fn ids_come_back_letter_by_letter() {
 }
 
 #[test]
+fn a_profile_of_ones_own() {
+    let case = json!({"policies": {"identity": [{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*",
+                       "Resource": "*", "Condition": {"StringEquals": {"aws:TagKeys": "a"}}}}]},
+                      "request": {"principal": USER, "action": "s3:GetObject", "resource": OBJECT,
+                                  "context": {"aws:TagKeys": ["a"]}}});
+    let mut profile = Profile::AWS;
+    profile.lists_need_a_set_qualifier = false;
+    let mut answers = String::new();
+    Simulator::with_profile(profile).answer(case.to_string().as_bytes(), &mut answers);
+    decided(&serde_json::from_str(&answers).unwrap(), "Allowed");
+    // Who owns a resource that nobody is known to own is asked of no single policy.
+    let case = json!({"policies": {"identity": [allow()]},
+                      "request": {"principal": USER, "action": "s3:GetObject", "resource": OBJECT}});
+    let mut profile = Profile::AWS;
+    profile.unknown_account_is_the_callers = false;
+    answers.clear();
+    Simulator::with_profile(profile).answer(case.to_string().as_bytes(), &mut answers);
+    decided(&serde_json::from_str(&answers).unwrap(), "ImplicitlyDenied");
+}
+
+#[test]
 fn what_belongs_to_aws() {
     let ask = |policies: Value, action: &str| {
         case(

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use irsa_policy::Profile;
 use irsa_simulate::{MAX_LINE, Simulator};
 
 /// Answers that are gathered before they are written, as long as more cases are there.
@@ -13,7 +14,7 @@ const GATHERED: usize = 64 << 10;
 
 /// Answers each line of the file, or of stdin if it is `-`, with a line on stdout, in their order. What is no case is
 /// answered too: a batch is done when all of it is answered.
-pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
+pub(super) fn run(file: &Path, profile: Profile) -> anyhow::Result<ExitCode> {
     let cases: Box<dyn Read> = if file == Path::new("-") {
         Box::new(io::stdin())
     } else {
@@ -21,7 +22,7 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     };
     let mut cases = BufReader::with_capacity(256 << 10, cases);
     let mut stdout = io::stdout().lock();
-    match answer(&mut cases, &mut stdout) {
+    match answer(Simulator::with_profile(profile), &mut cases, &mut stdout) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Failed::Read(error)) => Err(anyhow::Error::new(error).context("the cases can't be read")),
         // Nobody listens any more.
@@ -36,8 +37,7 @@ enum Failed {
     Write(io::Error),
 }
 
-fn answer(cases: &mut BufReader<impl Read>, out: &mut impl Write) -> Result<(), Failed> {
-    let mut simulator = Simulator::new();
+fn answer(mut simulator: Simulator, cases: &mut BufReader<impl Read>, out: &mut impl Write) -> Result<(), Failed> {
     let mut answers = String::new();
     let mut line = Vec::new();
     let mut first = true;
@@ -96,7 +96,8 @@ mod tests {
 
     fn answered(cases: &[u8], capacity: usize) -> Vec<String> {
         let mut out = Vec::new();
-        answer(&mut BufReader::with_capacity(capacity, cases), &mut out).unwrap();
+        let mut cases = BufReader::with_capacity(capacity, cases);
+        answer(Simulator::new(), &mut cases, &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
     }
 

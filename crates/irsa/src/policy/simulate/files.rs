@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use irsa_policy::{Policy, PolicyKind};
+use irsa_policy::{Policy, PolicyKind, Profile};
 use irsa_simulate::{Parsed, Place, PolicySet, context_keys, parse};
 
 use crate::yaml;
@@ -97,9 +97,12 @@ struct Text {
 
 impl Files {
     /// Reads and compiles them.
-    pub(super) fn read(&self) -> anyhow::Result<Texts> {
+    pub(super) fn read(&self, profile: Profile) -> anyhow::Result<Texts> {
         let mut texts = Texts {
-            policies: PolicySet::default(),
+            policies: PolicySet {
+                profile,
+                ..PolicySet::default()
+            },
             resource: None,
             trust: self.trust_policy.is_some(),
             texts: Vec::new(),
@@ -110,7 +113,7 @@ impl Files {
             identity: texts.all("--policy", PolicyKind::Identity, &self.policy)?,
             service_control: texts.levels("--scp", PolicyKind::ServiceControl, &self.scp)?,
             resource_control: texts.levels("--rcp", PolicyKind::ResourceControl, &self.rcp)?,
-            ..PolicySet::default()
+            ..texts.policies.clone()
         };
         if let Some(source) = &self.boundary {
             policies.boundary = Some(texts.one("--boundary", PolicyKind::Boundary, source)?);
@@ -149,7 +152,7 @@ impl Texts {
             } else {
                 Place::of_resource(action, resource).kind()
             };
-            let parsed = compile(text, kind)?;
+            let parsed = compile(text, kind, &self.policies.profile)?;
             principals.extend(parsed.principals);
             if let Some(objection) = parsed.objection {
                 let objection = format!("`{}`: {objection}", text.name);
@@ -182,7 +185,7 @@ impl Texts {
 
     fn one(&mut self, option: &str, kind: PolicyKind, source: &Source) -> anyhow::Result<Arc<Policy>> {
         let text = read(option, source)?;
-        let parsed = compile(&text, kind)?;
+        let parsed = compile(&text, kind, &self.policies.profile)?;
         self.principals.extend(parsed.principals);
         if let Some(objection) = parsed.objection {
             self.objections.push(format!("`{}`: {objection}", text.name));
@@ -215,8 +218,8 @@ fn read(option: &str, source: &Source) -> anyhow::Result<Text> {
     })
 }
 
-fn compile(text: &Text, kind: PolicyKind) -> anyhow::Result<Parsed> {
-    parse(&text.name, kind, &text.text).map_err(|error| {
+fn compile(text: &Text, kind: PolicyKind, profile: &Profile) -> anyhow::Result<Parsed> {
+    parse(&text.name, kind, &text.text, profile).map_err(|error| {
         let place = (u64::from(error.line()), u64::from(error.column()));
         yaml::mistake(&text.name, &text.text, &error.problem().to_string(), Some(place)).into()
     })
