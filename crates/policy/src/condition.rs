@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::arn::ArnPattern;
 use crate::context::{Context, Key, Values};
 use crate::pattern::{Pattern, Syntax};
 use crate::policy::Dialect;
 use crate::profile::Profile;
-use crate::resource::ArnPattern;
 use crate::syntax;
 use crate::syntax::{Comparison, Operator, Predicate, Quantifier};
-use crate::value::{AddressBlock, Decimal, Instant, address, boolean};
+use crate::value::{AddressBlock, Decimal, DecimalConstant, Instant, address, boolean};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
@@ -23,6 +23,8 @@ pub(crate) struct Condition {
     pub(crate) operator: Operator,
     rules: Rules,
     test: Test,
+    /// Whether every value of the policy can be read as the operator's type.
+    all_readable: bool,
     pub(crate) source: Box<ConditionSource>,
 }
 
@@ -85,11 +87,13 @@ enum Test {
     TextIgnoringCase(Box<[Pattern]>),
     /// As the last, for more than ASCII letters.
     TextFolded(Box<[Pattern]>),
-    Number(Comparison, Numbers, Box<[Box<str>]>),
+    /// In order; of an inequality only the constant that is met first.
+    Number(Comparison, Numbers, Box<[DecimalConstant]>),
     Date(Comparison, Dates, Box<[Instant]>),
     /// A constant, or text with a variable in it.
     Bool(Box<[Result<bool, Pattern>]>),
-    Binary(Box<[Box<[u8]>]>),
+    /// The bytes, and the base64 that was written for them.
+    Binary(Box<[(Box<[u8]>, Box<str>)]>),
     Address(Addresses, Box<[AddressBlock]>),
     Arn(Box<[ArnPattern]>),
     Null(Box<[bool]>),
@@ -156,6 +160,7 @@ impl Condition {
             let syntax = Syntax::new(wildcards, *variables, profile);
             texts().map(|text| Pattern::new(text, syntax)).collect()
         };
+        let mut readable = 0_usize;
         let test = match operator.predicate {
             Predicate::StringEquals => Test::Text(patterns(false)),
             Predicate::StringLike => Test::Text(patterns(true)),
@@ -168,14 +173,24 @@ impl Condition {
                     exponents: profile.numbers_may_have_exponents,
                     blanks: profile.numbers_may_have_blanks,
                 };
-                let readable = texts().filter(|text| numbers.read(text).is_some());
-                Test::Number(comparison, numbers, readable.map(Into::into).collect())
+                let mut constants: Vec<Decimal<'_>> = texts().filter_map(|text| numbers.read(text)).collect();
+                readable = constants.len();
+                constants.sort_by(|one, other| one.compare(*other));
+                let constants = decisive(comparison, constants);
+                Test::Number(
+                    comparison,
+                    numbers,
+                    constants.into_iter().map(DecimalConstant::new).collect(),
+                )
             }
             Predicate::Date(comparison) => {
                 let dates = Dates {
                     has_years: !profile.digits_are_epoch_seconds,
                 };
-                Test::Date(comparison, dates, texts().filter_map(|text| dates.read(text)).collect())
+                let mut constants: Vec<Instant> = texts().filter_map(|text| dates.read(text)).collect();
+                readable = constants.len();
+                constants.sort_unstable();
+                Test::Date(comparison, dates, decisive(comparison, constants).into())
             }
             Predicate::Bool => {
                 let syntax = Syntax::new(false, *variables, profile);
@@ -183,28 +198,46 @@ impl Condition {
                     Some(constant) => Some(Ok(constant)),
                     None => (*variables && text.contains("${")).then(|| Err(Pattern::new(text, syntax))),
                 };
-                Test::Bool(texts().filter_map(constant).collect())
+                let constants: Box<[_]> = texts().filter_map(constant).collect();
+                readable = constants.len();
+                Test::Bool(constants)
             }
-            Predicate::Binary => Test::Binary(
-                texts()
-                    .filter_map(|text| STANDARD.decode(text).ok())
-                    .map(Into::into)
-                    .collect(),
-            ),
+            Predicate::Binary => {
+                let constant = |text: &str| Some((STANDARD.decode(text).ok()?.into(), text.into()));
+                let constants: Box<[_]> = texts().filter_map(constant).collect();
+                readable = constants.len();
+                Test::Binary(constants)
+            }
             Predicate::IpAddress => {
                 let addresses = Addresses {
                     mapped_are_ipv4: !profile.mapped_addresses_are_ipv6,
                 };
-                Test::Address(addresses, texts().filter_map(AddressBlock::parse).collect())
+                let blocks: Box<[_]> = texts().filter_map(AddressBlock::parse).collect();
+                readable = blocks.len();
+                Test::Address(addresses, blocks)
             }
-            Predicate::Arn => Test::Arn(texts().map(|text| ArnPattern::new(text, dialect)).collect()),
-            Predicate::Null => Test::Null(texts().filter_map(boolean).collect()),
+            Predicate::Arn => {
+                let patterns: Box<[_]> = texts().map(|text| ArnPattern::new(text, dialect)).collect();
+                let is_readable = |pattern: &&ArnPattern| !matches!(pattern, ArnPattern::Never);
+                readable = patterns.iter().filter(is_readable).count();
+                Test::Arn(patterns)
+            }
+            Predicate::Null => {
+                let constants: Box<[_]> = texts().filter_map(boolean).collect();
+                readable = constants.len();
+                Test::Null(constants)
+            }
         };
+        if let Test::Text(patterns) | Test::TextIgnoringCase(patterns) | Test::TextFolded(patterns) = &test {
+            let is_readable = |pattern: &&Pattern| !matches!(pattern, Pattern::Never);
+            readable = patterns.iter().filter(is_readable).count();
+        }
         Self {
             key: Key::new(&node.key),
             operator,
             rules: Rules::new(operator, profile),
             test,
+            all_readable: readable == node.values.len(),
             source: Box::new(ConditionSource {
                 operator: (&*node.operator).into(),
                 values: texts().map(Into::into).collect(),
@@ -276,14 +309,11 @@ impl Condition {
             Test::TextFolded(patterns) => patterns.iter().any(|pattern| pattern.matches_folded(value, context)),
             Test::Number(comparison, numbers, constants) => {
                 let value = numbers.read(value)?;
-                constants.iter().any(|constant| {
-                    let constant = numbers.read(constant);
-                    constant.is_some_and(|constant| comparison.accepts(value.compare(constant)))
-                })
+                comparison.accepts_one(constants, |constant| constant.get().compare(value))
             }
             Test::Date(comparison, dates, constants) => {
                 let value = dates.read(value)?;
-                constants.iter().any(|constant| comparison.accepts(value.cmp(constant)))
+                comparison.accepts_one(constants, |constant| constant.cmp(&value))
             }
             Test::Bool(constants) => {
                 let wanted = boolean(value)?;
@@ -292,7 +322,9 @@ impl Condition {
                     Err(pattern) => pattern.matches_ignoring_case(value, context),
                 })
             }
-            Test::Binary(constants) => constants.iter().any(|constant| **constant == *value.as_bytes()),
+            Test::Binary(constants) => constants
+                .iter()
+                .any(|(bytes, base64)| **bytes == *value.as_bytes() || **base64 == *value),
             Test::Address(addresses, blocks) => {
                 let read = match memo.address {
                     Some((at, len, address)) if at == value.as_ptr() && len == value.len() => address,
@@ -321,23 +353,7 @@ impl Condition {
     pub(crate) fn is_uncomparable(&self, context: &Context) -> bool {
         let mut memo = Memo::default();
         let mut is_unread = |value| self.equals_one(value, context, &mut memo).is_none();
-        let read = match &self.test {
-            Test::Number(.., constants) => constants.len(),
-            Test::Date(.., constants) => constants.len(),
-            Test::Bool(constants) => constants.len(),
-            Test::Binary(constants) => constants.len(),
-            Test::Address(_, constants) => constants.len(),
-            Test::Null(constants) => constants.len(),
-            Test::Arn(patterns) => {
-                let broken = |pattern: &&ArnPattern| matches!(pattern, ArnPattern::Never);
-                patterns.len().saturating_sub(patterns.iter().filter(broken).count())
-            }
-            Test::Text(patterns) | Test::TextIgnoringCase(patterns) | Test::TextFolded(patterns) => {
-                let broken = |pattern: &&Pattern| matches!(pattern, Pattern::Never);
-                patterns.len().saturating_sub(patterns.iter().filter(broken).count())
-            }
-        };
-        read < self.source.values.len()
+        !self.all_readable
             || (!self.is_null_test()
                 && match context.find(&self.key) {
                     Values::Absent => false,
@@ -371,15 +387,29 @@ impl Condition {
 }
 
 impl Comparison {
-    fn accepts(self, ordering: Ordering) -> bool {
+    /// Whether some constant of an ordered list accepts a value. `order`: of a constant to the value.
+    fn accepts_one<C>(self, constants: &[C], order: impl Fn(&C) -> Ordering) -> bool {
         match self {
-            Self::Equal => ordering.is_eq(),
-            Self::Less => ordering.is_lt(),
-            Self::LessOrEqual => ordering.is_le(),
-            Self::Greater => ordering.is_gt(),
-            Self::GreaterOrEqual => ordering.is_ge(),
+            Self::Equal => constants.binary_search_by(order).is_ok(),
+            Self::Less => constants.iter().any(|constant| order(constant).is_gt()),
+            Self::LessOrEqual => constants.iter().any(|constant| order(constant).is_ge()),
+            Self::Greater => constants.iter().any(|constant| order(constant).is_lt()),
+            Self::GreaterOrEqual => constants.iter().any(|constant| order(constant).is_le()),
         }
     }
+}
+
+/// Of an ordered list of constants, those that decide: an inequality is met by some constant only if it is met by the
+/// largest or the smallest.
+fn decisive<C>(comparison: Comparison, mut constants: Vec<C>) -> Vec<C> {
+    match comparison {
+        Comparison::Equal => {}
+        Comparison::Less | Comparison::LessOrEqual => {
+            constants.drain(..constants.len().saturating_sub(1));
+        }
+        Comparison::Greater | Comparison::GreaterOrEqual => constants.truncate(1),
+    }
+    constants
 }
 
 #[cfg(test)]

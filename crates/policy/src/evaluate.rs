@@ -140,8 +140,13 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
         let principal = &request.principal;
         let account = principal.account();
 
+        let (service_control, resource_control) = if is_service_linked_role(principal) {
+            (&[][..], &[][..])
+        } else {
+            (layers.service_control, layers.resource_control)
+        };
         // Resource control policies: every level allows everything, so only denials count.
-        for (level, policies) in layers.resource_control.iter().enumerate() {
+        for (level, policies) in resource_control.iter().enumerate() {
             self.layer(Layer::ResourceControl, level, policies.iter().map(|policy| &**policy));
             if self.is_over() {
                 return denied(Layer::ResourceControl);
@@ -149,7 +154,7 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
         }
         let mut stopped = None;
         if account.is_some() || !layers.profile.service_control_needs_an_account {
-            for (level, policies) in layers.service_control.iter().enumerate() {
+            for (level, policies) in service_control.iter().enumerate() {
                 let grant = self.layer(Layer::ServiceControl, level, policies.iter().map(|policy| &**policy));
                 if self.is_over() {
                     return denied(Layer::ServiceControl);
@@ -192,8 +197,7 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
             Some(owner) => owner == account,
             None => layers.profile.unknown_account_is_the_callers,
         };
-        // A permissions boundary never limits the root user, who cannot have one.
-        let bounded = boundary.is_none_or(|grant| grant.is_some()) || is_root;
+        let bounded = boundary.is_none_or(|grant| grant.is_some());
         let within_session = match session {
             Some(grant) => grant.is_some(),
             // A federated user has what its session policy allows, and without one nothing.
@@ -444,6 +448,19 @@ fn numbered(statements: &[Statement], mut bits: u64) -> impl Iterator<Item = &St
         bits &= bits.wrapping_sub(1);
         statements.get(number as usize)
     })
+}
+
+/// Roles that AWS services make for themselves, under a path that nobody else may use, stand outside of the control
+/// policies of organizations.
+///
+/// See <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html>.
+fn is_service_linked_role(principal: &Principal<'_>) -> bool {
+    let Principal::RoleSession { role_arn, .. } = principal else {
+        return false;
+    };
+    // Another role's path may hold anything, so only the place right after the fifth colon counts.
+    let name = role_arn.splitn(6, ':').nth(5);
+    name.is_some_and(|name| name.starts_with("role/aws-service-role/"))
 }
 
 fn allowed(layer: Layer, statement: Option<&Statement>) -> Outcome<'_> {

@@ -54,6 +54,7 @@
 )]
 
 mod action;
+mod arn;
 mod condition;
 mod context;
 mod error;

@@ -202,19 +202,22 @@ impl Pattern {
             [Token::Run] => Self::Any,
             [Token::Literal(text)] => Self::Exact(std::mem::take(text)),
             [Token::Literal(text), Token::Run] => Self::Prefix(std::mem::take(text)),
-            _ => {
-                let mut variables = 0_usize;
-                for token in &mut tokens {
-                    if let Token::Variable(variable) = token {
-                        variable.slot = variables;
-                        variables = variables.saturating_add(1);
-                    }
-                }
-                Self::Tokens {
-                    tokens: tokens.into_boxed_slice(),
-                    variables,
-                }
+            _ => Self::of_tokens(tokens),
+        }
+    }
+
+    /// Leaves the tokens as they are.
+    pub(crate) fn of_tokens(mut tokens: Vec<Token>) -> Self {
+        let mut variables = 0_usize;
+        for token in &mut tokens {
+            if let Token::Variable(variable) = token {
+                variable.slot = variables;
+                variables = variables.saturating_add(1);
             }
+        }
+        Self::Tokens {
+            tokens: tokens.into_boxed_slice(),
+            variables,
         }
     }
 
@@ -285,6 +288,17 @@ impl Pattern {
         }
     }
 
+    /// Whether an ARN matches, each of its six fields for itself, the fields being those of the pattern with its variables
+    /// replaced.
+    pub(crate) fn matches_fields(&self, arn: &str, context: &Context) -> bool {
+        let Self::Tokens { tokens, variables } = self else {
+            return false;
+        };
+        with_values(tokens, *variables, context, |values| {
+            sixth_field(tokens, values).is_some_and(|sixth| glob::<false>(tokens, values, arn, sixth))
+        })
+    }
+
     /// The pattern as text with the request's values in it, for people; `None` if it holds no variable.
     pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
         let Self::Tokens { tokens, variables: 1.. } = self else {
@@ -315,11 +329,18 @@ const FEW: usize = 4;
 
 fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, context: &Context) -> bool {
     if variables == 0 {
-        return glob::<FOLD>(tokens, &[], text);
+        return glob::<FOLD>(tokens, &[], text, 0);
     }
+    with_values(tokens, variables, context, |values| {
+        glob::<FOLD>(tokens, values, text, 0)
+    })
+}
+
+/// Asks `matches` with the values of the variables by their slots; false if one has none.
+fn with_values(tokens: &[Token], variables: usize, context: &Context, matches: impl FnOnce(&[&str]) -> bool) -> bool {
     let mut few = [""; FEW];
     let mut many = Vec::new();
-    let resolved: &mut [&str] = if variables <= FEW {
+    let values: &mut [&str] = if variables <= FEW {
         &mut few
     } else {
         many.resize(variables, "");
@@ -327,13 +348,30 @@ fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, contex
     };
     for token in tokens {
         if let Token::Variable(variable) = token {
-            let (Some(slot), Some(value)) = (resolved.get_mut(variable.slot), variable.resolve(context)) else {
+            let (Some(slot), Some(value)) = (values.get_mut(variable.slot), variable.resolve(context)) else {
                 return false;
             };
             *slot = value;
         }
     }
-    glob::<FOLD>(tokens, resolved, text)
+    matches(values)
+}
+
+/// The number of the first token after the fifth colon; `None` if there are fewer colons.
+pub(crate) fn sixth_field(tokens: &[Token], values: &[&str]) -> Option<usize> {
+    let mut colons = 0_usize;
+    for (number, token) in (1..).zip(tokens) {
+        let text = match token {
+            Token::Literal(text) => text,
+            Token::Variable(variable) => values.get(variable.slot).copied().unwrap_or_default(),
+            Token::One | Token::OneInField | Token::Run | Token::RunInField => "",
+        };
+        colons = colons.saturating_add(text.bytes().filter(|byte| *byte == b':').count());
+        if colons >= 5 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 /// Matches with two places to come back to and no stack: the last `*`, and the last `*` confined to its ARN field
@@ -342,7 +380,9 @@ fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, contex
 /// The leftmost match up to a `*` is as good as any later one, because the `*` takes up the difference; so an earlier
 /// `*` is never tried again. A confined one is always followed by its field's colon or stands before a `*` that is, so
 /// the same holds within a field. Time is bounded by (length of text) × (length of pattern).
-fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bool {
+///
+/// Wildcards of tokens before number `free` are confined, as they are written or not.
+fn glob<const FOLD: bool>(tokens: &[Token], values: &[&str], text: &str, free: usize) -> bool {
     let bytes = text.as_bytes();
     let (mut index, mut at) = (0_usize, 0_usize);
     // What follows the `*`, and where that was last tried.
@@ -352,7 +392,7 @@ fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bo
         let taken = match tokens.get(index) {
             None if at == bytes.len() => return true,
             None => None,
-            Some(Token::Run) => {
+            Some(Token::Run) if index >= free => {
                 index = index.saturating_add(1);
                 let rest = bytes.get(at..).unwrap_or_default();
                 match tokens.get(index..).unwrap_or_default() {
@@ -368,16 +408,16 @@ fn glob<const FOLD: bool>(tokens: &[Token], resolved: &[&str], text: &str) -> bo
                 field = None;
                 continue;
             }
-            Some(Token::RunInField) => {
+            Some(Token::Run | Token::RunInField) => {
                 index = index.saturating_add(1);
                 field = Some((index, at));
                 continue;
             }
-            Some(Token::One) => one(bytes, at, false),
-            Some(Token::OneInField) => one(bytes, at, true),
+            Some(Token::One) if index >= free => one(bytes, at, false),
+            Some(Token::One | Token::OneInField) => one(bytes, at, true),
             Some(Token::Literal(literal)) => literal_at::<FOLD>(bytes, at, literal),
             Some(Token::Variable(variable)) => {
-                literal_at::<FOLD>(bytes, at, resolved.get(variable.slot).copied().unwrap_or_default())
+                literal_at::<FOLD>(bytes, at, values.get(variable.slot).copied().unwrap_or_default())
             }
         };
         if let Some(length) = taken {

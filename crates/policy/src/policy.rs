@@ -192,7 +192,7 @@ impl Policy {
 pub(crate) struct Statement {
     pub(crate) effect: Effect,
     pub(crate) actions: Actions,
-    /// `None` in trust policies: the role is the resource.
+    /// `None` where what the policy is attached to is the resource: the role of a trust policy, or any other.
     pub(crate) resources: Option<Resources>,
     /// `None` in identity-based policies: the holder is the principal.
     pub(crate) principals: Option<Principals>,
@@ -241,7 +241,8 @@ impl Statement {
             (Some(element), _) | (None, Some(element)) if kind == PolicyKind::Trust => {
                 return Err(barred(element.at, "Resource"));
             }
-            (None, None) if kind == PolicyKind::Trust => None,
+            // A resource's policy may leave its resource out, as those of ECR repositories do.
+            (None, None) if matches!(kind, PolicyKind::Trust | PolicyKind::Resource) => None,
             (None, None) => return Err(missing("Resource")),
             (Some(element), _) | (None, Some(element)) => Some(Resources::new(
                 element.value.iter().map(|text| &**text),

@@ -45,9 +45,11 @@ enum PrincipalPattern {
     /// `AIDA…` or `AROA…`.
     UniqueId(Box<str>),
     Service(Box<str>),
+    /// `{"Service": "*"}`, which is no principal of the documentation: it never helps anybody to get in.
     AnyService,
     /// A provider's ARN or a domain name.
     Federated(Box<str>),
+    /// `{"Federated": "*"}`: as for services.
     AnyFederated,
     /// A canonical user id: names nobody here.
     CanonicalUser,
@@ -113,6 +115,9 @@ impl Principals {
         for pattern in &self.patterns {
             let strength = match pattern {
                 PrincipalPattern::Everyone => self.everyone_is(caller, effect, kind).then_some(Strength::Direct),
+                pattern if effect == Effect::Deny && pattern.is_all_of_a_type(caller.principal) => {
+                    Some(Strength::Direct)
+                }
                 pattern => pattern.strength(caller.principal),
             };
             strongest = strongest.max(strength);
@@ -128,6 +133,7 @@ impl Principals {
         let listed = |strength| {
             self.patterns.iter().any(|pattern| match pattern {
                 PrincipalPattern::Everyone => true,
+                pattern if effect == Effect::Allow && pattern.is_all_of_a_type(caller.principal) => true,
                 pattern => pattern.strength(caller.principal) == Some(strength),
             })
         };
@@ -202,7 +208,19 @@ impl PrincipalPattern {
         })
     }
 
-    /// How strongly this names the caller. Everyone is settled before.
+    /// Whether this is `*` for callers of this type.
+    fn is_all_of_a_type(&self, principal: &Principal<'_>) -> bool {
+        matches!(
+            (self, principal),
+            (Self::AnyService, Principal::Service { .. })
+                | (
+                    Self::AnyFederated,
+                    Principal::WebIdentity { .. } | Principal::Saml { .. }
+                )
+        )
+    }
+
+    /// How strongly this names the caller. Wildcards are settled before.
     fn strength(&self, principal: &Principal<'_>) -> Option<Strength> {
         match (self, principal) {
             (Self::Account(mine), Principal::Root { account }) => (mine == account).then_some(Strength::Direct),
@@ -246,8 +264,6 @@ impl PrincipalPattern {
                 (**mine == **role_unique_id).then_some(Strength::Role)
             }
             (Self::Service(mine), Principal::Service { names }) => names.contains(&&**mine).then_some(Strength::Direct),
-            (Self::AnyService, Principal::Service { .. })
-            | (Self::AnyFederated, Principal::WebIdentity { .. } | Principal::Saml { .. }) => Some(Strength::Direct),
             (Self::Federated(mine), Principal::WebIdentity { provider } | Principal::Saml { provider }) => {
                 (**mine == **provider).then_some(Strength::Direct)
             }

@@ -29,7 +29,8 @@ macro_rules! profile {
         /// * ARN fields one to five compare case-sensitively, like the sixth.
         /// * A wildcard in the service half of an action is matched like any other.
         /// * Numbers compare exactly at any size.
-        /// * A binary context value is the bytes of its text; the policy's value is base64.
+        /// * A binary context value is the bytes of its text, or base64 of them; the policy's value is base64.
+        /// * A date's fraction of a second counts to nine digits.
         /// * Operators are read in any case.
         /// * A multivalued key in a policy variable counts as no value.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,7 +97,7 @@ profile! {
     /// `NotPrincipal` with `Deny` spares a caller only if its account, its role (for a session) and it itself are listed.
     not_principal_needs_the_whole_chain: true,
     /// `"*"` and `{"AWS": "*"}` allow everyone but callers with a web identity or SAML assertion, who need `Federated`;
-    /// in `Deny` they mean everyone.
+    /// in `Deny` and in policies of VPC endpoints they mean everyone.
     federated_callers_need_federated: true,
     /// Service control policies apply to principals of an account only: not to anonymous callers, services or tokens.
     service_control_needs_an_account: true,
@@ -109,3 +110,6 @@ impl Default for Profile {
         Self::AWS
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,8 @@ pub struct Layers<'a> {
     pub session: Option<&'a [Arc<Policy>]>,
     /// The resource's own policy; for a role its trust policy.
     pub resource: Option<&'a Policy>,
-    /// Service control policies of the caller's account, one list a level from the root down.
+    /// Service control policies of the caller's account, one list a level from the root down. None for an organization's
+    /// management account. Service-linked roles are exempt from these and the next.
     pub service_control: &'a [Vec<Arc<Policy>>],
     /// Resource control policies of the resource's account, one list a level.
     pub resource_control: &'a [Vec<Arc<Policy>>],

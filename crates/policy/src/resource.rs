@@ -142,9 +142,9 @@ pub(crate) fn readings(text: &str, dialect: &Dialect) -> Option<Readings> {
         _ if !dialect.profile.short_arns_are_padded => false,
         PolicyKind::Identity | PolicyKind::Boundary | PolicyKind::Session => true,
         PolicyKind::Resource | PolicyKind::Trust | PolicyKind::VpcEndpoint => text.contains('*'),
-        // A service control policy's short ARN counts only with a trailing `*`, which needs no padding.
-        PolicyKind::ServiceControl => false,
-        PolicyKind::ResourceControl => return None,
+        // A service control policy's short ARN counts only with a trailing `*`, which needs no padding. In a resource
+        // control policy it is not valid; as it can only deny, it is read as it stands.
+        PolicyKind::ServiceControl | PolicyKind::ResourceControl => false,
     };
     // After a trailing `*`, which crosses colons, the padded form matches nothing more.
     if !padded || matches!(tokens.last(), Some(Token::Run)) {
@@ -197,99 +197,6 @@ fn merge(tokens: Vec<Token>) -> Vec<Token> {
 pub(crate) fn confine_for_tests(text: &str) -> Vec<Vec<Token>> {
     let (first, padded) = readings(text, &Dialect::for_tests(PolicyKind::Identity, false)).unwrap();
     std::iter::once(first).chain(padded).collect()
-}
-
-/// An ARN pattern of `ArnLike` and `ArnEquals`, which are the same operator: each field for itself.
-#[derive(Clone, Debug)]
-pub(crate) enum ArnPattern {
-    /// A lone `*`.
-    Any,
-    /// No wildcard and no variable.
-    Exact(Box<str>),
-    Fields(Box<[Pattern; 6]>),
-    /// Fewer than six fields, or a broken variable.
-    Never,
-}
-
-impl ArnPattern {
-    pub(crate) fn new(text: &str, dialect: &Dialect) -> Self {
-        let syntax = Syntax::new(true, dialect.variables, &dialect.profile);
-        if text == "*" && dialect.profile.lone_star_matches_any_arn {
-            return Self::Any;
-        }
-        let Some(tokens) = tokenize(text, syntax) else {
-            return Self::Never;
-        };
-        let mut fields: Vec<Vec<Token>> = vec![Vec::new()];
-        for token in tokens {
-            match token {
-                Token::Literal(mut text) => {
-                    while let (true, Some((head, tail))) = (fields.len() < 6, text.split_once(':')) {
-                        push(&mut fields, head);
-                        fields.push(Vec::new());
-                        text = tail.into();
-                    }
-                    push(&mut fields, &text);
-                }
-                token => {
-                    if let Some(field) = fields.last_mut() {
-                        field.push(token);
-                    }
-                }
-            }
-        }
-        let patterns: Vec<Pattern> = fields.into_iter().map(Pattern::of).collect();
-        match <Box<[Pattern; 6]>>::try_from(patterns.into_boxed_slice()) {
-            Ok(fields) if fields.iter().all(|field| matches!(field, Pattern::Exact(_))) && !text.contains("${") => {
-                Self::Exact(text.into())
-            }
-            Ok(fields) => Self::Fields(fields),
-            Err(_) => Self::Never,
-        }
-    }
-
-    /// Whether `arn` matches; a text without six fields matches only a lone `*`.
-    pub(crate) fn matches(&self, arn: &str, context: &Context) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Exact(exact) => **exact == *arn,
-            Self::Fields(patterns) => {
-                let mut fields = arn.splitn(6, ':');
-                patterns
-                    .iter()
-                    .all(|pattern| fields.next().is_some_and(|field| pattern.matches(field, context)))
-            }
-            Self::Never => false,
-        }
-    }
-
-    /// The pattern with the request's values in place of its variables; `None` if there is none.
-    pub(crate) fn resolved(&self, context: &Context) -> Option<String> {
-        let Self::Fields(patterns) = self else {
-            return None;
-        };
-        patterns
-            .iter()
-            .any(|pattern| pattern.resolved(context).is_some())
-            .then(|| {
-                let fields: Vec<String> = patterns
-                    .iter()
-                    .map(|pattern| match pattern {
-                        Pattern::Any => "*".to_owned(),
-                        Pattern::Exact(text) => text.to_string(),
-                        Pattern::Prefix(text) => format!("{text}*"),
-                        pattern => pattern.resolved(context).unwrap_or_else(|| "…".to_owned()),
-                    })
-                    .collect();
-                fields.join(":")
-            })
-    }
-}
-
-fn push(fields: &mut [Vec<Token>], text: &str) {
-    if let (false, Some(field)) = (text.is_empty(), fields.last_mut()) {
-        field.push(Token::Literal(text.into()));
-    }
 }
 
 #[cfg(test)]
@@ -354,7 +261,7 @@ mod tests {
             (PolicyKind::Resource, false, true, true),
             (PolicyKind::VpcEndpoint, false, true, true),
             (PolicyKind::ServiceControl, false, false, true),
-            (PolicyKind::ResourceControl, false, false, false),
+            (PolicyKind::ResourceControl, false, false, true),
         ] {
             assert_eq!(matches_in(kind, "arn:aws:sqs", resource), plain, "{kind}");
             assert_eq!(matches_in(kind, "arn:a*s:sqs", resource), inner, "{kind}");
@@ -370,40 +277,5 @@ mod tests {
         assert!(of("arn:aws:s3:::${k}/*").matches("arn:aws:s3:::s3/x", &context));
         assert!(!of("arn:aws:${k}:::b").matches("arn:aws:s3:::b", &context));
         assert!(of("arn:aws:s3:::${aws:x, 'a:b'}").matches("arn:aws:s3:::a:b", &context));
-    }
-
-    #[test]
-    fn arn_conditions_never_cross_a_colon() {
-        let none = Context::default();
-        let matches = |pattern: &str, arn: &str| {
-            ArnPattern::new(pattern, &Dialect::for_tests(PolicyKind::Identity, true)).matches(arn, &none)
-        };
-        assert!(matches(
-            "arn:aws:sns:*:111122223333:t",
-            "arn:aws:sns:us-east-1:111122223333:t"
-        ));
-        assert!(!matches("arn:aws:sns:*:t", "arn:aws:sns:us-east-1:111122223333:t"));
-        assert!(!matches("arn:aws:iam::*:role/x", "arn:aws:iam::1:2:role/x"));
-        assert!(matches("arn:aws:iam::*:role/*", "arn:aws:iam::1:role/a:b/c"));
-        assert!(!matches("arn:aws:iam::1:role/A", "arn:aws:iam::1:role/a"));
-        assert!(matches("*", "not an arn"));
-        assert!(!matches("*:*:*:*:*:*", "not an arn"));
-        assert!(!matches("arn:aws:iam::1", "arn:aws:iam::1"));
-    }
-
-    #[test]
-    fn variables_in_arn_conditions() {
-        let mut context = Context::new();
-        context.set("aws:PrincipalAccount", "111122223333");
-        context.set("colon", "1:role/x");
-        let matches = |pattern: &str, arn: &str| {
-            ArnPattern::new(pattern, &Dialect::for_tests(PolicyKind::Identity, true)).matches(arn, &context)
-        };
-        assert!(matches(
-            "arn:aws:iam::${aws:PrincipalAccount}:role/*",
-            "arn:aws:iam::111122223333:role/x"
-        ));
-        assert!(!matches("arn:aws:iam::${colon}", "arn:aws:iam::1:role/x"));
-        assert!(!matches("arn:aws:iam::${colon}:role/x", "arn:aws:iam::1:role/x"));
     }
 }

@@ -91,6 +91,32 @@ impl<'t> Decimal<'t> {
     }
 }
 
+/// A decimal of a policy, which is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct DecimalConstant {
+    negative: bool,
+    digits: Box<str>,
+    point: i64,
+}
+
+impl DecimalConstant {
+    pub(crate) fn new(number: Decimal<'_>) -> Self {
+        Self {
+            negative: number.negative,
+            digits: number.digits.into(),
+            point: number.point,
+        }
+    }
+
+    pub(crate) fn get(&self) -> Decimal<'_> {
+        Decimal {
+            negative: self.negative,
+            digits: &self.digits,
+            point: self.point,
+        }
+    }
+}
+
 /// An instant as seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Instant {
@@ -99,7 +125,20 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// Reads the W3C subset of ISO 8601, or epoch seconds: digits only, even four of them.
+    /// Whole seconds since the beginning of 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.seconds
+    }
+
+    /// The nanoseconds after them.
+    #[must_use]
+    pub fn nanos(self) -> u32 {
+        self.nanos
+    }
+
+    /// Reads the W3C subset of ISO 8601, or epoch seconds: digits only, even four of them. Digits beyond nanoseconds are
+    /// dropped.
     ///
     /// See <https://www.w3.org/TR/NOTE-datetime>.
     #[must_use]
@@ -158,6 +197,10 @@ impl Instant {
                 Some((seconds, fraction)) => (number(seconds, 2)?, fraction_nanos(fraction)?),
             },
         };
+        // W3C's format knows no leap seconds.
+        if second > 59 {
+            return None;
+        }
         let local = Timestamp::from_civil(year, month, day, hour, minute, second)?.unix_seconds();
         Some(Self {
             seconds: local.checked_sub(offset)?,
@@ -173,10 +216,12 @@ fn number(text: &str, width: usize) -> Option<u32> {
         .flatten()
 }
 
+/// Any number of digits; those after the ninth are read and dropped.
 fn fraction_nanos(text: &str) -> Option<u32> {
-    if text.is_empty() || text.len() > 9 {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    let text = text.get(..9).unwrap_or(text);
     let scale = 10_u32.checked_pow(9_u32.checked_sub(u32::try_from(text.len()).ok()?)?)?;
     number(text, text.len())?.checked_mul(scale)
 }
@@ -356,6 +401,10 @@ mod tests {
         assert_eq!(at("2026-01-02T03:04:05.5Z"), at("2026-01-02T04:04:05.500+01:00"));
         assert_eq!(at("2026-01-01T23:00:00-02:00"), at("2026-01-02T01:00Z"));
         assert!(at("2026-01-02T03:04:05.000000001Z") > at("2026-01-02T03:04:05Z"));
+        assert_eq!(
+            at("2026-01-02T03:04:05.1234567899Z"),
+            at("2026-01-02T03:04:05.123456789Z")
+        );
         // Four digits are seconds, not a year.
         assert_eq!(at("2026"), at("1970-01-01T00:33:46Z"));
         for bad in [
@@ -377,6 +426,8 @@ mod tests {
             "99999999999999999999",
             "2026-01-01-01",
             "2026-01-01T25:00Z",
+            "2026-01-01T00:00:60Z",
+            "2026-01-01T00:00:00.1234567890xZ",
         ] {
             assert!(Instant::parse(bad).is_none(), "{bad}");
         }

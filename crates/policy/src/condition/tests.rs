@@ -56,7 +56,7 @@ fn pe_03_operators_by_qualifier_by_presence() {
         ("DateGreaterThan", "2026-01-01", "2026-01-02", "2026-01-01"),
         ("DateGreaterThanEquals", "2026-01-01", "2026-01-01", "2025-12-31"),
         ("Bool", "true", "True", "false"),
-        ("BinaryEquals", "YWI=", "ab", "YWI="),
+        ("BinaryEquals", "YWI=", "ab", "YWI"),
         ("IpAddress", "10.0.0.0/8", "10.1.1.1", "11.0.0.1"),
         ("ArnEquals", "arn:aws:s3:::*", "arn:aws:s3:::b", "arn:aws:sqs:::b"),
         ("ArnLike", "arn:aws:s3:::*", "arn:aws:s3:::b", "arn:aws:sqs:::b"),
@@ -279,7 +279,10 @@ fn pe_18_operands_of_the_wrong_type() {
     }
     for bad in ["YWI", "!", "YWI=="] {
         assert!(!single("BinaryEquals", &format!("\"{bad}\""), "ab"), "{bad}");
+        assert!(!single("BinaryEquals", &format!("\"{bad}\""), bad), "{bad}");
     }
+    // JSON brings bytes as base64.
+    assert!(single("BinaryEquals", r#""YWI=""#, "YWI="));
 }
 
 #[test]
@@ -345,4 +348,32 @@ fn pe_24_versions() {
     let equals = |version, key| holds(version, "StringEquals", key, "\"${aws:username}\"", &context);
     assert!(equals("2012-10-17", "k") && !equals("2012-10-17", "old"));
     assert!(!equals("2008-10-17", "k") && equals("2008-10-17", "old"));
+}
+
+/// Of many constants the deciding ones are found at once: a batch of hostile size takes no longer than its reading.
+#[test]
+fn many_numbers_and_dates() {
+    let numbers: Vec<String> = (0..2000).map(|number| format!("\"{}\"", number * 2)).collect();
+    let list = format!("[{},\"x\"]", numbers.join(","));
+    for (operator, request, expected) in [
+        ("NumericEquals", "1998", true),
+        ("NumericEquals", "1998.0", true),
+        ("NumericEquals", "1999", false),
+        ("NumericNotEquals", "1999", true),
+        ("NumericNotEquals", "0", false),
+        ("NumericLessThan", "3997", true),
+        ("NumericLessThan", "3998", false),
+        ("NumericLessThanEquals", "3998", true),
+        ("NumericGreaterThan", "0", false),
+        ("NumericGreaterThan", "1", true),
+        ("NumericGreaterThanEquals", "0", true),
+        ("NumericGreaterThanEquals", "-1", false),
+        ("DateEquals", "1970-01-01T00:33:18Z", true),
+        ("DateEquals", "1970-01-01T00:33:19Z", false),
+        ("DateLessThan", "3997", true),
+        ("DateLessThan", "3998", false),
+        ("DateGreaterThanEquals", "0", true),
+    ] {
+        assert_eq!(single(operator, &list, request), expected, "{operator} {request}");
+    }
 }

@@ -517,3 +517,71 @@ fn reasons_in_aws_words() {
         assert_eq!(reason(&layers), expected);
     }
 }
+
+/// Service-linked roles are outside of an organization's control policies; roles whose path only looks like it are not.
+#[test]
+fn service_linked_roles_are_outside_of_control_policies() {
+    let identity = [allow(PolicyKind::Identity)];
+    let service = [vec![deny(PolicyKind::ServiceControl)]];
+    let resource = [vec![deny(PolicyKind::ResourceControl)]];
+    for (role_arn, expected) in [
+        (
+            "arn:aws:iam::111122223333:role/aws-service-role/x.amazonaws.com/R",
+            Decision::Allowed,
+        ),
+        (
+            "arn:aws:iam::111122223333:role/x:role/aws-service-role/R",
+            Decision::ExplicitlyDenied,
+        ),
+        (ROLE, Decision::ExplicitlyDenied),
+    ] {
+        let session = Principal::RoleSession {
+            session_arn: SESSION,
+            role_arn,
+            role_unique_id: "AROAEXAMPLE1234567890",
+            account: account(ACCOUNT),
+        };
+        for layers in [
+            Layers {
+                identity: &identity,
+                service_control: &service,
+                ..Layers::default()
+            },
+            Layers {
+                identity: &identity,
+                resource_control: &resource,
+                ..Layers::default()
+            },
+        ] {
+            assert_eq!(get(&layers, session).0, expected, "{role_arn}");
+        }
+    }
+}
+
+/// A caller that passes a boundary for a root user means it.
+#[test]
+fn a_boundary_limits_root_across_accounts() {
+    let resource = policy(PolicyKind::Resource, "Allow", r#"{"AWS": "111122223333"}"#);
+    let closed = statement(PolicyKind::Boundary, "Allow", "", "sqs:*", "");
+    let layers = Layers {
+        resource: Some(&resource),
+        boundary: Some(&closed),
+        ..Layers::default()
+    };
+    let verdict = ask(&layers, root(), "s3:GetObject", OTHER);
+    assert_eq!(verdict.layer, Some(Layer::Boundary));
+    assert_eq!(verdict.decision, Decision::ImplicitlyDenied);
+}
+
+/// A resource's policy that names no resource is about what it is attached to, as those of ECR repositories are.
+#[test]
+fn a_resource_policy_without_resources() {
+    let text = r#"{"Statement": {"Effect": "Allow", "Action": "s3:*", "Principal": "*"}}"#;
+    let resource = Policy::parse("repository", PolicyKind::Resource, text).unwrap();
+    let layers = Layers {
+        resource: Some(&resource),
+        ..Layers::default()
+    };
+    assert_eq!(get(&layers, Principal::Anonymous), allowed(Layer::Resource));
+    assert!(Policy::parse("", PolicyKind::VpcEndpoint, text).is_err());
+}

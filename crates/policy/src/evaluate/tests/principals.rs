@@ -151,7 +151,7 @@ fn pe_09_web_identity_needs_a_federated_principal() {
     };
     for (principal, grants) in [
         (format!(r#"{{"Federated": "{PROVIDER}"}}"#), true),
-        (r#"{"Federated": "*"}"#.to_owned(), true),
+        (r#"{"Federated": "*"}"#.to_owned(), false),
         (
             format!(r#"{{"Federated": ["accounts.google.com", "{PROVIDER}"]}}"#),
             true,
@@ -182,11 +182,12 @@ fn pe_09_web_identity_needs_a_federated_principal() {
             "{principal}"
         );
     }
-    assert_eq!(ask_with(r#"{"Federated": "*"}"#, "Allow", saml), Decision::Allowed);
-    assert_eq!(
-        ask_with(r#"{"Federated": "*"}"#, "Allow", user()),
-        Decision::ImplicitlyDenied
-    );
+    for caller in [saml, user()] {
+        assert_eq!(
+            ask_with(r#"{"Federated": "*"}"#, "Allow", caller),
+            Decision::ImplicitlyDenied
+        );
+    }
 }
 
 #[test]
@@ -297,4 +298,33 @@ fn a_policy_without_principals_grants_nothing_as_a_resource_policy() {
     };
     assert_eq!(get(&layers, user()), implicit(Layer::Identity));
     assert_eq!(get(&layers, Principal::Anonymous), implicit(Layer::Resource));
+}
+
+/// A wildcard for services, which the documentation does not know, denies but never lets in.
+#[test]
+fn a_wildcard_for_services_only_denies() {
+    let service = Principal::Service {
+        names: &["cloudtrail.amazonaws.com"],
+    };
+    let any = r#"{"Service": "*"}"#;
+    let decide = |list: &str, effect: &str| {
+        let (open, closed) = (
+            policy(PolicyKind::Resource, "Allow", "\"*\""),
+            statement(PolicyKind::Resource, effect, list, "*", ""),
+        );
+        let resource = if effect == "Allow" { &closed } else { &open };
+        let endpoint = [policy(PolicyKind::VpcEndpoint, effect, list)];
+        let layers = Layers {
+            resource: Some(resource),
+            vpc_endpoint: (effect == "Deny").then_some(&endpoint),
+            ..Layers::default()
+        };
+        get(&layers, service).0
+    };
+    assert_eq!(decide(any, "Allow"), Decision::ImplicitlyDenied);
+    assert_eq!(decide(any, "Deny"), Decision::ExplicitlyDenied);
+    assert_eq!(
+        decide(r#"{"Service": "cloudtrail.amazonaws.com"}"#, "Allow"),
+        Decision::Allowed
+    );
 }
