@@ -128,17 +128,18 @@ fn registration(package: &Path) -> Result<Value> {
     let mut types: BTreeMap<String, String> = BTreeMap::new();
     for prefix in strings(&read_json(&data.join("services.json"))?)? {
         let file = |folder: &str| read_object(&data.join(folder).join(format!("{prefix}.json")));
-        let mut keys = Vec::new();
+        let mut keys: Vec<(String, String)> = Vec::new();
         for key in file("conditionKeys")?.values() {
-            let (name, key_type) = (text(key, "key")?, text(key, "type")?);
-            if global.iter().any(|(global, ..)| global.eq_ignore_ascii_case(name)) {
+            let (name, key_type) = (key_name(text(key, "key")?), text(key, "type")?);
+            let is_known = |known: &str| known.eq_ignore_ascii_case(&name);
+            if global.iter().any(|(global, ..)| is_known(global)) || keys.iter().any(|(own, _)| is_known(own)) {
                 continue;
             }
             let known = types.entry(name.to_ascii_lowercase()).or_insert(key_type.to_owned());
             if known != key_type {
                 bail!("`{name}` is {known} in one service and {key_type} in `{prefix}`");
             }
-            keys.push(json!({"name": name, "type": key_type}));
+            keys.push((name, key_type.to_owned()));
         }
         let mut resource_types = Vec::new();
         for resource_type in file("resourceTypes")?.values() {
@@ -168,7 +169,10 @@ fn registration(package: &Path) -> Result<Value> {
             "prefix": prefix,
             "name": text(&names, &prefix)?,
             "resourceControlPolicies": rcp.iter().any(|supported| *supported == prefix),
-            "conditionKeys": keys,
+            "conditionKeys": keys
+                .iter()
+                .map(|(name, key_type)| json!({"name": name, "type": key_type}))
+                .collect::<Vec<_>>(),
             "resourceTypes": resource_types,
             "actions": actions,
         }));
@@ -206,11 +210,18 @@ fn accepted_types(action: &Value) -> Result<Vec<Value>> {
 fn distinct_keys(value: &Value) -> Result<Vec<String>> {
     let mut keys: Vec<String> = Vec::new();
     for key in strings(value.get("conditionKeys").context("no conditionKeys")?)? {
+        let key = key_name(&key);
         if !keys.iter().any(|known| known.eq_ignore_ascii_case(&key)) {
             keys.push(key);
         }
     }
     Ok(keys)
+}
+
+/// One key of the package lacks its variable part.
+fn key_name(name: &str) -> String {
+    let end = if name.ends_with('/') { "${TagKey}" } else { "" };
+    [name, end].concat()
 }
 
 /// The global keys stand in the package's code only, one literal member a line.

@@ -150,49 +150,63 @@ impl Resource {
     }
 }
 
-/// Whether a text exists that fits both. Time: the product of the lengths; a fixed start that differs ends it at once.
+/// Whether a text exists that fits both. Time: the product of the lengths at most; where little is wild, few places are
+/// looked at for each sign.
 fn meets(signs: &[Sign], tokens: &[Token]) -> bool {
-    // `row[j]`: the signs so far and the first `j` tokens can have matched the same text.
+    // `row[j]`: the signs so far and the first `j` tokens can have matched the same text. All of it that is true stands
+    // from `first` on.
     let mut row = vec![false; tokens.len().saturating_add(1)];
+    let mut next = row.clone();
+    let mut first = 0;
     if let Some(start) = row.first_mut() {
         *start = true;
     }
+    let mut last = 0;
     for sign in signs {
-        let mut next = vec![false; row.len()];
-        // Whether `row` at this place and `next` at the place after are reached by way of the token before.
+        // The bounds of what is true in `next`.
+        let mut bounds: Option<(usize, usize)> = None;
+        let mut reach = |place: usize| {
+            let (low, high) = bounds.unwrap_or((place, place));
+            bounds = Some((low.min(place), high.max(place)));
+        };
+        // Whether the places after this one are reached by way of its token, in `row` and in `next`.
         let (mut row_carry, mut next_carry) = (false, false);
-        let mut alive = false;
-        let ends = tokens.iter().map(Some).chain([None]);
-        for ((reached, token), reached_next) in row.iter().zip(ends).zip(next.iter_mut()) {
-            let here = *reached || row_carry;
-            *reached_next |= next_carry;
+        let places = row.iter_mut().zip(next.iter_mut()).enumerate().skip(first);
+        for (place, (reached, reached_next)) in places {
+            if place > last && !row_carry && !next_carry {
+                break;
+            }
+            let here = std::mem::take(reached) || row_carry;
+            let token = tokens.get(place);
+            *reached_next = next_carry;
             (row_carry, next_carry) = (false, false);
             if here {
                 match (sign, token) {
-                    // A run of variable characters may end here.
-                    (Sign::More(_), _) => *reached_next = true,
-                    (Sign::Byte(_) | Sign::One(_), Some(Token::Run)) => *reached_next = true,
+                    // A variable may end here; or the policy's wildcard holds the sign and goes on.
+                    (Sign::More(_), _) | (Sign::Byte(_) | Sign::One(_), Some(Token::Run)) => *reached_next = true,
                     (Sign::Byte(byte), Some(Token::Byte(other))) => next_carry = byte == other,
+                    (Sign::One(in_field), Some(Token::Byte(byte))) => next_carry = !(*in_field && *byte == b':'),
                     (Sign::Byte(_), Some(Token::One)) | (Sign::One(_), Some(Token::One | Token::Opaque)) => {
                         next_carry = true;
                     }
-                    (Sign::One(in_field), Some(Token::Byte(byte))) => next_carry = !(*in_field && *byte == b':'),
                     (Sign::Byte(_), Some(Token::Opaque)) | (_, None) => {}
                 }
                 row_carry = match (sign, token) {
-                    // A wildcard of the policy may end here.
-                    (_, Some(Token::Run)) => true,
+                    // The policy's wildcard may end here; or the variable holds its character and goes on.
+                    (_, Some(Token::Run)) | (Sign::More(_), Some(Token::One | Token::Opaque)) => true,
                     (Sign::More(in_field), Some(Token::Byte(byte))) => !(*in_field && *byte == b':'),
-                    (Sign::More(_), Some(Token::One | Token::Opaque)) => true,
                     _ => false,
                 };
             }
-            alive |= *reached_next || next_carry;
+            if *reached_next {
+                reach(place);
+            }
         }
-        if !alive {
+        let Some((low, high)) = bounds else {
             return false;
-        }
-        row = next;
+        };
+        (first, last) = (low, high);
+        std::mem::swap(&mut row, &mut next);
     }
     // Wildcards at the end of the policy's text may hold nothing.
     let trailing = tokens.iter().rev().take_while(|token| **token == Token::Run).count();

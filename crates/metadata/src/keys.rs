@@ -1,6 +1,6 @@
 //! All condition keys, each once; services refer to them by number.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap};
 
 use crate::{
     fold,
@@ -23,8 +23,18 @@ pub(crate) struct KeyTable {
     rows: Vec<KeyRow>,
     /// By name, whatever the case.
     order: Vec<KeyId>,
-    /// Those with a variable part.
-    templates: Vec<KeyId>,
+    /// The place of each in that order.
+    ranks: Vec<u32>,
+    /// Those with a variable part, by name.
+    templates: Vec<TemplateKey>,
+}
+
+/// A key with a variable part, and the lengths of the fixed text around that.
+#[derive(Clone, Copy, Debug)]
+struct TemplateKey {
+    id: KeyId,
+    before: usize,
+    after: usize,
 }
 
 impl KeyTable {
@@ -49,9 +59,14 @@ impl KeyTable {
 
     /// Adds keys. One that is there already gets the new type and keeps its number; a global key stays global.
     pub(crate) fn extend(&mut self, rows: impl IntoIterator<Item = KeyRow>) {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (place, row) in self.rows.iter().enumerate() {
+            places.insert(row.name.to_ascii_lowercase(), place);
+        }
         for row in rows {
-            let known = self.exact(&row.name).and_then(|id| self.rows.get_mut(index(id)));
-            match known {
+            let next = self.rows.len();
+            let place = *places.entry(row.name.to_ascii_lowercase()).or_insert(next);
+            match self.rows.get_mut(place) {
                 Some(known) => {
                     known.key_type = row.key_type;
                     known.category = row.category.or(known.category);
@@ -63,17 +78,27 @@ impl KeyTable {
     }
 
     fn index(&mut self) {
-        let ids = (0..).take(self.rows.len());
-        self.order = ids.collect();
+        self.order = (0..).take(self.rows.len()).collect();
         let rows = &self.rows;
-        let name = |id: &KeyId| rows.get(index(*id)).map_or("", |row| row.name.as_ref());
-        self.order.sort_by(|a, b| fold::compare(name(a), name(b)));
-        self.templates = self
-            .order
-            .iter()
-            .copied()
-            .filter(|id| split_template(name(id)).is_some())
-            .collect();
+        let name = |id: KeyId| rows.get(index(id)).map_or("", |row| row.name.as_ref());
+        self.order.sort_by(|a, b| fold::compare(name(*a), name(*b)));
+        self.ranks = vec![0; self.rows.len()];
+        for (rank, id) in (0..).zip(&self.order) {
+            if let Some(place) = self.ranks.get_mut(index(*id)) {
+                *place = rank;
+            }
+        }
+        let templates = self.order.iter().filter_map(|id| {
+            let (before, after) = split_template(name(*id))?;
+            let (before, after) = (before.len(), after.len());
+            Some(TemplateKey { id: *id, before, after })
+        });
+        self.templates = templates.collect();
+    }
+
+    /// The key's place by name among all.
+    pub(crate) fn rank(&self, id: KeyId) -> u32 {
+        self.ranks.get(index(id)).copied().unwrap_or(u32::MAX)
     }
 
     pub(crate) fn row(&self, id: KeyId) -> Option<&KeyRow> {
@@ -101,11 +126,13 @@ impl KeyTable {
     /// The key that a policy's text names: as written, or the template that it fits with the longest fixed part.
     pub(crate) fn find(&self, name: &str) -> Option<KeyId> {
         self.exact(name).or_else(|| {
-            let fitting = self.templates.iter().copied().filter_map(|id| {
-                let (before, after) = split_template(self.name(id))?;
-                let fixed = before.len().saturating_add(after.len());
+            let fitting = self.templates.iter().filter_map(|template| {
+                let key = self.name(template.id);
+                let before = key.get(..template.before)?;
+                let after = key.get(key.len().checked_sub(template.after)?..)?;
+                let fixed = template.before.saturating_add(template.after);
                 let fits = name.len() > fixed && fold::starts_with(name, before) && fold::ends_with(name, after);
-                fits.then_some((fixed, id))
+                fits.then_some((fixed, template.id))
             });
             // On equal lengths the first by name, so that the answer is always the same.
             fitting

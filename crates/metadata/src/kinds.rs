@@ -200,3 +200,54 @@ impl fmt::Display for KeyCategory {
         formatter.write_str(self.name())
     }
 }
+
+/// How many actions something covers, by access level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Width {
+    /// Of level [`AccessLevel::List`].
+    pub list: usize,
+    /// Of level [`AccessLevel::Read`].
+    pub read: usize,
+    /// Of level [`AccessLevel::Write`].
+    pub write: usize,
+    /// Of level [`AccessLevel::Tagging`].
+    pub tagging: usize,
+    /// Of level [`AccessLevel::PermissionsManagement`].
+    pub permissions_management: usize,
+}
+
+impl Width {
+    /// Of all levels.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        let counts = AccessLevel::ALL.into_iter().map(|level| self.count(level));
+        counts.fold(0, usize::saturating_add)
+    }
+
+    /// Of one level.
+    #[must_use]
+    pub fn count(&self, level: AccessLevel) -> usize {
+        match level {
+            AccessLevel::List => self.list,
+            AccessLevel::Read => self.read,
+            AccessLevel::Write => self.write,
+            AccessLevel::Tagging => self.tagging,
+            AccessLevel::PermissionsManagement => self.permissions_management,
+        }
+    }
+
+    pub(crate) fn add(&mut self, level: AccessLevel, count: usize) {
+        let known = self.count_mut(level);
+        *known = known.saturating_add(count);
+    }
+
+    pub(crate) fn count_mut(&mut self, level: AccessLevel) -> &mut usize {
+        match level {
+            AccessLevel::List => &mut self.list,
+            AccessLevel::Read => &mut self.read,
+            AccessLevel::Write => &mut self.write,
+            AccessLevel::Tagging => &mut self.tagging,
+            AccessLevel::PermissionsManagement => &mut self.permissions_management,
+        }
+    }
+}

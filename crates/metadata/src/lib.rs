@@ -95,7 +95,7 @@ mod service;
 mod suggest;
 mod table;
 
-pub use kinds::{AccessLevel, KeyCategory, KeyType, ValueType};
-pub use metadata::{ActionMatches, Metadata, Source, Width};
+pub use kinds::{AccessLevel, KeyCategory, KeyType, ValueType, Width};
+pub use metadata::{ActionMatches, Metadata, Source};
 pub use registration::{RegistrationError, RegistrationProblem};
 pub use service::{AcceptedType, Action, ConditionKey, ResourceType, Service};

@@ -9,13 +9,13 @@ use std::{
 use crate::{
     fold,
     keys::{KeyTable, split_template},
-    kinds::AccessLevel,
+    kinds::{AccessLevel, Width},
     model::{ActionModel, ServiceModel, TypeModel, TypeUseModel},
     pattern::{ActionPattern, States},
     registration::{self, RegistrationError},
     service::{Action, ConditionKey, Service},
     suggest::nearest,
-    table::{self, Table},
+    table::{self, Head, Table},
 };
 
 const AWS: &str = include_str!("../data/aws.txt");
@@ -36,22 +36,22 @@ pub(crate) struct Entry {
     pub(crate) prefix: Cow<'static, str>,
     pub(crate) name: Cow<'static, str>,
     pub(crate) supports_resource_control_policies: bool,
+    /// Of all actions.
+    width: Width,
     pub(crate) block: Cow<'static, str>,
     table: OnceLock<Table>,
 }
 
 impl Entry {
-    fn of_block(block: &'static str) -> Option<Self> {
-        let head = block.lines().next()?.strip_prefix("service\t")?;
-        let (prefix, rest) = head.split_once('\t')?;
-        let (policies, name) = rest.split_once('\t').unwrap_or((rest, prefix));
-        Some(Self {
-            prefix: Cow::Borrowed(prefix),
-            name: Cow::Borrowed(name),
-            supports_resource_control_policies: policies == "rcp",
-            block: Cow::Borrowed(block),
+    fn of_head(head: &Head<'static>) -> Self {
+        Self {
+            prefix: Cow::Borrowed(head.prefix),
+            name: Cow::Borrowed(head.name),
+            supports_resource_control_policies: head.supports_resource_control_policies,
+            width: head.width,
+            block: Cow::Borrowed(head.block),
             table: OnceLock::new(),
-        })
+        }
     }
 
     fn of_model(model: &ServiceModel) -> Self {
@@ -59,7 +59,8 @@ impl Entry {
             prefix: Cow::Owned(model.prefix.clone()),
             name: Cow::Owned(model.name.clone()),
             supports_resource_control_policies: model.supports_resource_control_policies,
-            block: Cow::Owned(table::write(model)),
+            width: model.width(),
+            block: Cow::Owned(table::write(model).1),
             table: OnceLock::new(),
         }
     }
@@ -108,22 +109,22 @@ impl Metadata {
     }
 
     fn read(text: &'static str) -> Self {
-        let mut metadata = Self::default();
-        for block in table::blocks(text) {
-            if let Some(lines) = block.strip_prefix("keys\n") {
-                metadata.keys = KeyTable::read(lines);
-            } else if let Some(entry) = Entry::of_block(block) {
-                metadata.services.push(Arc::new(entry));
-            } else if let Some(source) = block.lines().find_map(|line| line.strip_prefix("package\t")) {
-                let mut words = source.split('\t').map(Cow::Borrowed);
-                metadata.source = Source {
-                    package: words.next().unwrap_or_default(),
-                    version: words.next().unwrap_or_default(),
-                    date: words.next().unwrap_or_default(),
-                };
-            }
+        let (head, rest) = text.split_once("\n\nkeys\n").unwrap_or_default();
+        let (keys, mut rest) = rest.split_once("\n\n").unwrap_or_default();
+        let source = head.lines().find_map(|line| line.strip_prefix("package\t"));
+        let mut words = source.unwrap_or_default().split('\t').map(Cow::Borrowed);
+        let source = Source {
+            package: words.next().unwrap_or_default(),
+            version: words.next().unwrap_or_default(),
+            date: words.next().unwrap_or_default(),
+        };
+        let heads = std::iter::from_fn(|| table::next_service(&mut rest));
+        let services = heads.map(|head| Arc::new(Entry::of_head(&head))).collect();
+        Self {
+            source,
+            keys: KeyTable::read(keys),
+            services,
         }
-        metadata
     }
 
     /// This table with a user's own services beside it, or over it: what has the name of something that is there
@@ -197,9 +198,19 @@ impl Metadata {
     #[must_use]
     pub fn width(&self, pattern: &str) -> Width {
         let mut width = Width::default();
-        for action in self.actions_matching(pattern) {
-            let count = width.count_mut(action.access_level());
-            *count = count.saturating_add(1);
+        let pattern = ActionPattern::new(pattern);
+        for entry in &self.services {
+            let states = pattern.after_prefix(&entry.prefix);
+            if pattern.accepts_all_after(states) {
+                for level in AccessLevel::ALL {
+                    width.add(level, entry.width.count(level));
+                }
+            } else if states != 0 {
+                let actions = Service::new(self, entry).actions();
+                for action in actions.filter(|action| pattern.accepts(pattern.advance(states, action.name()))) {
+                    width.add(action.access_level(), 1);
+                }
+            }
         }
         width
     }
@@ -288,7 +299,9 @@ impl Metadata {
         }
         for service in self.services() {
             text.push('\n');
-            text.push_str(&table::write(&self.model(service)));
+            let (head, block) = table::write(&self.model(service));
+            text.push_str(&head);
+            text.push_str(&block);
         }
         text
     }
@@ -350,51 +363,10 @@ impl<'a> Iterator for ActionMatches<'a> {
             }
             let entry = self.metadata.services.get(self.next_service)?;
             self.next_service = self.next_service.saturating_add(1);
-            let states = self.pattern.advance(self.pattern.start(), &entry.prefix);
-            let states = self.pattern.advance(states, ":");
+            let states = self.pattern.after_prefix(&entry.prefix);
             if states != 0 {
                 self.current = Some((Service::new(self.metadata, entry), states, 0));
             }
-        }
-    }
-}
-
-/// How many actions something covers, by access level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Width {
-    /// Of level [`AccessLevel::List`].
-    pub list: usize,
-    /// Of level [`AccessLevel::Read`].
-    pub read: usize,
-    /// Of level [`AccessLevel::Write`].
-    pub write: usize,
-    /// Of level [`AccessLevel::Tagging`].
-    pub tagging: usize,
-    /// Of level [`AccessLevel::PermissionsManagement`].
-    pub permissions_management: usize,
-}
-
-impl Width {
-    /// Of all levels.
-    #[must_use]
-    pub fn total(&self) -> usize {
-        let counts = [
-            self.list,
-            self.read,
-            self.write,
-            self.tagging,
-            self.permissions_management,
-        ];
-        counts.into_iter().fold(0, usize::saturating_add)
-    }
-
-    fn count_mut(&mut self, level: AccessLevel) -> &mut usize {
-        match level {
-            AccessLevel::List => &mut self.list,
-            AccessLevel::Read => &mut self.read,
-            AccessLevel::Write => &mut self.write,
-            AccessLevel::Tagging => &mut self.tagging,
-            AccessLevel::PermissionsManagement => &mut self.permissions_management,
         }
     }
 }
@@ -417,7 +389,7 @@ mod tests {
     /// Lines without a tab in the services' blocks are actions.
     #[test]
     fn every_line_of_an_action_is_an_action() {
-        let blocks = table::blocks(AWS).filter(|block| block.starts_with("service\t"));
+        let blocks = AWS.split("\n\n").filter(|block| block.starts_with("service\t"));
         let lines: usize = blocks
             .map(|block| block.lines().filter(|line| !line.contains('\t')).count())
             .sum();

@@ -1,6 +1,6 @@
 //! A service in plain owned form: what a registration file says, and what the compact table is written from.
 
-use crate::kinds::AccessLevel;
+use crate::kinds::{AccessLevel, Width};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServiceModel {
@@ -9,6 +9,17 @@ pub(crate) struct ServiceModel {
     pub(crate) supports_resource_control_policies: bool,
     pub(crate) types: Vec<TypeModel>,
     pub(crate) actions: Vec<ActionModel>,
+}
+
+impl ServiceModel {
+    /// How many actions it has.
+    pub(crate) fn width(&self) -> Width {
+        let mut width = Width::default();
+        for action in &self.actions {
+            width.add(action.level, 1);
+        }
+        width
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -60,6 +60,16 @@ impl ActionPattern {
         states
     }
 
+    /// The states after a service's prefix and the colon.
+    pub(crate) fn after_prefix(&self, prefix: &str) -> States {
+        self.advance(self.advance(self.start(), prefix), ":")
+    }
+
+    /// Whether every text that follows is accepted: the whole pattern has matched and ends with `*`.
+    pub(crate) fn accepts_all_after(&self, states: States) -> bool {
+        states & self.accept & self.loops != 0
+    }
+
     pub(crate) fn accepts(&self, states: States) -> bool {
         states & self.accept != 0
     }

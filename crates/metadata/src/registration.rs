@@ -432,7 +432,8 @@ fn is_key_name(name: &str) -> bool {
     let one_variable = split_template(name).is_none_or(|(before, after)| {
         !before.contains(['{', '<']) && split_template(after).is_none() && !after.contains(['{', '<'])
     });
-    has_name && one_variable && is_plain(name) && !name.starts_with(':')
+    // The compact form gives a meaning to a colon before a name and a slash behind it.
+    has_name && one_variable && is_plain(name) && !name.starts_with(':') && !name.ends_with('/')
 }
 
 fn is_arn_pattern(arn: &str) -> bool {

@@ -8,23 +8,25 @@
 //! aws:PrincipalArn ARN principal
 //! s3:authType String
 //!
-//! service s3 rcp Amazon S3          prefix, `rcp` or `-` (resource control policies), name
-//! = 1 aws:TagKeys,:authType         a list that is used more than once, to be written `=1`
-//! type object arn:${Partition}:s3:::${BucketName}/${ObjectName} :BucketTag/${TagKey}
+//! service s3 rcp 9241 12,60,80,9,20 Amazon S3
+//!                                   prefix, `rcp` or `-` (resource control policies), bytes that follow, actions by
+//!                                   level (list, read, write, tagging, permissions management), name
+//! = 1 aws:RequestTag/,:authType     a list that is used more than once, to be written `=1`
+//! type object arn:${Partition}:s3:::${BucketName}/${ObjectName} :BucketTag/
 //! > R object!,bucket(:authType) =1  what the following actions share: level, types (`!`: required), keys
 //! GetObject
 //! ```
 //!
-//! A key that begins with `:` lacks the service's prefix, and so does an ARN pattern that begins with `:` lack
-//! `arn:${Partition}:PREFIX:${Region}:${Account}`; `-` is an empty list. A service's block is read when it is first
-//! asked for.
+//! In lists, a key that begins with `:` lacks the service's prefix, and one that ends with `/` lacks `${TagKey}`; an ARN
+//! pattern that begins with `:` lacks `arn:${Partition}:PREFIX:${Region}:${Account}`; `-` is an empty list. A service's
+//! block is read when it is first asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     fold,
     keys::{KeyId, KeyTable, index, number},
-    kinds::AccessLevel,
+    kinds::{AccessLevel, Width},
     model::{ActionModel, ServiceModel, TypeUseModel},
 };
 
@@ -109,15 +111,25 @@ impl Table {
             keys,
             lists: HashMap::new(),
             table: Self::default(),
+            key_words: HashMap::new(),
             key_slices: HashMap::new(),
             use_slices: HashMap::new(),
         };
         let mut actions = Vec::new();
         let mut start = 0_usize;
-        for line in block.split_inclusive('\n') {
-            let text = line.trim_ascii_end();
-            reader.line(text, start, block, &mut actions);
-            start = start.saturating_add(line.len());
+        while let Some(rest) = block.get(start..).filter(|rest| !rest.is_empty()) {
+            // Most lines are an action's name alone: what ends the first word tells, in one pass.
+            let word_end = rest.bytes().position(|byte| byte < b' ').unwrap_or(rest.len());
+            let tail = rest.get(word_end..).unwrap_or_default();
+            let length = if tail.starts_with('\t') {
+                let length = rest.find('\n').unwrap_or(rest.len());
+                reader.line(rest.get(..length).unwrap_or_default(), start, block);
+                length
+            } else {
+                reader.action(rest.get(..word_end).unwrap_or_default(), start, &mut actions);
+                word_end
+            };
+            start = start.saturating_add(length).saturating_add(1);
         }
         let mut table = reader.table;
         actions.sort_unstable_by(|(a_key, a), (b_key, b): &(u128, ActionRow)| {
@@ -126,12 +138,10 @@ impl Table {
                 .then_with(|| fold::compare(a.name.of(block), b.name.of(block)))
         });
         table.actions = actions.into_iter().map(|(_, row)| row).collect();
-        let mut referenced: BTreeSet<KeyId> = table.key_pool.iter().copied().collect();
-        referenced.extend(keys.of_service(prefix));
-        table.keys = referenced.into_iter().collect();
-        table
-            .keys
-            .sort_by(|a, b| fold::compare(key_name(keys, *a), key_name(keys, *b)));
+        table.keys = table.key_pool.clone();
+        table.keys.extend(keys.of_service(prefix));
+        table.keys.sort_unstable_by_key(|id| keys.rank(*id));
+        table.keys.dedup();
         table
     }
 
@@ -182,9 +192,10 @@ impl Table {
     }
 
     pub(crate) fn find_type(&self, block: &str, name: &str) -> Option<usize> {
+        // They are written in this order.
         self.types
-            .iter()
-            .position(|row| row.name.of(block).eq_ignore_ascii_case(name))
+            .binary_search_by(|row| fold::compare(row.name.of(block), name))
+            .ok()
     }
 
     pub(crate) fn type_arns(&self, resource_type: usize) -> &[Box<str>] {
@@ -202,36 +213,33 @@ impl Table {
     }
 }
 
-fn key_name(keys: &KeyTable, id: KeyId) -> &str {
-    keys.row(id).map_or("", |row| row.name.as_ref())
-}
-
 struct Reader<'r> {
     prefix: &'r str,
     keys: &'r KeyTable,
     /// The `=` lines.
     lists: HashMap<&'r str, &'r str>,
-    /// Lists already read, by their text.
+    /// Keys and lists already read, by their text.
+    key_words: HashMap<&'r str, Option<KeyId>>,
     key_slices: HashMap<&'r str, Slice>,
     use_slices: HashMap<&'r str, Slice>,
     table: Table,
 }
 
 impl<'r> Reader<'r> {
-    /// Reads one line. What is not understood is left out: the block is ours, and a test reads it all back.
-    fn line(&mut self, line: &'r str, start: usize, block: &'r str, actions: &mut Vec<(u128, ActionRow)>) {
+    fn action(&self, name: &str, start: usize, actions: &mut Vec<(u128, ActionRow)>) {
+        if let Some(signature) = self.table.signatures.len().checked_sub(1) {
+            let row = ActionRow {
+                name: Span::new(start, name.len()),
+                signature: number(signature),
+            };
+            actions.push((fold::sort_key(name), row));
+        }
+    }
+
+    /// Reads a line of several words. What is not understood is left out: the block is ours, and a test reads it all.
+    fn line(&mut self, line: &'r str, start: usize, block: &'r str) {
         let mut words = line.split('\t');
-        let Some(first) = words.next().filter(|first| !first.is_empty()) else {
-            return;
-        };
-        let Some(second) = words.next() else {
-            if let Some(signature) = self.table.signatures.len().checked_sub(1) {
-                let row = ActionRow {
-                    name: Span::new(start, first.len()),
-                    signature: number(signature),
-                };
-                actions.push((fold::sort_key(first), row));
-            }
+        let (Some(first), Some(second)) = (words.next(), words.next()) else {
             return;
         };
         match first {
@@ -275,12 +283,12 @@ impl<'r> Reader<'r> {
         }
         let start = number(self.table.key_pool.len());
         for word in self.resolve(text).split(',') {
-            let id = if word.starts_with(':') {
-                self.keys.exact(&[self.prefix, word].concat())
-            } else {
-                self.keys.exact(word)
-            };
-            self.table.key_pool.extend(id);
+            let id = self.key_words.entry(word).or_insert_with(|| {
+                let start = if word.starts_with(':') { self.prefix } else { "" };
+                let end = if word.ends_with('/') { TAG_KEY } else { "" };
+                self.keys.exact(&[start, word, end].concat())
+            });
+            self.table.key_pool.extend(*id);
         }
         let end = number(self.table.key_pool.len());
         let slice = Slice { start, end };
@@ -328,15 +336,18 @@ impl<'r> Reader<'r> {
 /// What most ARN patterns begin with, around the service's prefix.
 const DEFAULT_ARN: (&str, &str) = ("arn:${Partition}:", ":${Region}:${Account}:");
 
-/// Lists shorter than this are written where they are used.
-const INTERNED_LENGTH: usize = 7;
+/// What most keys with a variable part end with.
+const TAG_KEY: &str = "${TagKey}";
 
-/// Writes a service's block. Equal models give equal text.
-pub(crate) fn write(service: &ServiceModel) -> String {
+/// About what the name of a list costs where it is used, and the line that it stands for beside its text, in bytes.
+const LIST_COSTS: (usize, usize) = (3, 5);
+
+/// Writes a service: its first line, and its block. Equal models give equal text.
+pub(crate) fn write(service: &ServiceModel) -> (String, String) {
     let mut types: Vec<_> = service.types.iter().collect();
     types.sort_by(|a, b| fold::compare(&a.name, &b.name));
     let mut groups: BTreeMap<(AccessLevel, String, String), Vec<&ActionModel>> = BTreeMap::new();
-    let mut counts: HashMap<String, u32> = HashMap::new();
+    let mut counts: HashMap<String, usize> = HashMap::new();
     let mut count = |text: &str| {
         let count = counts.entry(text.to_owned()).or_default();
         *count = count.saturating_add(1);
@@ -398,30 +409,41 @@ pub(crate) fn write(service: &ServiceModel) -> String {
     } else {
         "-"
     };
-    let mut text = String::new();
-    line(&mut text, &["service", &service.prefix, rcp, &service.name]);
-    text.push_str(&lists.lines);
-    text.push_str(&body);
-    text
+    let block = [lists.lines, body].concat();
+    let mut head = String::new();
+    let length = block.len().to_string();
+    let width = service.width();
+    let counts = AccessLevel::ALL.map(|level| width.count(level).to_string()).join(",");
+    line(
+        &mut head,
+        &["service", &service.prefix, rcp, &length, &counts, &service.name],
+    );
+    (head, block)
 }
 
 struct Lists {
-    counts: HashMap<String, u32>,
+    counts: HashMap<String, usize>,
     numbers: HashMap<String, usize>,
     lines: String,
 }
 
 impl Lists {
-    /// How a list is written: itself, or `=N` if it is long and comes again. `inner` is what its line holds.
+    /// How a list is written: itself, or `=N` where that is shorter over all. `inner` is what its line holds.
     fn name(&mut self, text: &str, inner: Option<&str>) -> String {
         let inner = inner.unwrap_or(text);
-        if text.len() < INTERNED_LENGTH || self.counts.get(text).is_none_or(|count| *count < 2) {
+        let count = self.counts.get(text).copied().unwrap_or_default();
+        let (name, line) = LIST_COSTS;
+        let named = count
+            .saturating_mul(name)
+            .saturating_add(line)
+            .saturating_add(text.len());
+        if named >= count.saturating_mul(text.len()) {
             return inner.to_owned();
         }
         let next = self.numbers.len().saturating_add(1);
         let number = *self.numbers.entry(text.to_owned()).or_insert(next);
         if number == next {
-            line(&mut self.lines, &["=", &number.to_string(), inner]);
+            self::line(&mut self.lines, &["=", &number.to_string(), inner]);
         }
         format!("={number}")
     }
@@ -445,7 +467,10 @@ fn write_keys(keys: &[String], prefix: &str) -> String {
     keys.sort_by(|a, b| fold::compare(a, b));
     let words = keys.into_iter().map(|key| {
         let own = key.strip_prefix(prefix).filter(|rest| rest.starts_with(':'));
-        own.unwrap_or(key)
+        let word = own.unwrap_or(key);
+        word.strip_suffix(TAG_KEY)
+            .filter(|head| head.ends_with('/'))
+            .unwrap_or(word)
     });
     words.collect::<Vec<_>>().join(",")
 }
@@ -467,7 +492,32 @@ fn write_uses(uses: &[TypeUseModel], mut keys: impl FnMut(&[String]) -> String) 
     words.collect::<Vec<_>>().join(",")
 }
 
-/// The blocks of a table: stretches between empty lines.
-pub(crate) fn blocks(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.split("\n\n")
+/// What a service's first line says, and the rest of its block.
+pub(crate) struct Head<'t> {
+    pub(crate) prefix: &'t str,
+    pub(crate) name: &'t str,
+    pub(crate) supports_resource_control_policies: bool,
+    pub(crate) width: Width,
+    pub(crate) block: &'t str,
+}
+
+/// Takes the next service off a text; `None` at its end. The length in the first line spares a look at the rest.
+pub(crate) fn next_service<'t>(text: &mut &'t str) -> Option<Head<'t>> {
+    let (line, rest) = text.trim_start_matches('\n').split_once('\n')?;
+    let mut words = line.strip_prefix("service\t")?.splitn(5, '\t');
+    let prefix = words.next()?;
+    let supports_resource_control_policies = words.next()? == "rcp";
+    let (block, rest) = rest.split_at_checked(words.next()?.parse().ok()?)?;
+    let mut width = Width::default();
+    for (level, count) in AccessLevel::ALL.into_iter().zip(words.next()?.split(',')) {
+        *width.count_mut(level) = count.parse().ok()?;
+    }
+    *text = rest;
+    Some(Head {
+        prefix,
+        name: words.next()?,
+        supports_resource_control_policies,
+        width,
+        block,
+    })
 }

@@ -322,6 +322,22 @@ fn global_keys_are_those_of_the_documentation() {
 }
 
 #[test]
+fn every_key_is_there_once() {
+    let keys: Vec<String> = Metadata::aws()
+        .condition_keys()
+        .map(|key| key.name().to_ascii_lowercase())
+        .collect();
+    assert!(keys.len() > 1_500);
+    assert!(keys.is_sorted_by(|a, b| a < b));
+    for key in Metadata::aws().condition_keys() {
+        assert_eq!(
+            Metadata::aws().condition_key(&key.name().to_ascii_uppercase()),
+            Some(key)
+        );
+    }
+}
+
+#[test]
 fn services_list_their_keys() {
     let service = Metadata::aws().service("ec2-instance-connect").expect("service");
     let keys = names(service.condition_keys());

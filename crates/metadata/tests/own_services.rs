@@ -127,6 +127,26 @@ fn known_services_are_extended_and_overridden() {
 }
 
 #[test]
+fn services_can_share_a_key() {
+    let metadata = Metadata::empty()
+        .with_services(
+            r#"{"services": [
+                {"prefix": "a", "conditionKeys": [{"name": "b:Key", "type": "String"}],
+                 "actions": [{"name": "Get", "accessLevel": "Read", "conditionKeys": ["b:Key"]}]},
+                {"prefix": "b", "conditionKeys": [{"name": "b:key", "type": "Bool"}],
+                 "actions": [{"name": "Get", "accessLevel": "Read", "conditionKeys": ["B:KEY"]}]}
+            ]}"#,
+        )
+        .expect("registration");
+    let key = metadata.condition_key("b:key").expect("key");
+    assert_eq!((key.name(), key.key_type().value), ("b:Key", ValueType::Bool));
+    for action in metadata.actions_matching("*:Get") {
+        assert!(action.carries(key), "{action}");
+    }
+    assert_eq!(metadata.condition_keys().count(), 1);
+}
+
+#[test]
 fn the_smallest_files_are_good() {
     for text in ["{}", r#"{"services": []}"#, r#"{"services": [{"prefix": "x"}]}"#] {
         let metadata = Metadata::empty().with_services(text).expect(text);
@@ -220,7 +240,7 @@ fn mistakes_are_named_with_their_place() {
 
 #[test]
 fn signs_of_the_compact_form_cannot_be_smuggled_in() {
-    for name in ["a\\tb", "a\\nb", "a,b", "a(b", "a!", "=1", "-", ""] {
+    for name in ["a\\tb", "a\\nb", "a,b", "a(b", "a!", "=1", "a/", ":", "-", ""] {
         let text =
             format!(r#"{{"services": [{{"prefix": "x", "actions": [{{"name": "{name}", "accessLevel": "Read"}}]}}]}}"#);
         assert!(Metadata::empty().with_services(&text).is_err(), "{name}");
