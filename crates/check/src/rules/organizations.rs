@@ -138,7 +138,8 @@ fn is_full_access(statement: &Statement<'_>) -> bool {
         list.as_ref()
             .is_some_and(|list| list.items.iter().all(|item| item.text == "*") && !list.items.is_empty())
     };
-    all(&statement.action)
+    statement.allows()
+        && all(&statement.action)
         && all(&statement.resource)
         && statement.condition.is_none()
         && statement

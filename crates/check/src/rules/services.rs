@@ -774,7 +774,11 @@ fn unsupported_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
     let services = subject.options.services;
     let mut work = WORK;
     for statement in &subject.tree.statements {
-        let Some(list) = &statement.action else {
+        let Some(list) = statement
+            .action
+            .as_ref()
+            .filter(|_| statement.allows() || statement.denies())
+        else {
             continue;
         };
         for condition in statement.conditions() {
@@ -806,6 +810,7 @@ fn unsupported_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
             };
             let more = match lacking.len() {
                 1 => String::new(),
+                2 => " and another".to_owned(),
                 many => format!(" and {} others", many.saturating_sub(1)),
             };
             let absent = condition.holds_when_absent();

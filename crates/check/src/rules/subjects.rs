@@ -6,7 +6,7 @@ use irsa_core::AccountId;
 use irsa_policy::syntax::{AddressBlock, Predicate};
 use irsa_policy::{Context, Layers, Policy, PolicyKind, Principal, Request, decide};
 
-use super::trust::{Trusted, pins, trusted};
+use super::trust::{Trusted, issuer_key, pins, trusted};
 use crate::finding::FindingType;
 use crate::glob::{has_wildcard, matches};
 use crate::rule::{Findings, Kinds, Rule, Subject, clip};
@@ -126,7 +126,7 @@ fn by_subject<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = Trus
 fn subject_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
     for trusted in by_subject(subject) {
         // Without any condition on its tokens there is a finding already; so there is for conditions on other issuers.
-        if trusted.on("sub").next().is_some() || trusted.on_any().next().is_none() {
+        if trusted.asks_any_for("sub") || trusted.on_any().next().is_none() {
             continue;
         }
         findings
@@ -146,7 +146,7 @@ fn subject_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
 
 fn audience_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
     for trusted in by_subject(subject) {
-        if trusted.on("aud").next().is_some() || trusted.on_any().next().is_none() {
+        if trusted.asks_any_for("aud") || trusted.on_any().next().is_none() {
             continue;
         }
         findings
@@ -222,7 +222,11 @@ impl<'a> Gate<'a> {
         context.set(&key, token_subject);
         let audience = format!("{}:aud", trusted.issuer);
         for condition in trusted.statement.conditions() {
-            if condition.is_on(&key) || condition.is_on(&audience) {
+            // What other issuers claim is in no request.
+            if issuer_key(&condition.key.text).is_some_and(|(issuer, _)| !issuer.eq_ignore_ascii_case(trusted.issuer))
+                || condition.is_on(&key)
+                || condition.is_on(&audience)
+            {
                 continue;
             }
             if let Some(value) = meeting(condition) {
@@ -262,7 +266,7 @@ fn meeting<'s>(condition: &'s Condition<'_>) -> Option<&'s str> {
 }
 
 /// What a `*` is tried with: nothing, a part of a name, and more than one part.
-const STARS: [&str; 7] = [
+const STARS: [&str; 8] = [
     "evil",
     "",
     "x",
@@ -270,6 +274,7 @@ const STARS: [&str; 7] = [
     "evil:evil",
     "system:serviceaccount:evil:evil",
     "system:serviceaccount:evil:x",
+    "system:serviceaccount:evil",
 ];
 /// Wildcards of one pattern that are tried with everything; the others with one thing each.
 const FREE: usize = 3;
@@ -606,7 +611,7 @@ mod tests {
             ),
             ("system:serviceaccount:prod*", Some("system:serviceaccount:prodx:evil")),
             ("*", Some("system:serviceaccount:evil:evil")),
-            ("*:app", Some("system:serviceaccount:x:app")),
+            ("*:app", Some("system:serviceaccount:evil:app")),
             ("system:serviceaccount:*", Some("system:serviceaccount:x:evil")),
             ("system:serviceaccount:a-?:b", Some("system:serviceaccount:a-x:b")),
             ("repo:a/*", None),

@@ -214,6 +214,13 @@ impl<'s, 't> Trusted<'s, 't> {
         })
     }
 
+    /// Whether there is a condition on a claim, of this issuer's tokens or of another's, which has a finding of its own.
+    pub(super) fn asks_any_for(&self, claim: &str) -> bool {
+        self.statement
+            .conditions()
+            .any(|condition| issuer_key(&condition.key.text).is_some_and(|(_, name)| name.eq_ignore_ascii_case(claim)))
+    }
+
     /// The conditions on any claim of this issuer's tokens.
     pub(super) fn on_any(&self) -> impl Iterator<Item = &'s Condition<'t>> {
         let issuer = self.issuer;
