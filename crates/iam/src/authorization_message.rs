@@ -72,7 +72,8 @@ struct DenyStatement<'a> {
 impl Authorization {
     /// The content of the authorization message about this refusal; `None` if the request is allowed.
     ///
-    /// The message is for the administrators of the caller's account, so there is none about what the policies of another account decided.
+    /// The message is for the administrators of the caller's account, so there is none about a resource of another: its owner and its tags are
+    /// condition keys.
     #[must_use]
     pub fn message(
         &self,
@@ -84,11 +85,7 @@ impl Authorization {
     ) -> Option<Vec<u8>> {
         let context = self.context.as_deref()?;
         let layer = self.verdict.layer.unwrap_or(Layer::Identity);
-        let of_caller = matches!(
-            layer,
-            Layer::Identity | Layer::Boundary | Layer::Session | Layer::ServiceControl
-        );
-        if self.is_allowed() || !of_caller && target.resource_account != caller.account {
+        if self.is_allowed() || target.resource_account != caller.account {
             return None;
         }
         let reason = self.verdict.reason(&target.action);

@@ -1,12 +1,14 @@
 //! What policies would allow: SimulateCustomPolicy, SimulatePrincipalPolicy, and the condition keys that policies ask for.
 //!
-//! The engine that answers is the one that decides the server's own requests. Shapes and texts follow the API reference and answers
-//! of AWS that others recorded; `docs/differences.md` says where ours differ.
+//! The engine that answers is the one that decides the server's own requests. Shapes follow the API reference and its examples, texts those that
+//! users of AWS have reported; `docs/differences.md` says where ours differ.
 //!
 //! See <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>.
 
 mod answer;
 mod context;
+mod exclusion;
+mod handling;
 mod input;
 mod principal;
 mod result;

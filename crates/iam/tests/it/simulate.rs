@@ -159,18 +159,22 @@ fn a_principal_with_all_its_policies() {
 }
 
 #[test]
-fn names_find_entities_whatever_the_path_and_nothing_else_does() {
+fn an_arn_names_a_user_or_role_of_the_account() {
     let mut server = server();
     server.ok(
         "CreateRole",
         &[("RoleName", "App"), ("AssumeRolePolicyDocument", TRUST)],
     );
     let asked = || Asked::new(&["s3:GetObject"]);
-    let found = asked().principal(&mut server, "arn:aws:iam::111122223333:user/ann");
+    let found = asked().principal(&mut server, ANN);
     assert_eq!(text(&found, "EvalDecision"), "allowed");
     let role = asked().principal(&mut server, "arn:aws:iam::111122223333:role/App");
     assert_eq!(text(&role, "EvalDecision"), "implicitDeny");
     for (arn, error) in [
+        (
+            "arn:aws:iam::111122223333:user/ann",
+            "NoSuchEntity 404: The user with name ann cannot be found.",
+        ),
         (
             "arn:aws:iam::111122223333:user/none",
             "NoSuchEntity 404: The user with name none cannot be found.",
@@ -204,20 +208,38 @@ fn names_find_entities_whatever_the_path_and_nothing_else_does() {
     }
 }
 
-/// The path that is sent must not decide whose policies may be read.
 #[test]
-fn the_question_is_about_the_entity_that_is_found() {
+fn the_question_is_about_the_principal() {
     let mut server = server();
     server.ok("CreateUser", &[("UserName", "eve")]);
+    server.ok(
+        "TagUser",
+        &[
+            ("UserName", "ann"),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "red"),
+        ],
+    );
     let document = policy(
-        r#"{"Effect":"Allow","Action":["iam:SimulatePrincipalPolicy","iam:GetContextKeysForPrincipalPolicy"],"Resource":"arn:aws:iam::111122223333:user/open/*"}"#,
+        r#"{"Effect":"Allow","Action":["iam:SimulatePrincipalPolicy","iam:GetContextKeysForPrincipalPolicy"],"Resource":"arn:aws:iam::111122223333:user/open/*"},
+           {"Effect":"Allow","Action":"iam:SimulatePrincipalPolicy","Resource":"*","Condition":{"StringEquals":{"iam:ResourceTag/team":"blue"}}}"#,
     );
     server.ok(
         "PutUserPolicy",
         &[("UserName", "eve"), ("PolicyName", "p"), ("PolicyDocument", &document)],
     );
     let eve = server.user("eve");
-    let sent = "arn:aws:iam::111122223333:user/open/ann";
+    // A path that is not the user's own opens nothing: there is no such user.
+    let params = [
+        ("PolicySourceArn", "arn:aws:iam::111122223333:user/open/ann"),
+        ("ActionNames.member.1", "s3:GetObject"),
+    ];
+    assert_eq!(server.refusal(&eve, "SimulatePrincipalPolicy", &params), None);
+    assert_eq!(
+        server.error("SimulatePrincipalPolicy", &params),
+        "NoSuchEntity 404: The user with name ann cannot be found."
+    );
+    let sent = ANN;
     for action in ["SimulatePrincipalPolicy", "GetContextKeysForPrincipalPolicy"] {
         let params = [("PolicySourceArn", sent), ("ActionNames.member.1", "s3:GetObject")];
         let refusal = server.refusal(&eve, action, &params).unwrap();
@@ -390,64 +412,91 @@ fn organizations_are_simulated_level_by_level() {
 #[test]
 fn policies_are_left_out_on_request() {
     let mut server = server();
-    let simulate = |server: &mut Server, excluded: &[(&str, &str)]| {
-        let mut asked = Asked::new(&["s3:GetObject"]);
+    let table = "arn:aws:dynamodb:us-east-1:111122223333:table/ann";
+    let asked = |action: &str, resource: &str, excluded: &[(&str, &str)]| {
+        let mut asked = Asked::new(&[action]).list("ResourceArns", &[resource]);
         for (name, value) in excluded {
             asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
         }
-        let answer = asked.principal(server, ANN);
-        text(&answer, "EvalDecision").to_owned()
+        asked
     };
-    assert_eq!(simulate(&mut server, &[]), "allowed");
-    let readonly = ("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess");
-    assert_eq!(
-        simulate(&mut server, &[("PolicyType", "aws-managed"), readonly]),
-        "implicitDeny"
-    );
-    assert_eq!(
-        simulate(&mut server, &[("PolicyType", "user-managed"), readonly]),
-        "allowed"
-    );
-    assert_eq!(simulate(&mut server, &[("PolicyType", "rcp")]), "allowed");
-    // The boundary allows reading; without it, tables may be written too.
-    let tables = |server: &mut Server, excluded: &[(&str, &str)]| {
-        let mut asked = Asked::new(&["dynamodb:PutItem"])
-            .list("ResourceArns", &["arn:aws:dynamodb:us-east-1:111122223333:table/ann"]);
-        for (name, value) in excluded {
-            asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
-        }
-        let answer = asked.principal(server, ANN);
-        text(&answer, "EvalDecision").to_owned()
-    };
-    assert_eq!(tables(&mut server, &[]), "implicitDeny");
-    let boundary = [
-        ("PolicyType", "permission-boundary"),
-        ("PolicyArn", "arn:aws:iam::111122223333:policy/limit"),
-    ];
-    assert_eq!(tables(&mut server, &boundary), "allowed");
-    let bad = Asked::new(&["s3:GetObject"])
-        .with("PolicyExclusionList.member.1.PolicyType", "everything")
-        .principal_error(&mut server, ANN);
-    assert!(bad.starts_with("ValidationError 400: 1 validation error detected: Value 'everything' at 'policyExclusionList.1.member.policyType'"), "{bad}");
-    let inline = |name: &'static str| {
-        [
-            ("PolicyType", "inline"),
-            ("InlinePolicyIdentifier.PolicyName", name),
+    let inline = |holder: &'static str, name: &'static str| {
+        vec![
             ("InlinePolicyIdentifier.AttachmentType", "user"),
-            ("InlinePolicyIdentifier.AttachmentName", "ann"),
+            ("InlinePolicyIdentifier.AttachmentName", holder),
+            ("InlinePolicyIdentifier.PolicyName", name),
         ]
     };
-    let get = |server: &mut Server, excluded: &[(&str, &str)]| {
-        let mut asked = Asked::new(&["dynamodb:GetItem"])
-            .list("ResourceArns", &["arn:aws:dynamodb:us-east-1:111122223333:table/ann"]);
-        for (name, value) in excluded {
-            asked = asked.with(&format!("PolicyExclusionList.member.1.{name}"), value);
-        }
-        let answer = asked.principal(server, ANN);
-        text(&answer, "EvalDecision").to_owned()
-    };
-    assert_eq!(get(&mut server, &inline("Other")), "allowed");
-    assert_eq!(get(&mut server, &inline("Tables")), "implicitDeny");
+    for (action, resource, excluded, decision) in [
+        ("s3:GetObject", BUCKET, vec![], "allowed"),
+        (
+            "s3:GetObject",
+            BUCKET,
+            vec![("PolicyType", "aws-managed")],
+            "implicitDeny",
+        ),
+        ("s3:GetObject", BUCKET, vec![("PolicyType", "user-managed")], "allowed"),
+        ("s3:GetObject", BUCKET, vec![("PolicyType", "rcp")], "allowed"),
+        (
+            "s3:GetObject",
+            BUCKET,
+            vec![("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")],
+            "implicitDeny",
+        ),
+        (
+            "s3:GetObject",
+            BUCKET,
+            vec![("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3*")],
+            "implicitDeny",
+        ),
+        (
+            "s3:GetObject",
+            BUCKET,
+            vec![("PolicyArn", "arn:aws:iam::111122223333:policy/*")],
+            "allowed",
+        ),
+        // The boundary lets tables be read; without it they may be written too.
+        ("dynamodb:PutItem", table, vec![], "implicitDeny"),
+        (
+            "dynamodb:PutItem",
+            table,
+            vec![("PolicyType", "permission-boundary")],
+            "allowed",
+        ),
+        ("dynamodb:GetItem", table, inline("ann", "Other"), "allowed"),
+        ("dynamodb:GetItem", table, inline("bob", "Tables"), "allowed"),
+        ("dynamodb:GetItem", table, inline("ann", "Tables"), "implicitDeny"),
+        ("dynamodb:GetItem", table, inline("a?*", "Tables"), "implicitDeny"),
+        (
+            "dynamodb:GetItem",
+            table,
+            vec![("PolicyType", "inline")],
+            "implicitDeny",
+        ),
+    ] {
+        let answer = asked(action, resource, &excluded).principal(&mut server, ANN);
+        assert_eq!(text(&answer, "EvalDecision"), decision, "{action} {excluded:?}");
+    }
+    let bad = asked("s3:GetObject", BUCKET, &[("PolicyType", "everything")]).principal_error(&mut server, ANN);
+    assert!(
+        bad.starts_with("ValidationError 400: 1 validation error detected: Value 'everything' at 'policyExclusionList.1.member.policyType'"),
+        "{bad}"
+    );
+    let incomplete = &inline("ann", "Tables")[..2];
+    for excluded in [
+        &[
+            ("PolicyType", "inline"),
+            ("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"),
+        ][..],
+        &[("PolicyArn", "arn:aws:iam::*:policy/AmazonS3ReadOnlyAccess")],
+        &[("PolicyArn", "arn:aws:iam::aws:policy/Amazon*Read*")],
+        &[("PolicyArn", "arn:aws:iam::111122223333:role/app")],
+        incomplete,
+        &inline("*a*", "Tables"),
+    ] {
+        let error = asked("s3:GetObject", BUCKET, excluded).principal_error(&mut server, ANN);
+        assert!(error.starts_with("InvalidInput 400: "), "{excluded:?}: {error}");
+    }
 }
 
 #[test]
@@ -482,7 +531,7 @@ fn types_of_condition_keys() {
         ),
         (
             r#"{"Bool":{"aws:SecureTransport":"true"}}"#,
-            ("aws:SecureTransport", "boolean", &["yes"]),
+            ("aws:SecureTransport", "boolean", &["false"]),
             false,
         ),
         (
@@ -529,30 +578,30 @@ fn types_of_condition_keys() {
             .context(context)
     };
     for (entry, error) in [
-        (("", "string", &["a"][..]), "ContextKeyName cannot be null or empty."),
-        (
-            ("aws:x", "string", &[]),
-            "Context values for context key aws:x cannot be null or empty.",
-        ),
+        (("aws:x", "string", &[][..]), "The context key aws:x has no value."),
         (
             ("aws:x", "string", &["a", "b"]),
-            "Context key aws:x expected a single value, but received 2.",
+            "The context key aws:x is of the type string, and has 2 values.",
         ),
         (
             ("aws:x", "numeric", &["many"]),
-            "Invalid context value for key aws:x: expected numeric format.",
+            "A value of the context key aws:x is not of the type numeric.",
+        ),
+        (
+            ("aws:x", "boolean", &["yes"]),
+            "A value of the context key aws:x is not of the type boolean.",
         ),
         (
             ("aws:x", "date", &["yesterday"]),
-            "Invalid context value for key aws:x: expected DateTime format.",
+            "A value of the context key aws:x is not of the type date.",
         ),
         (
             ("aws:x", "ip", &["10.0.0.0/8"]),
-            "Invalid context value for key aws:x: expected IP address.",
+            "A value of the context key aws:x is not of the type ip.",
         ),
         (
             ("aws:x", "binary", &["%"]),
-            "Invalid context value for key aws:x: expected base-64 encoded binary format.",
+            "A value of the context key aws:x is not of the type binary.",
         ),
     ] {
         assert_eq!(
@@ -561,12 +610,25 @@ fn types_of_condition_keys() {
         );
     }
     let twice = asked(&[("aws:x", "string", &["a"]), ("AWS:X", "string", &["b"])]).custom_error(&mut server);
-    assert_eq!(twice, "InvalidInput 400: Duplicate context key: AWS:X.");
-    let untyped = Asked::new(&["s3:GetObject"])
+    assert_eq!(twice, "InvalidInput 400: The context key AWS:X is there twice.");
+    let unnamed = Asked::new(&["s3:GetObject"])
         .list("PolicyInputList", &[READ])
-        .with("ContextEntries.member.1.ContextKeyName", "aws:x")
+        .with("ContextEntries.member.1.ContextKeyType", "string")
         .custom_error(&mut server);
-    assert_eq!(untyped, "InvalidInput 400: Context key aws:x has invalid type null.");
+    assert_eq!(
+        unnamed,
+        "InvalidInput 400: An entry of the context has no ContextKeyName."
+    );
+    // Without a type, the values are texts.
+    let tags = policy(
+        r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}}"#,
+    );
+    let untyped = Asked::new(&["s3:GetObject"])
+        .list("PolicyInputList", &[&tags])
+        .with("ContextEntries.member.1.ContextKeyName", "aws:TagKeys")
+        .list("ContextEntries.member.1.ContextKeyValues", &["a", "b"])
+        .custom(&mut server);
+    assert_eq!(text(&untyped, "EvalDecision"), "allowed");
     for (name, kind, constraint) in [
         ("a:b", "string", "Member must have length greater than or equal to 5"),
         (
@@ -598,6 +660,49 @@ fn the_caller_is_known_to_conditions_and_what_is_sent_stands_above_it() {
     assert_eq!(decide(&mut server, asked()), "allowed");
     let other = asked().context(&[("aws:principalarn", "string", &["arn:aws:iam::111122223333:role/app"])]);
     assert_eq!(decide(&mut server, other), "implicitDeny");
+    // Tags of the principal are known, and its id.
+    server.ok(
+        "TagUser",
+        &[
+            ("UserName", "ann"),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "red"),
+        ],
+    );
+    let tagged = policy(
+        r#"{"Effect":"Allow","Action":"c:d","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"},"StringLike":{"aws:userid":"AIDA*"}}}"#,
+    );
+    let know = |server: &mut Server, caller: &str| {
+        let answer = Asked::new(&["c:d"])
+            .list("PermissionsBoundaryPolicyInputList", &[&all])
+            .list("PolicyInputList", &[&tagged])
+            .with("CallerArn", caller)
+            .principal(server, ANN);
+        (
+            text(&answer, "EvalDecision").to_owned(),
+            members(&answer, "MissingContextValues"),
+        )
+    };
+    let (decision, missing) = know(&mut server, ANN);
+    assert_eq!(
+        (decision.as_str(), missing.as_slice()),
+        ("allowed", &["aws:MultiFactorAuthPresent".to_owned()][..])
+    );
+    // Of another caller, who was not asked about, only the ARN is: its tags stay its own.
+    server.ok(
+        "CreateUser",
+        &[
+            ("UserName", "bob"),
+            ("Tags.member.1.Key", "team"),
+            ("Tags.member.1.Value", "red"),
+        ],
+    );
+    let (decision, missing) = know(&mut server, "arn:aws:iam::111122223333:user/bob");
+    assert_eq!(decision, "implicitDeny");
+    assert_eq!(
+        missing,
+        ["aws:MultiFactorAuthPresent", "aws:PrincipalTag/team", "aws:userid"]
+    );
     // As somebody else, with this one's policies.
     let bob = asked().with("CallerArn", "arn:aws:iam::111122223333:user/bob");
     assert_eq!(decide(&mut server, bob), "implicitDeny");
@@ -661,7 +766,7 @@ fn what_is_refused() {
     for (asked, error) in [
         (
             asked(&["GetObject"]),
-            "InvalidInput 400: The action is invalid since it is missing names",
+            "InvalidInput 400: An action names its service, such as iam:CreateUser; GetObject does not.",
         ),
         (
             asked(&["s3:GetObject"]).list("ResourceArns", &["bucket"]),
@@ -686,28 +791,25 @@ fn what_is_refused() {
                     "ResourcePolicy",
                     r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}}"#,
                 ),
-            "InvalidInput 400: Invalid caller - Caller cannot be null or empty.",
+            "InvalidInput 400: CallerArn is required if you include a ResourcePolicy.",
         ),
         (
             asked(&["s3:GetObject"]).with("CallerArn", "arn:aws:sts::111122223333:assumed-role/a/b"),
-            "InvalidInput 400: Invalid caller - Caller must be an IAM user, role or group in this context.",
-        ),
-        (
-            asked(&["s3:GetObject"])
-                .with("ResourcePolicy", READ)
-                .with("CallerArn", ANN),
-            "InvalidInput 400: Invalid Entity Arn: * does not clearly define entity type and name.",
+            "InvalidInput 400: Invalid Entity Arn: arn:aws:sts::111122223333:assumed-role/a/b does not clearly define entity type and name.",
         ),
         (
             asked(&["s3:GetObject"]).list("PermissionsBoundaryPolicyInputList", &[READ, READ]),
             "InvalidInput 400: Only one permissions boundary policy can be simulated.",
         ),
         (
+            asked(&["ec2:RunInstances"]).with("ResourceHandlingOption", "EC2-VPC-EBS"),
+            "InvalidInput 400: The resource handling option EC2-VPC-EBS needs a resource of the type instance.",
+        ),
+        (
             asked(&["s3:GetObject"])
                 .list("ResourceArns", &[BUCKET])
-                .with("ResourceHandlingOption", "EC2-VPC-EBS"),
-            "InvalidInput 400: Invalid input resource handling options. Action does not support resource handling options: \
-             s3:GetObject.",
+                .with("ResourceHandlingOption", "everything"),
+            "InvalidInput 400: The resource handling option everything is unknown.",
         ),
         (
             Asked::new(&["s3:GetObject"]).list("PolicyInputList", &["{}"]),
@@ -723,8 +825,11 @@ fn what_is_refused() {
     ] {
         assert_eq!(asked.custom_error(&mut server), error);
     }
+    let of_ec2 = |kind: &str| format!("arn:aws:ec2:us-east-1:111122223333:{kind}/x");
+    let needed = ["instance", "image", "security-group", "network-interface", "volume"].map(of_ec2);
+    let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
     let fine = asked(&["ec2:RunInstances"])
-        .list("ResourceArns", &["arn:aws:ec2:us-east-1:111122223333:instance/*"])
+        .list("ResourceArns", &needed)
         .with("ResourceHandlingOption", "EC2-VPC-EBS");
     fine.custom(&mut server);
     // An empty list is a list: nothing is allowed.
@@ -744,26 +849,26 @@ fn what_is_refused() {
             )
         );
     }
-    // A role whose own policies are asked about can't stand before a resource's policy without being named.
+    // Whoever's policies are simulated calls, if nobody else is named.
     server.ok(
         "CreateRole",
         &[("RoleName", "App"), ("AssumeRolePolicyDocument", TRUST)],
     );
-    let bucket =
-        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}}"#;
     let role = "arn:aws:iam::111122223333:role/App";
-    let unnamed = Asked::new(&["s3:GetObject"])
-        .list("ResourceArns", &[BUCKET])
-        .with("ResourcePolicy", bucket);
+    let decide = |principal: &str, server: &mut Server| {
+        let bucket = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}}}}"#
+        );
+        let asked = Asked::new(&["s3:GetObject"])
+            .list("ResourceArns", &[BUCKET])
+            .with("ResourcePolicy", &bucket);
+        text(&asked.principal(server, role), "EvalDecision").to_owned()
+    };
+    assert_eq!(decide(role, &mut server), "allowed");
     assert_eq!(
-        unnamed.principal_error(&mut server, role),
-        "InvalidInput 400: Invalid caller - Caller must be an IAM user in this context."
+        decide("arn:aws:iam::111122223333:role/Other", &mut server),
+        "implicitDeny"
     );
-    let named = Asked::new(&["s3:GetObject"])
-        .list("ResourceArns", &[BUCKET])
-        .with("ResourcePolicy", bucket)
-        .with("CallerArn", role);
-    assert_eq!(text(&named.principal(&mut server, role), "EvalDecision"), "allowed");
 }
 
 #[test]

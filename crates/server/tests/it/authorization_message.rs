@@ -215,6 +215,8 @@ fn no_message_where_policy_said_nothing() {
     let server = &world.server;
     let root = &server.root;
     let anonymous = server.send(&Request::new("GET", "/first-bucket/hello.txt"));
+    let forbidden = policy(r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#);
+    let stranger = server.user(&world.other_root, &name("stranger"), Some(&forbidden));
     assert_eq!(anonymous.status, 403);
     for response in [
         anonymous,
@@ -233,8 +235,9 @@ fn no_message_where_policy_said_nothing() {
                 ("RoleSessionName", "xx"),
             ],
         ),
-        // So is what another account's bucket allows.
+        // A message would tell whose another account's bucket is.
         server.s3(&world.other_root, "GET", "/first-bucket/hello.txt", b""),
+        server.s3(&stranger, "GET", "/first-bucket/hello.txt", b""),
     ] {
         assert!(response.header(HEADER).is_none(), "{response:?}");
     }

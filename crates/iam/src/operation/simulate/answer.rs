@@ -23,7 +23,7 @@ pub(super) fn action(simulation: &Simulation<'_>, action: &str) -> Members {
         .text("EvalResourceName", resource_name(simulation, action))
         .text("EvalDecision", word(whole.decision))
         .list("MatchedStatements", statements(simulation, &whole.matched))
-        .texts("MissingContextValues", whole.missing);
+        .texts("MissingContextValues", simulation.missing.iter().cloned());
     if let Some(allowed) = whole.within_organization {
         let detail = Members::new().boolean("AllowedByOrganizations", allowed);
         answer = answer.members("OrganizationsDecisionDetail", detail);
@@ -46,7 +46,7 @@ fn specific(simulation: &Simulation<'_>, resource: &str, result: &ResourceResult
         .text("EvalResourceName", resource)
         .text("EvalResourceDecision", word(result.decision))
         .list("MatchedStatements", statements(simulation, &result.matched))
-        .texts("MissingContextValues", result.missing.clone());
+        .texts("MissingContextValues", simulation.missing.iter().cloned());
     if !result.details.is_empty() {
         answer = answer.words("EvalDecisionDetails", words(&result.details));
     }
@@ -72,7 +72,7 @@ fn resource_name(simulation: &Simulation<'_>, action: &str) -> String {
     }
 }
 
-/// The form of the ARNs that an action acts on, in the partition of a resource.
+/// The form of the ARNs that an action acts on.
 fn template(action: &str, resource: &str) -> Option<String> {
     let action = Metadata::aws().action(action)?;
     let named = action.service().resource_types_named_by(resource);
@@ -84,15 +84,13 @@ fn template(action: &str, resource: &str) -> Option<String> {
         .iter()
         .find(|kind| named.contains(kind))
         .or_else(|| accepted.first())?;
-    let partition = resource.split(':').nth(1)?;
-    Some(kind.arn_patterns().next()?.replace("${Partition}", partition))
+    kind.arn_patterns().next().map(str::to_owned)
 }
 
 /// The results of all resources as one.
 struct Whole {
     decision: Decision,
     matched: Vec<Matched>,
-    missing: Vec<String>,
     within_boundary: Option<bool>,
     within_organization: Option<bool>,
     details: Vec<(&'static str, Decision)>,
@@ -107,7 +105,6 @@ impl Whole {
         let mut whole = Self {
             decision: Decision::Allowed,
             matched: Vec::new(),
-            missing: Vec::new(),
             within_boundary: all(|result| result.within_boundary),
             within_organization: all(|result| result.within_organization),
             details: Vec::new(),
@@ -117,10 +114,6 @@ impl Whole {
             whole.decision = strictest(whole.decision, result.decision);
             let new = result.matched.iter().filter(|matched| seen.insert(**matched));
             whole.matched.extend(new);
-            // The keys are those of the policies, so they are the same wherever there are any.
-            if whole.missing.is_empty() {
-                whole.missing.clone_from(&result.missing);
-            }
             for (kind, decision) in &result.details {
                 match whole.details.iter_mut().find(|(known, _)| known == kind) {
                     Some((_, known)) => *known = strictest(*known, *decision),

@@ -42,7 +42,7 @@ impl Entry {
     pub(super) fn check(validator: &mut Validator, entries: &[Params]) {
         for (index, entry) in entries.iter().enumerate() {
             let place = |name: &str| format!("contextEntries.{}.member.{name}", index.saturating_add(1));
-            if let Some(name) = entry.get("ContextKeyName").filter(|name| !name.is_empty()) {
+            if let Some(name) = entry.get("ContextKeyName") {
                 validator.text(&place("contextKeyName"), name, KEY_NAME);
             }
             if let Some(kind) = entry.get("ContextKeyType").filter(|kind| !TYPES.contains(kind)) {
@@ -52,29 +52,30 @@ impl Entry {
         }
     }
 
-    /// Reads entries that passed [`Entry::check`]. An entry without anything is as if it were not there.
+    /// Reads entries that passed [`Entry::check`].
     pub(super) fn read(entries: &[Params]) -> Result<Vec<Self>, IamError> {
         let mut seen = HashSet::new();
         let mut read = Vec::new();
-        for entry in entries.iter().filter(|entry| !entry.is_empty()) {
-            let key = entry.get("ContextKeyName").unwrap_or_default();
-            if key.is_empty() {
-                return invalid("ContextKeyName cannot be null or empty.");
-            }
-            if !seen.insert(key.to_ascii_lowercase()) {
-                return invalid(format!("Duplicate context key: {key}."));
-            }
-            let Some(kind) = entry.get("ContextKeyType") else {
-                return invalid(format!("Context key {key} has invalid type null."));
+        for entry in entries {
+            let Some(key) = entry.get("ContextKeyName") else {
+                return invalid("An entry of the context has no ContextKeyName.");
             };
+            // Either of two values could be the one that is meant.
+            if !seen.insert(key.to_ascii_lowercase()) {
+                return invalid(format!("The context key {key} is there twice."));
+            }
             let values = entry.strings("ContextKeyValues")?.unwrap_or_default();
             if values.is_empty() {
-                return invalid(format!("Context values for context key {key} cannot be null or empty."));
+                return invalid(format!("The context key {key} has no value."));
             }
-            let (kind, is_list) = kind.strip_suffix("List").map_or((kind, false), |kind| (kind, true));
-            if !is_list && values.len() != 1 {
+            // A key without a type is of texts, as many as there are.
+            let (kind, is_list) = match entry.get("ContextKeyType") {
+                Some(kind) => kind.strip_suffix("List").map_or((kind, false), |kind| (kind, true)),
+                None => ("string", values.len() > 1),
+            };
+            if !is_list && values.len() > 1 {
                 return invalid(format!(
-                    "Context key {key} expected a single value, but received {}.",
+                    "The context key {key} is of the type {kind}, and has {} values.",
                     values.len()
                 ));
             }
@@ -90,17 +91,19 @@ impl Entry {
     }
 }
 
-/// A value as the engine takes it. Words for booleans are not checked: another word is neither true nor false.
+/// A value as the engine takes it.
 fn typed(key: &str, kind: &str, value: String) -> Result<String, IamError> {
-    let wrong = |format: &str| invalid(format!("Invalid context value for key {key}: expected {format}."));
+    let wrong = || invalid(format!("A value of the context key {key} is not of the type {kind}."));
+    let is_boolean = || ["true", "false"].iter().any(|word| value.eq_ignore_ascii_case(word));
     match kind {
-        "numeric" if Decimal::parse(&value).is_none() => wrong("numeric format"),
-        "date" if Instant::parse(&value).is_none() => wrong("DateTime format"),
-        "ip" if value.parse::<IpAddr>().is_err() => wrong("IP address"),
+        "numeric" if Decimal::parse(&value).is_none() => wrong(),
+        "date" if Instant::parse(&value).is_none() => wrong(),
+        "boolean" if !is_boolean() => wrong(),
+        "ip" if value.parse::<IpAddr>().is_err() => wrong(),
         // The engine compares a request's text with the bytes that a policy encodes.
         "binary" => match STANDARD.decode(&value).map(String::from_utf8) {
             Ok(Ok(text)) => Ok(text),
-            _ => wrong("base-64 encoded binary format"),
+            _ => wrong(),
         },
         _ => Ok(value),
     }

@@ -4,7 +4,8 @@ use irsa_core::{AccountId, Arn};
 use irsa_wire::{Params, Text, Validator, WireError, patterns};
 
 use super::context::Entry;
-use super::{invalid, texts};
+use super::exclusion::Exclusion;
+use super::{handling, invalid, texts};
 use crate::error::IamError;
 use crate::operation::common::{self, checked, member};
 use crate::operation::page::Page;
@@ -17,27 +18,6 @@ const RESOURCE_NAME: Text = Text::new(1, 2048, patterns::ANY);
 const HANDLING: Text = Text::new(1, 64, patterns::ANY);
 /// `OrganizationPolicyListType`.
 const MAX_LEVELS: usize = 7;
-/// `PolicyExclusionsListType`.
-const MAX_EXCLUSIONS: usize = 256;
-/// The scenarios of EC2, which is all that the reference names.
-const SCENARIOS: [&str; 6] = [
-    "EC2-Classic-InstanceStore",
-    "EC2-Classic-EBS",
-    "EC2-VPC-InstanceStore",
-    "EC2-VPC-InstanceStore-Subnet",
-    "EC2-VPC-EBS",
-    "EC2-VPC-EBS-Subnet",
-];
-/// `PolicyIdentifierPolicyType`.
-const EXCLUDED_TYPES: [&str; 6] = [
-    "inline",
-    "aws-managed",
-    "user-managed",
-    "permission-boundary",
-    "scp",
-    "rcp",
-];
-
 /// What a simulation is asked.
 pub(super) struct Input<'p> {
     /// `PolicySourceArn`; empty for custom policies.
@@ -54,14 +34,6 @@ pub(super) struct Input<'p> {
     pub(super) owner: Option<AccountId>,
     pub(super) caller_arn: Option<&'p str>,
     pub(super) entries: Vec<Entry>,
-}
-
-/// A policy of the principal that is left out.
-pub(super) struct Exclusion {
-    pub(super) kind: String,
-    pub(super) arn: Option<String>,
-    /// Kind and name of the holder, and the policy's name.
-    pub(super) inline: Option<(String, String, String)>,
 }
 
 /// What both operations send, before its meaning is looked at.
@@ -98,28 +70,23 @@ impl<'p> Input<'p> {
             Ok((
                 validator.required(params, "PolicySourceArn", common::ARN),
                 Raw::read(validator, params)?,
-                exclusions(validator, params)?,
+                Exclusion::elements(validator, params)?,
             ))
         })?;
         let mut input = Self::of(raw, source)?;
-        input.exclusions = exclusions;
+        input.exclusions = exclusions.iter().map(Exclusion::read).collect::<Result<_, _>>()?;
         Ok(input)
     }
 
     fn of(raw: Raw<'p>, source: &'p str) -> Result<Self, IamError> {
-        if raw.actions.iter().any(|action| !action.contains(':')) {
-            return invalid("The action is invalid since it is missing names");
+        if let Some(action) = raw.actions.iter().find(|action| !action.contains(':')) {
+            return invalid(format!(
+                "An action names its service, such as iam:CreateUser; {action} does not."
+            ));
         }
         check_resources(&raw.resources)?;
-        let is_explicit = raw.resources.iter().any(|resource| resource != "*");
-        if let Some(option) = raw.handling.filter(|_| is_explicit) {
-            let refused =
-                |action: &&String| !SCENARIOS.contains(&option) || !action.eq_ignore_ascii_case("ec2:RunInstances");
-            if let Some(action) = raw.actions.iter().find(refused) {
-                return invalid(format!(
-                    "Invalid input resource handling options. Action does not support resource handling options: {action}."
-                ));
-            }
+        if let Some(option) = raw.handling {
+            handling::check(option, &raw.resources)?;
         }
         let [boundary] = match raw.boundaries.len() {
             0 => [None],
@@ -127,9 +94,6 @@ impl<'p> Input<'p> {
             _ => return invalid("Only one permissions boundary policy can be simulated."),
         };
         let owner = raw.owner.map(owner).transpose()?;
-        if raw.resource_policy.is_some() && !is_explicit {
-            return invalid("Invalid Entity Arn: * does not clearly define entity type and name.");
-        }
         Ok(Self {
             source,
             documents: raw.documents.unwrap_or_default(),
@@ -200,7 +164,7 @@ pub(super) fn source_and_documents(params: &Params) -> Result<(&str, Vec<String>
     })
 }
 
-/// Recorded: `*` stands alone, and everything else has six fields.
+/// `*` stands alone, and everything else has six fields.
 fn check_resources(resources: &[String]) -> Result<(), IamError> {
     let is_all = |resource: &&String| *resource == "*";
     if resources.len() > 1 && resources.iter().any(|resource| is_all(&resource)) {
@@ -221,7 +185,7 @@ fn owner(text: &str) -> Result<AccountId, IamError> {
     let account = text
         .parse::<Arn>()
         .ok()
-        .filter(|arn| arn.service() == "iam" && arn.region().is_empty() && !arn.resource().is_empty())
+        .filter(|arn| arn.service() == "iam" && arn.region().is_empty() && arn.resource() == "root")
         .and_then(|arn| arn.account_id());
     match account {
         Some(account) => Ok(account),
@@ -235,43 +199,4 @@ fn levels(validator: &mut Validator, params: &Params) -> Result<Vec<Vec<String>>
     validator.count(&member(NAME), levels.len(), 0, MAX_LEVELS);
     let policies = |level: &Params| Ok(texts(validator, level, "ServiceControlPolicyInputList")?.unwrap_or_default());
     levels.iter().map(policies).collect()
-}
-
-fn exclusions(validator: &mut Validator, params: &Params) -> Result<Vec<Exclusion>, WireError> {
-    const NAME: &str = "PolicyExclusionList";
-    let elements = params.list(NAME)?.unwrap_or_default();
-    validator.count(&member(NAME), elements.len(), 0, MAX_EXCLUSIONS);
-    let mut exclusions = Vec::new();
-    for (index, element) in elements.iter().enumerate() {
-        let place = |name: &str| format!("{}.{}.member.{name}", member(NAME), index.saturating_add(1));
-        let kind = element.get("PolicyType").unwrap_or_default();
-        if !EXCLUDED_TYPES.contains(&kind) {
-            let words = EXCLUDED_TYPES.join(", ");
-            let constraint = format!("Member must satisfy enum value set: [{words}]");
-            validator.fail(&place("policyType"), kind, false, &constraint);
-        }
-        let arn = element.get("PolicyArn");
-        let arn = arn.map(|arn| validator.text(&place("policyArn"), arn, common::ARN).to_owned());
-        let part = |name: &str| element.get(&format!("InlinePolicyIdentifier.{name}"));
-        let inline = match ["AttachmentType", "AttachmentName", "PolicyName"].map(part) {
-            [None, None, None] => None,
-            parts => {
-                let [kind, holder, policy] = parts.map(Option::unwrap_or_default);
-                for (name, value) in [("attachmentName", holder), ("policyName", policy)] {
-                    validator.text(
-                        &place(&format!("inlinePolicyIdentifier.{name}")),
-                        value,
-                        common::POLICY_NAME,
-                    );
-                }
-                Some((kind.to_owned(), holder.to_owned(), policy.to_owned()))
-            }
-        };
-        exclusions.push(Exclusion {
-            kind: kind.to_owned(),
-            arn,
-            inline,
-        });
-    }
-    Ok(exclusions)
 }

@@ -3,16 +3,15 @@
 use irsa_core::Arn;
 use std::sync::Arc;
 
-use super::input::Exclusion;
+use super::exclusion::Exclusion;
 use super::invalid;
 use super::source::Source;
 use crate::authorization_message::managed_document;
 use crate::authorize::Target;
 use crate::error::IamError;
-use crate::managed::AwsManagedPolicy;
-use crate::operation::holder::{self, Holder};
+use crate::operation::holder::Holder;
 use crate::operation::{Execution, Question};
-use crate::record::{InlinePolicy, RoleRecord, UserRecord};
+use crate::record::{InlinePolicy, Tag};
 use crate::state::{Account, Role, User};
 
 /// What an ARN names.
@@ -56,17 +55,31 @@ pub(super) fn entity_arn(text: &str) -> Result<(Kind, Arn), IamError> {
     }
 }
 
-/// The question about a principal's policies. The entity is found by its name, as AWS does, so the ARN that it really has is the one to be
-/// allowed: the path that was sent may be another's.
+/// The question about a principal's policies.
 pub(super) fn target(question: &Question<'_>, source: &str) -> Result<Target, IamError> {
     let (kind, arn) = entity_arn(source)?;
     let own = question.caller.account;
-    let target = match kind {
-        Kind::User if arn.account_id() == Some(own) => holder::target::<UserRecord>(question, arn.resource_name()),
-        Kind::Role if arn.account_id() == Some(own) => holder::target::<RoleRecord>(question, arn.resource_name()),
-        _ => Target::new(question.action, source, own),
+    let found = question
+        .state
+        .account(own)
+        .and_then(|account| find(account, kind, &arn));
+    let target = Target::new(question.action, source, own);
+    Ok(match found {
+        Some(entity) => target.with_resource_tags("iam", entity.tags()),
+        None => target,
+    })
+}
+
+/// The entity that has exactly this ARN.
+fn find(account: &Account, kind: Kind, arn: &Arn) -> Option<Entity> {
+    let name = arn.resource_name();
+    let entity = match kind {
+        Kind::User => Entity::User(Arc::clone(account.user(name)?)),
+        Kind::Role => Entity::Role(Arc::clone(account.role(name)?)),
+        // There are no groups here.
+        Kind::Group => return None,
     };
-    Ok(target.shown_as(source))
+    (entity.arn() == arn.as_str()).then_some(entity)
 }
 
 impl Entity {
@@ -80,15 +93,10 @@ impl Entity {
                 arn.account()
             ));
         }
-        let name = arn.resource_name();
-        let missing = || IamError::NoSuchEntity(format!("The {} with name {name} cannot be found.", kind.word()));
-        match kind {
-            Kind::User => account.user(name).map(|user| Self::User(Arc::clone(user))),
-            Kind::Role => account.role(name).map(|role| Self::Role(Arc::clone(role))),
-            // There are no groups here.
-            Kind::Group => None,
-        }
-        .ok_or_else(missing)
+        find(account, kind, &arn).ok_or_else(|| {
+            let name = arn.resource_name();
+            IamError::NoSuchEntity(format!("The {} with name {name} cannot be found.", kind.word()))
+        })
     }
 
     pub(super) fn arn(&self) -> &str {
@@ -105,8 +113,11 @@ impl Entity {
         }
     }
 
-    pub(super) fn is_user(&self) -> bool {
-        matches!(self, Self::User(_))
+    pub(super) fn tags(&self) -> &[Tag] {
+        match self {
+            Self::User(user) => &user.record.tags,
+            Self::Role(role) => &role.record.tags,
+        }
     }
 
     /// Inline and attached policies, under the names that answers give them.
@@ -123,14 +134,7 @@ impl Entity {
             Self::User(user) => user.record.boundary(),
             Self::Role(role) => role.record.boundary(),
         }?;
-        let is_excluded = |exclusion: &Exclusion| {
-            exclusion.kind == "permission-boundary"
-                && exclusion
-                    .arn
-                    .as_deref()
-                    .is_none_or(|excluded| name_of(excluded) == name_of(arn))
-        };
-        if exclusions.iter().any(is_excluded) {
+        if exclusions.iter().any(Exclusion::is_boundary) {
             return None;
         }
         managed(account, arn)
@@ -145,12 +149,8 @@ fn sources<'s, T: Holder>(
 ) -> Vec<Source<'s>> {
     let holder = record.name();
     let is_left_in = |policy: &InlinePolicy| {
-        !exclusions.iter().any(|exclusion| {
-            let same = |(kind, name, excluded): &(String, String, String)| {
-                kind == T::WORD && name.eq_ignore_ascii_case(holder) && excluded.eq_ignore_ascii_case(&policy.name)
-            };
-            exclusion.kind == "inline" && exclusion.inline.as_ref().is_none_or(same)
-        })
+        let is_excluded = |exclusion: &Exclusion| exclusion.is_inline(T::WORD, holder, &policy.name);
+        !exclusions.iter().any(is_excluded)
     };
     let inline = record
         .inline()
@@ -161,20 +161,7 @@ fn sources<'s, T: Holder>(
             let id = format!("{}_{holder}_{}", T::WORD, policy.name);
             Source::stored(id, &policy.document, Arc::clone(compiled))
         });
-    let is_attached = |arn: &&String| {
-        let kind = if AwsManagedPolicy::find(arn).is_some() {
-            "aws-managed"
-        } else {
-            "user-managed"
-        };
-        !exclusions.iter().any(|exclusion| {
-            exclusion.kind == kind
-                && exclusion
-                    .arn
-                    .as_deref()
-                    .is_none_or(|excluded| name_of(excluded) == name_of(arn))
-        })
-    };
+    let is_attached = |arn: &&String| !exclusions.iter().any(|exclusion| exclusion.is_attached(arn));
     let attached = record
         .attached()
         .iter()
@@ -186,14 +173,6 @@ fn sources<'s, T: Holder>(
 /// A managed policy goes by its name.
 fn managed<'s>(account: &'s Account, arn: &str) -> Option<Source<'s>> {
     let policy = account.managed_policy(arn)?;
-    Some(Source::stored(
-        name_of(arn).to_owned(),
-        managed_document(account, arn)?,
-        policy,
-    ))
-}
-
-/// Recorded: exclusions are told by the name alone.
-fn name_of(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or_default()
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    Some(Source::stored(name.to_owned(), managed_document(account, arn)?, policy))
 }

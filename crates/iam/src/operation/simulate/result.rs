@@ -6,7 +6,7 @@ use std::sync::Arc;
 use irsa_core::AccountId;
 use irsa_policy::{
     Context, Decision, Effect, Explanation, Layer, Layers, Policy, PolicyKind, Principal, Request, StatementOutcome,
-    StatementTrace, explain,
+    StatementTrace, Values, explain,
 };
 
 use super::input::Input;
@@ -41,8 +41,8 @@ pub(super) struct Simulation<'s> {
     caller: Caller,
     owner: Option<AccountId>,
     context: Context,
-    /// Keys that are asked for and were not given.
-    missing: Vec<String>,
+    /// Keys that the policies ask for and the request does not bring.
+    pub(super) missing: Vec<String>,
 }
 
 /// Who calls in a simulation.
@@ -58,7 +58,6 @@ struct Caller {
 pub(super) struct ResourceResult {
     pub(super) decision: Decision,
     pub(super) matched: Vec<Matched>,
-    pub(super) missing: Vec<String>,
     pub(super) within_boundary: Option<bool>,
     pub(super) within_organization: Option<bool>,
     /// How each kind of policy decides; for requests across accounts only.
@@ -76,7 +75,7 @@ pub(super) struct Matched {
     pub(super) denies: bool,
 }
 
-/// The names of kinds of policies in answers; recorded, and not those of the service model.
+/// The names of kinds of policies in answers: those of the reference's examples, and not of its service model.
 pub(super) const IAM_POLICY: &str = "IAM Policy";
 pub(super) const RESOURCE_POLICY: &str = "Resource Policy";
 pub(super) const BOUNDARY_POLICY: &str = "Permissions Boundary Policy";
@@ -125,7 +124,8 @@ impl<'s> Simulation<'s> {
         );
         let delegation = Policy::parse("delegation", PolicyKind::Resource, &delegation)
             .map_err(|error| IamError::Internal(error.to_string()))?;
-        let missing = missing(input, identity.iter().chain(&boundary).chain(&resource));
+        let context = context(input, &caller, entity);
+        let missing = missing(&context, identity.iter().chain(&boundary).chain(&resource));
         Ok(Self {
             by_label: identity
                 .iter()
@@ -133,7 +133,7 @@ impl<'s> Simulation<'s> {
                 .map(|(index, source)| (source.policy.label().to_owned(), index))
                 .collect(),
             identity_policies: identity.iter().map(|source| Arc::clone(&source.policy)).collect(),
-            context: context(input, &caller),
+            context,
             is_explicit: input.names_resources(),
             resources: &input.resources,
             owner: input.owner,
@@ -196,7 +196,6 @@ impl<'s> Simulation<'s> {
             return ResourceResult {
                 decision,
                 matched: Vec::new(),
-                missing: Vec::new(),
                 within_boundary,
                 within_organization: Some(false),
                 details: Vec::new(),
@@ -213,10 +212,11 @@ impl<'s> Simulation<'s> {
         }
         ResourceResult {
             decision,
-            matched: self.matched(&explanation, decision),
-            missing: match decision {
-                Decision::ImplicitlyDenied => self.missing.clone(),
-                Decision::Allowed | Decision::ExplicitlyDenied => Vec::new(),
+            matched: match decision {
+                // Across accounts one side may allow what the other does not.
+                Decision::ImplicitlyDenied if details.is_empty() => Vec::new(),
+                Decision::ExplicitlyDenied => self.matched(&explanation, Effect::Deny),
+                Decision::Allowed | Decision::ImplicitlyDenied => self.matched(&explanation, Effect::Allow),
             },
             within_boundary,
             within_organization: organization.map(|_| true),
@@ -233,13 +233,8 @@ impl<'s> Simulation<'s> {
         (0..self.levels.len()).map(of_level).fold(Decision::Allowed, strictest)
     }
 
-    /// The statements with the decision's effect, in the order of their policies.
-    fn matched(&self, explanation: &Explanation, decision: Decision) -> Vec<Matched> {
-        let effect = match decision {
-            Decision::Allowed => Effect::Allow,
-            Decision::ExplicitlyDenied => Effect::Deny,
-            Decision::ImplicitlyDenied => return Vec::new(),
-        };
+    /// The matching statements of an effect, in the order of their policies.
+    fn matched(&self, explanation: &Explanation, effect: Effect) -> Vec<Matched> {
         let traces = explanation.statements.iter();
         let matching = traces.filter(|trace| trace.effect == effect && has_matched(trace));
         matching.filter_map(|trace| self.found(trace)).collect()
@@ -274,15 +269,12 @@ impl<'s> Simulation<'s> {
 
 impl Caller {
     fn of(input: &Input<'_>, account: AccountId, entity: Option<&Entity>) -> Result<Self, IamError> {
-        let has_policy = input.resource_policy.is_some();
         let arn = match (input.caller_arn, entity) {
             (Some(arn), _) => arn,
-            (None, Some(entity)) if entity.is_user() => entity.arn(),
-            (None, Some(_)) if has_policy => {
-                return invalid("Invalid caller - Caller must be an IAM user in this context.");
-            }
             (None, Some(entity)) => entity.arn(),
-            (None, None) if has_policy => return invalid("Invalid caller - Caller cannot be null or empty."),
+            (None, None) if input.resource_policy.is_some() => {
+                return invalid("CallerArn is required if you include a ResourcePolicy.");
+            }
             (None, None) => {
                 return Ok(Self {
                     kind: Kind::User,
@@ -293,11 +285,11 @@ impl Caller {
                 });
             }
         };
-        let Some((kind, parsed, account)) = entity_arn(arn)
-            .ok()
-            .and_then(|(kind, parsed)| parsed.account_id().map(|account| (kind, parsed, account)))
-        else {
-            return invalid("Invalid caller - Caller must be an IAM user, role or group in this context.");
+        let (kind, parsed) = entity_arn(arn)?;
+        let Some(account) = parsed.account_id() else {
+            return invalid(format!(
+                "Invalid Entity Arn: {arn} does not clearly define entity type and name."
+            ));
         };
         let unique_id = entity.filter(|entity| entity.arn() == arn).map(Entity::unique_id);
         Ok(Self {
@@ -331,17 +323,28 @@ impl Caller {
     }
 }
 
-/// What the simulator says of the caller by itself, as recorded, and over it what the request says.
-fn context(input: &Input<'_>, caller: &Caller) -> Context {
+/// What the request says, over what the server would say by itself of a request of this caller. Only the principal whose policies are simulated is
+/// looked up: of another caller no more is known than its ARN.
+fn context(input: &Input<'_>, caller: &Caller, entity: Option<&Entity>) -> Context {
     let mut context = Context::new();
-    context.set("aws:PrincipalAccount", caller.account.to_string());
-    if caller.arn.is_empty() {
-        context.set("aws:userid", "STUB_PRINCIPAL_FOR_POLICY_SIMULATOR");
-    } else {
+    if !caller.arn.is_empty() {
+        context.set("aws:PrincipalAccount", caller.account.to_string());
         context.set("aws:PrincipalArn", caller.arn.as_str());
-        context.set("aws:userid", caller.arn.as_str());
-        if caller.kind == Kind::User {
-            context.set("aws:username", caller.arn.rsplit('/').next().unwrap_or_default());
+        match caller.kind {
+            Kind::User => {
+                context.set("aws:PrincipalType", "User");
+                context.set("aws:username", caller.arn.rsplit('/').next().unwrap_or_default());
+            }
+            Kind::Role => context.set("aws:PrincipalType", "AssumedRole"),
+            Kind::Group => {}
+        }
+    }
+    if let Some(entity) = entity.filter(|entity| entity.arn() == caller.arn) {
+        if matches!(entity, Entity::User(_)) {
+            context.set("aws:userid", entity.unique_id());
+        }
+        for tag in entity.tags() {
+            context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.as_str());
         }
     }
     for entry in &input.entries {
@@ -353,18 +356,16 @@ fn context(input: &Input<'_>, caller: &Caller) -> Context {
     context
 }
 
-/// The keys that policies ask for and the request does not bring. What the simulator says by itself does not count, as recorded.
-fn missing<'d>(input: &Input<'_>, sources: impl Iterator<Item = &'d Source<'d>>) -> Vec<String> {
-    let mut known: HashSet<String> = input
-        .entries
-        .iter()
-        .map(|entry| entry.key.to_ascii_lowercase())
-        .collect();
+/// The keys that policies ask for and the context does not have, in the order of the policies.
+fn missing<'d>(context: &Context, sources: impl Iterator<Item = &'d Source<'d>>) -> Vec<String> {
+    let mut seen = HashSet::new();
     let mut missing = Vec::new();
     for source in sources {
         // Every source compiled, so its keys can be read.
         let keys = irsa_simulate::context_keys(source.text()).unwrap_or_default();
-        missing.extend(keys.into_iter().filter(|key| known.insert(key.to_ascii_lowercase())));
+        let is_missing =
+            |key: &String| matches!(context.get(key), Values::Absent) && seen.insert(key.to_ascii_lowercase());
+        missing.extend(keys.into_iter().filter(is_missing));
     }
     missing
 }
