@@ -12,7 +12,7 @@ fn main() {
     let list = start.elapsed();
     let _ = black_box(metadata.action("s3:GetObject"));
     let service = start.elapsed();
-    let _ = black_box(metadata.width("*"));
+    let _ = black_box(metadata.actions_matching("*").count());
     println!(
         "first read: services and keys {list:?}, with one service {service:?}, with all services {:?}",
         start.elapsed()

@@ -19,7 +19,7 @@ enum Sign {
     More(bool),
 }
 
-/// What a policy's resource text says at one place.
+/// What a text says at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Byte(u8),
@@ -30,6 +30,7 @@ enum Token {
 }
 
 /// A resource type's ARN pattern.
+#[derive(Debug)]
 pub(crate) struct Template(Vec<Sign>);
 
 impl Template {
@@ -58,26 +59,17 @@ impl Template {
     }
 
     pub(crate) fn matches(&self, arn: &str) -> bool {
-        let tokens: Vec<Token> = arn.bytes().map(Token::Byte).collect();
-        meets(&self.0, &tokens)
+        meets(&self.0, &Tokens::new(arn.bytes().map(Token::Byte)))
     }
 
     /// Whether some ARN fits both.
     pub(crate) fn overlaps(&self, resource: &Resource) -> bool {
-        meets(&self.0, &resource.0)
+        meets(&self.0, &resource.text)
     }
 
     /// Whether all that the resource says fits this pattern.
     pub(crate) fn covers(&self, resource: &Resource) -> bool {
-        let tokens: Vec<Token> = resource
-            .0
-            .iter()
-            .map(|token| match token {
-                Token::Byte(byte) => Token::Byte(*byte),
-                _ => Token::Opaque,
-            })
-            .collect();
-        meets(&self.0, &tokens)
+        meets(&self.0, &resource.whole)
     }
 
     /// Whether this pattern takes all that the other stands for, by a variable that holds a slash, and not the other
@@ -92,7 +84,7 @@ impl Template {
                 Sign::One(_) => Some(Token::Opaque),
                 Sign::More(_) => None,
             });
-            meets(wide, &tokens.collect::<Vec<_>>())
+            meets(wide, &Tokens::new(tokens))
         };
         let without_colons: Vec<Sign> = self
             .0
@@ -108,7 +100,12 @@ impl Template {
 }
 
 /// What a policy writes under `Resource`.
-pub(crate) struct Resource(Vec<Token>);
+pub(crate) struct Resource {
+    /// With its wildcards.
+    text: Tokens,
+    /// With its wildcards as something that only a variable can hold.
+    whole: Tokens,
+}
 
 impl Resource {
     /// Reads it: `*` and `?` are wildcards, a policy variable can be anything, missing fields of an ARN are.
@@ -121,8 +118,8 @@ impl Resource {
                 tokens.push(Token::Run);
                 break;
             }
-            if let Some((variable, after)) = rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
-                tokens.push(match variable {
+            if let Some((name, after)) = variable(rest) {
+                tokens.push(match name {
                     "*" => Token::Byte(b'*'),
                     "?" => Token::Byte(b'?'),
                     "$" => Token::Byte(b'$'),
@@ -146,74 +143,144 @@ impl Resource {
                 tokens.extend([Token::Byte(b':'), Token::Run]);
             }
         }
-        Self(tokens)
+        let whole = tokens.iter().map(|token| match token {
+            Token::Byte(byte) => Token::Byte(*byte),
+            Token::One | Token::Run | Token::Opaque => Token::Opaque,
+        });
+        Self {
+            whole: Tokens::new(whole),
+            text: Tokens::new(tokens.iter().copied()),
+        }
     }
 }
 
-/// Whether a text exists that fits both. Time: the product of the lengths at most; where little is wild, few places are
-/// looked at for each sign.
-fn meets(signs: &[Sign], tokens: &[Token]) -> bool {
-    // `row[j]`: the signs so far and the first `j` tokens can have matched the same text. All of it that is true stands
-    // from `first` on.
-    let mut row = vec![false; tokens.len().saturating_add(1)];
-    let mut next = row.clone();
-    let mut first = 0;
-    if let Some(start) = row.first_mut() {
-        *start = true;
+/// The name in a policy variable that begins a text, and what follows it. A default may hold the closing brace.
+fn variable(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix("${")?;
+    let (name, after) = text.split_once('}')?;
+    if name.contains('\'') {
+        text.split_once("'}")
+    } else {
+        Some((name, after))
     }
-    let mut last = 0;
-    for sign in signs {
-        // The bounds of what is true in `next`.
-        let mut bounds: Option<(usize, usize)> = None;
-        let mut reach = |place: usize| {
-            let (low, high) = bounds.unwrap_or((place, place));
-            bounds = Some((low.min(place), high.max(place)));
+}
+
+/// Sixty-four tokens: bit `n` is set if the `n`th is of the kind.
+#[derive(Clone, Debug, Default)]
+struct Word {
+    bytes: u64,
+    colons: u64,
+    ones: u64,
+    runs: u64,
+    opaques: u64,
+}
+
+/// A text as sets of places, so that a sign is compared with sixty-four tokens at once.
+#[derive(Debug)]
+struct Tokens {
+    words: Vec<Word>,
+    /// The places of each byte: 256 for each word.
+    places: Vec<[u64; 256]>,
+    /// The place behind the last token.
+    end: usize,
+}
+
+impl Tokens {
+    fn new(tokens: impl IntoIterator<Item = Token>) -> Self {
+        let mut this = Self {
+            words: Vec::new(),
+            places: Vec::new(),
+            end: 0,
         };
-        // Whether the places after this one are reached by way of its token, in `row` and in `next`.
-        let (mut row_carry, mut next_carry) = (false, false);
-        let places = row.iter_mut().zip(next.iter_mut()).enumerate().skip(first);
-        for (place, (reached, reached_next)) in places {
-            if place > last && !row_carry && !next_carry {
+        let mut bit: u64 = 0;
+        for token in tokens {
+            bit = bit.rotate_left(1);
+            if bit <= 1 {
+                this.grow();
+                bit = 1;
+            }
+            let (Some(word), Some(places)) = (this.words.last_mut(), this.places.last_mut()) else {
                 break;
-            }
-            let here = std::mem::take(reached) || row_carry;
-            let token = tokens.get(place);
-            *reached_next = next_carry;
-            (row_carry, next_carry) = (false, false);
-            if here {
-                match (sign, token) {
-                    // A variable may end here; or the policy's wildcard holds the sign and goes on.
-                    (Sign::More(_), _) | (Sign::Byte(_) | Sign::One(_), Some(Token::Run)) => *reached_next = true,
-                    (Sign::Byte(byte), Some(Token::Byte(other))) => next_carry = byte == other,
-                    (Sign::One(in_field), Some(Token::Byte(byte))) => next_carry = !(*in_field && *byte == b':'),
-                    (Sign::Byte(_), Some(Token::One)) | (Sign::One(_), Some(Token::One | Token::Opaque)) => {
-                        next_carry = true;
+            };
+            match token {
+                Token::Byte(byte) => {
+                    word.bytes |= bit;
+                    if byte == b':' {
+                        word.colons |= bit;
                     }
-                    (Sign::Byte(_), Some(Token::Opaque)) | (_, None) => {}
+                    if let Some(places) = places.get_mut(usize::from(byte)) {
+                        *places |= bit;
+                    }
                 }
-                row_carry = match (sign, token) {
-                    // The policy's wildcard may end here; or the variable holds its character and goes on.
-                    (_, Some(Token::Run)) | (Sign::More(_), Some(Token::One | Token::Opaque)) => true,
-                    (Sign::More(in_field), Some(Token::Byte(byte))) => !(*in_field && *byte == b':'),
-                    _ => false,
-                };
+                Token::One => word.ones |= bit,
+                Token::Run => word.runs |= bit,
+                Token::Opaque => word.opaques |= bit,
             }
-            if *reached_next {
-                reach(place);
-            }
+            this.end = this.end.saturating_add(1);
         }
-        let Some((low, high)) = bounds else {
-            return false;
-        };
-        (first, last) = (low, high);
-        std::mem::swap(&mut row, &mut next);
+        // The place behind the last token needs a bit, too.
+        if this.end.is_multiple_of(64) {
+            this.grow();
+        }
+        this
     }
-    // Wildcards at the end of the policy's text may hold nothing.
-    let trailing = tokens.iter().rev().take_while(|token| **token == Token::Run).count();
-    row.iter()
-        .rev()
-        .take(trailing.saturating_add(1))
-        .any(|reached| *reached)
+
+    fn grow(&mut self) {
+        self.words.push(Word::default());
+        self.places.push([0; 256]);
+    }
+}
+
+/// Whether a text exists that fits both. Bit `n` of the states: the signs so far and the first `n` tokens can have
+/// matched the same text.
+fn meets(signs: &[Sign], tokens: &Tokens) -> bool {
+    let mut states = vec![0_u64; tokens.words.len()];
+    if let Some(start) = states.first_mut() {
+        *start = 1;
+    }
+    for sign in signs {
+        // What goes over from one word to the next: a flow, and a state that has moved.
+        let (mut flow, mut moved) = (false, 0);
+        let mut alive = 0;
+        for ((state, word), places) in states.iter_mut().zip(&tokens.words).zip(&tokens.places) {
+            let any =
+                |in_field: bool| word.ones | word.opaques | word.bytes & !(if in_field { word.colons } else { 0 });
+            match sign {
+                // A variable holds any number of these tokens; the policy's wildcards may hold nothing.
+                Sign::More(in_field) => *state = flood(*state, any(*in_field) | word.runs, &mut flow),
+                Sign::One(_) | Sign::Byte(_) => {
+                    let holding = match sign {
+                        Sign::Byte(byte) => places.get(usize::from(*byte)).copied().unwrap_or_default() | word.ones,
+                        Sign::One(in_field) | Sign::More(in_field) => any(*in_field),
+                    };
+                    let reached = flood(*state, word.runs, &mut flow);
+                    let holds = reached & holding;
+                    // A wildcard holds the sign and stays.
+                    *state = (reached & word.runs) | (holds << 1) | moved;
+                    moved = holds >> 63;
+                }
+            }
+            alive |= *state;
+        }
+        if alive == 0 {
+            return false;
+        }
+    }
+    let mut flow = false;
+    let mut last = 0;
+    for (state, word) in states.iter().zip(&tokens.words) {
+        last = flood(*state, word.runs, &mut flow);
+    }
+    last & (1 << (tokens.end % 64)) != 0
+}
+
+/// The states, and those that are reached from one of them through neighbouring places of a mask. The sum carries a bit
+/// through each stretch of ones; `flow` is the carry from the word before and to the next.
+fn flood(states: u64, mask: u64, flow: &mut bool) -> u64 {
+    let (sum, over) = (states & mask).overflowing_add(mask);
+    let (sum, over_by_flow) = sum.overflowing_add(u64::from(*flow));
+    *flow = over || over_by_flow;
+    (sum ^ mask) | states
 }
 
 #[cfg(test)]
@@ -266,6 +333,11 @@ mod tests {
         assert!(overlaps(TABLE, "arn:aws:dynamodb:*:*:index/*"));
         assert!(!overlaps(TABLE, "arn:aws:dynamodb:::table/t"));
         assert!(overlaps("arn:${Partition}:x:::*/y", "arn:aws:x:::*"));
+        assert!(overlaps(OBJECT, "arn:aws:s3:::${aws:PrincipalTag/b, 'a}b'}/x"));
+        assert!(overlaps(
+            "arn:${Partition}:x:::a/y",
+            "arn:aws:x:::${aws:PrincipalTag/b, 'a}b'}/y"
+        ));
         assert!(!overlaps("arn:${Partition}:x:::a${*}", "arn:aws:x:::${?}"));
     }
 
@@ -293,7 +365,64 @@ mod tests {
         assert!(matches(OBJECT, &["arn:aws:s3:::a", &"/a".repeat(10_000)].concat()));
     }
 
+    /// By the definition, place by place.
+    fn naive(signs: &[Sign], tokens: &[Token]) -> bool {
+        let Some((sign, more_signs)) = signs.split_first() else {
+            return tokens.iter().all(|token| *token == Token::Run);
+        };
+        let held = |in_field: &bool, token: &Token| !(*in_field && *token == Token::Byte(b':'));
+        let here = match (sign, tokens.split_first()) {
+            (_, Some((Token::Run, more))) => naive(signs, more) || naive(more_signs, tokens),
+            (Sign::Byte(byte), Some((token, more))) => {
+                (*token == Token::Byte(*byte) || *token == Token::One) && naive(more_signs, more)
+            }
+            (Sign::One(in_field), Some((token, more))) => held(in_field, token) && naive(more_signs, more),
+            (Sign::More(in_field), Some((token, more))) => held(in_field, token) && naive(signs, more),
+            (_, None) => false,
+        };
+        here || matches!(sign, Sign::More(_)) && naive(more_signs, tokens)
+    }
+
+    fn some_sign() -> impl Strategy<Value = Sign> {
+        prop_oneof![
+            prop_oneof![Just(b'a'), Just(b'b'), Just(b':')].prop_map(Sign::Byte),
+            any::<bool>().prop_map(Sign::One),
+            any::<bool>().prop_map(Sign::More),
+        ]
+    }
+
+    fn some_token() -> impl Strategy<Value = Token> {
+        prop_oneof![
+            prop_oneof![Just(b'a'), Just(b'b'), Just(b':')].prop_map(Token::Byte),
+            Just(Token::One),
+            Just(Token::Run),
+            Just(Token::Opaque),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn agrees_with_the_definition(
+            signs in proptest::collection::vec(some_sign(), 0..7),
+            tokens in proptest::collection::vec(some_token(), 0..7),
+            before in prop_oneof![Just(0_usize), 55..70_usize, 120..130_usize],
+        ) {
+            // A common start moves the rest over the borders of words.
+            let start = std::iter::repeat_n(b'a', before);
+            let long_signs: Vec<Sign> = start.clone().map(Sign::Byte).chain(signs.iter().copied()).collect();
+            let long_tokens: Vec<Token> = start.map(Token::Byte).chain(tokens.iter().copied()).collect();
+            let expected = naive(&signs, &tokens);
+            prop_assert_eq!(meets(&long_signs, &Tokens::new(long_tokens)), expected);
+            // And so does what a variable holds.
+            let mut held = vec![Sign::Byte(b'b'), Sign::One(true), Sign::More(true), Sign::Byte(b':')];
+            held.extend(&signs);
+            let mut holding = vec![Token::Byte(b'b')];
+            holding.extend(std::iter::repeat_n(Token::Byte(b'a'), before + 1));
+            holding.push(Token::Byte(b':'));
+            holding.extend(&tokens);
+            prop_assert_eq!(meets(&held, &Tokens::new(holding)), expected);
+        }
+
         /// What a concrete ARN fits, the same text as a policy's resource meets; and wildcards only widen.
         #[test]
         fn wildcards_only_widen(name in "[ab/:]{0,6}", at in 0_usize..6) {

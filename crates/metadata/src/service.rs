@@ -10,7 +10,7 @@ use crate::{
     kinds::{AccessLevel, KeyCategory, KeyType},
     metadata::{Entry, Metadata},
     suggest::nearest,
-    table::{Table, TypeUse},
+    table::{ArnPattern, Table, TypeUse},
 };
 
 /// A service of AWS, or one of a user's own.
@@ -98,15 +98,15 @@ impl<'a> Service<'a> {
     #[must_use]
     pub fn resource_types_named_by(self, resource: &str) -> Vec<ResourceType<'a>> {
         let resource = Resource::new(resource);
-        let mut possible: Vec<(ResourceType<'a>, Template)> = Vec::new();
+        let mut possible: Vec<(ResourceType<'a>, &Template)> = Vec::new();
         for resource_type in self.resource_types() {
-            let templates = resource_type.arn_patterns().map(Template::new);
+            let templates = resource_type.templates();
             let met = templates.filter(|template| template.overlaps(&resource));
             possible.extend(met.map(|template| (resource_type, template)));
         }
         let covering: Vec<&Template> = possible
             .iter()
-            .map(|(_, template)| template)
+            .map(|(_, template)| *template)
             .filter(|template| template.covers(&resource))
             .collect();
         let mut found: Vec<ResourceType<'a>> = Vec::new();
@@ -299,7 +299,13 @@ impl<'a> ResourceType<'a> {
 
     /// What its ARNs look like, `arn:${Partition}:s3:::${BucketName}` for example; several if it has several forms.
     pub fn arn_patterns(self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.service.table().type_arns(self.place).iter().map(AsRef::as_ref)
+        let arns = self.service.table().type_arns(self.place).iter();
+        arns.map(|pattern| pattern.text.as_ref())
+    }
+
+    fn templates(self) -> impl Iterator<Item = &'a Template> {
+        let arns = self.service.table().type_arns(self.place).iter();
+        arns.map(ArnPattern::template)
     }
 
     /// The condition keys that requests for resources of this type can bring.
@@ -312,7 +318,7 @@ impl<'a> ResourceType<'a> {
     /// ([`Service::resource_types_named_by`] knows better).
     #[must_use]
     pub fn matches_arn(self, arn: &str) -> bool {
-        self.arn_patterns().any(|pattern| Template::new(pattern).matches(arn))
+        self.templates().any(|template| template.matches(arn))
     }
 
     /// Whether a policy's `Resource` text, with wildcards and policy variables, matches some ARN that looks like one of
@@ -320,8 +326,7 @@ impl<'a> ResourceType<'a> {
     #[must_use]
     pub fn overlaps(self, resource: &str) -> bool {
         let resource = Resource::new(resource);
-        self.arn_patterns()
-            .any(|pattern| Template::new(pattern).overlaps(&resource))
+        self.templates().any(|template| template.overlaps(&resource))
     }
 }
 

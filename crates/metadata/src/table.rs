@@ -21,9 +21,13 @@
 //! pattern that begins with `:` lacks `arn:${Partition}:PREFIX:${Region}:${Account}`; `-` is an empty list. A service's
 //! block is read when it is first asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::OnceLock,
+};
 
 use crate::{
+    arn::Template,
     fold,
     keys::{KeyId, KeyTable, index, number},
     kinds::{AccessLevel, Width},
@@ -88,8 +92,28 @@ pub(crate) struct TypeUse {
 #[derive(Debug)]
 struct TypeRow {
     name: Span,
-    arns: Box<[Box<str>]>,
+    arns: Box<[ArnPattern]>,
     keys: Slice,
+}
+
+#[derive(Debug)]
+pub(crate) struct ArnPattern {
+    pub(crate) text: Box<str>,
+    template: OnceLock<Template>,
+}
+
+impl ArnPattern {
+    fn new(text: Box<str>) -> Self {
+        Self {
+            text,
+            template: OnceLock::new(),
+        }
+    }
+
+    /// What is matched, made when it is first asked for.
+    pub(crate) fn template(&self) -> &Template {
+        self.template.get_or_init(|| Template::new(&self.text))
+    }
 }
 
 /// One service's block, read. Its methods take the block again, because names are places in it.
@@ -198,7 +222,7 @@ impl Table {
             .ok()
     }
 
-    pub(crate) fn type_arns(&self, resource_type: usize) -> &[Box<str>] {
+    pub(crate) fn type_arns(&self, resource_type: usize) -> &[ArnPattern] {
         self.types.get(resource_type).map_or(&[], |row| &row.arns)
     }
 
@@ -253,7 +277,7 @@ impl<'r> Reader<'r> {
                     Some(rest) => [DEFAULT_ARN.0, self.prefix, DEFAULT_ARN.1, rest].concat().into(),
                     None => arn.into(),
                 });
-                let arns = arns.collect();
+                let arns = arns.map(ArnPattern::new).collect();
                 let keys = self.key_list(words.next().unwrap_or("-"));
                 self.table.types.push(TypeRow { name, arns, keys });
             }
