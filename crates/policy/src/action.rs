@@ -202,11 +202,38 @@ impl Beginning {
         }
     }
 
+    /// What all of these begin with.
+    pub(crate) fn common(all: impl Iterator<Item = Self>) -> Self {
+        all.reduce(|one, other| {
+            let ([a, b], [c, d]) = (one.head, other.head);
+            let ([m, n], [o, p]) = (one.mask, other.mask);
+            // The bits in which both agree, whole bytes from the first on.
+            let leading = |differing: u64| {
+                let bits = differing.trailing_zeros() & !7;
+                u64::MAX.checked_shr(64_u32.saturating_sub(bits)).unwrap_or_default()
+            };
+            let low = leading(a ^ c) & m & o;
+            let high = if low == u64::MAX { leading(b ^ d) & n & p } else { 0 };
+            Self {
+                head: [a & low, b & high],
+                mask: [low, high],
+                length: (low.count_ones() + high.count_ones()) / 8,
+                is_all: false,
+            }
+        })
+        .unwrap_or(Self {
+            head: [1, 0],
+            mask: [0, 0],
+            length: 0,
+            is_all: false,
+        })
+    }
+
     /// Whether the action begins like this.
     #[inline]
     pub(crate) fn fits(&self, action: &Action<'_>) -> Fit {
-        let ([low, high], [mask_low, mask_high]) = (action.head, self.mask);
-        if [low & mask_low, high & mask_high] != self.head || action.text.len() < self.length as usize {
+        let ([low, high], [mask_low, mask_high], [head_low, head_high]) = (action.head, self.mask, self.head);
+        if low & mask_low != head_low || high & mask_high != head_high || action.text.len() < self.length as usize {
             Fit::No
         } else if self.is_all {
             Fit::Yes
@@ -262,6 +289,20 @@ mod tests {
     }
 
     proptest! {
+        /// What one of several beginnings fits, the common one fits.
+        #[test]
+        fn common_beginnings(literals in prop::collection::vec("[abA:]{0,18}", 1..4), action in "[abA:]{0,20}") {
+            let beginnings: Vec<Beginning> = literals
+                .iter()
+                .map(|literal| Beginning::new(&Pattern::new(&format!("{literal}*"), Syntax::WILDCARDS)))
+                .collect();
+            let action = Action::new(&action);
+            let common = Beginning::common(beginnings.iter().copied());
+            if beginnings.iter().any(|beginning| beginning.fits(&action) != Fit::No) {
+                prop_assert_ne!(common.fits(&action), Fit::No);
+            }
+        }
+
         #[test]
         fn patterns_agree_with_the_slow_way(pattern in "[aA:\\*\\?]{0,3}[a-cA-C:@Z`\\[]{0,20}[\\*\\?]{0,2}[aA]?", action in "[aA:]{0,3}[a-cA-C:@Z`\\[]{0,20}") {
             let slow = Pattern::new(&pattern, Syntax::WILDCARDS).matches_ignoring_case(&action, &NO_KEYS);

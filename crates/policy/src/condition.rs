@@ -338,12 +338,11 @@ impl Condition {
                 blocks.iter().any(|block| block.contains(address))
             }
             Test::Arn(patterns) => {
-                if value.bytes().filter(|byte| *byte == b':').count() < 5
-                    && !patterns.iter().any(|pattern| matches!(pattern, ArnPattern::Any))
-                {
+                let found = patterns.iter().any(|pattern| pattern.matches(value, context));
+                if !found && value.bytes().filter(|byte| *byte == b':').count() < 5 {
                     return None;
                 }
-                patterns.iter().any(|pattern| pattern.matches(value, context))
+                found
             }
             Test::Null(_) => return None,
         })

@@ -140,11 +140,10 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
         let principal = &request.principal;
         let account = principal.account();
 
-        let (service_control, resource_control) = if is_service_linked_role(principal) {
-            (&[][..], &[][..])
-        } else {
-            (layers.service_control, layers.resource_control)
-        };
+        let (mut service_control, mut resource_control) = (layers.service_control, layers.resource_control);
+        if !(service_control.is_empty() && resource_control.is_empty()) && is_service_linked_role(principal) {
+            (service_control, resource_control) = (&[], &[]);
+        }
         // Resource control policies: every level allows everything, so only denials count.
         for (level, policies) in resource_control.iter().enumerate() {
             self.layer(Layer::ResourceControl, level, policies.iter().map(|policy| &**policy));
@@ -284,7 +283,8 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
                 if is_direct(grant) && masks.denials == 0 {
                     return;
                 }
-                let candidates = masks.candidates(statements, &self.question.action);
+                let question = &self.question;
+                let candidates = masks.candidates(statements, &question.action, question.request.resource);
                 for statement in numbered(statements, candidates & masks.denials) {
                     let result = self.question.rest_matches(layer, policy, statement, &mut answers);
                     if result.is_ok() {
@@ -459,8 +459,13 @@ fn is_service_linked_role(principal: &Principal<'_>) -> bool {
         return false;
     };
     // Another role's path may hold anything, so only the place right after the fifth colon counts.
-    let name = role_arn.splitn(6, ':').nth(5);
-    name.is_some_and(|name| name.starts_with("role/aws-service-role/"))
+    let mut colons = 0_u32;
+    let name = role_arn.bytes().position(|byte| {
+        colons = colons.saturating_add(u32::from(byte == b':'));
+        colons == 5
+    });
+    let name = name.and_then(|at| role_arn.as_bytes().get(at..));
+    name.is_some_and(|name| name.starts_with(b":role/aws-service-role/"))
 }
 
 fn allowed(layer: Layer, statement: Option<&Statement>) -> Outcome<'_> {

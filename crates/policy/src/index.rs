@@ -5,15 +5,19 @@
 //! has a mask of the statements that it stands in, so one look-up gives the candidates as a number. Beyond that, a
 //! statement is found by the text its resources begin with, or by its actions, whichever is rarer in the policy.
 
+mod radix;
 mod tree;
 
 pub(crate) use self::tree::Tree;
 use crate::action::{Action, ActionForm, ActionPattern, Beginning, Fit};
 use crate::context::same_name;
 use crate::policy::Statement;
+use radix::Radix;
 
 /// Up to this many statements are looked at one by one.
 const FEW: usize = 2;
+/// From more candidates than this on, resources are asked too.
+const RESOURCES_FROM: u32 = 3;
 /// Up to this many have a bit in a mask.
 const MASKED: usize = 64;
 
@@ -38,7 +42,7 @@ impl Index {
 }
 
 /// Statements by action, exactly: a bit is set if and only if the statement's `Action` or `NotAction` is about the
-/// action.
+/// action. Of more than a few, those are left out then whose resources begin otherwise than the request's.
 #[derive(Clone, Debug)]
 pub(crate) struct Masks {
     /// The statements with `Deny`.
@@ -51,7 +55,17 @@ pub(crate) struct Masks {
     hashes: u64,
     /// By hash.
     exact: Box<[Exact]>,
+    /// What all patterns with wildcards begin with: often the name of one service.
+    common: Beginning,
     wild: Box<[Wild]>,
+    resources: Option<ByResource>,
+}
+
+#[derive(Clone, Debug)]
+struct ByResource {
+    radix: Radix,
+    /// The statements that may be about any resource.
+    others: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -137,13 +151,25 @@ impl Masks {
             any,
             hashes,
             exact: exact.into(),
+            common: Beginning::common(wild.iter().map(|entry| entry.beginning)),
             wild: wild.into(),
+            resources: ByResource::new(statements),
+        }
+    }
+
+    /// The statements that can be about a request, the first in the lowest bit: about the action they are.
+    #[inline]
+    pub(crate) fn candidates(&self, statements: &[Statement], action: &Action<'_>, resource: &str) -> u64 {
+        let about = self.about(statements, action);
+        match &self.resources {
+            Some(resources) if about.count_ones() > RESOURCES_FROM => about & resources.candidates(resource),
+            _ => about,
         }
     }
 
     /// The statements whose `Action` or `NotAction` is about `action`, the first in the lowest bit.
     #[inline]
-    pub(crate) fn candidates(&self, statements: &[Statement], action: &Action<'_>) -> u64 {
+    fn about(&self, statements: &[Statement], action: &Action<'_>) -> u64 {
         let mut named = self.any;
         if self.hashes & hash_bit(action.hash) != 0 {
             let first = self.exact.partition_point(|entry| entry.hash < action.hash);
@@ -156,6 +182,9 @@ impl Masks {
                 }
             }
         }
+        if self.common.fits(action) == Fit::No {
+            return named ^ self.negated;
+        }
         for entry in &self.wild {
             let matches = match entry.beginning.fits(action) {
                 Fit::No => false,
@@ -167,6 +196,34 @@ impl Masks {
             }
         }
         named ^ self.negated
+    }
+}
+
+impl ByResource {
+    fn new(statements: &[Statement]) -> Option<Self> {
+        let (mut entries, mut others) = (Vec::new(), 0_u64);
+        for (number, statement) in (0_u32..).zip(statements) {
+            match tree::beginnings(statement) {
+                Some(texts) => entries.extend(texts.into_iter().map(|text| (text, number))),
+                None => others |= 1_u64.checked_shl(number).unwrap_or_default(),
+            }
+        }
+        let found = statements.len().saturating_sub(others.count_ones() as usize);
+        (found > RESOURCES_FROM as usize).then(|| Self {
+            radix: Radix::new(entries),
+            others,
+        })
+    }
+
+    #[inline]
+    fn candidates(&self, resource: &str) -> u64 {
+        let mut candidates = self.others;
+        self.radix.walk(resource, |numbers| {
+            for number in numbers {
+                candidates |= 1_u64.checked_shl(*number).unwrap_or_default();
+            }
+        });
+        candidates
     }
 }
 

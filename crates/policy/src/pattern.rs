@@ -12,6 +12,8 @@ pub(crate) enum Pattern {
     Any,
     Exact(Box<str>),
     Prefix(Box<str>),
+    /// Text with `*` between: what stands before the first, between two, and after the last.
+    Pieces(Box<[Box<str>]>),
     Tokens {
         tokens: Box<[Token]>,
         variables: usize,
@@ -197,11 +199,24 @@ impl Pattern {
             }
             _ => false,
         });
+        let is_plain = tokens
+            .iter()
+            .all(|token| matches!(token, Token::Literal(_) | Token::Run));
         match tokens.as_mut_slice() {
             [] => Self::Exact("".into()),
             [Token::Run] => Self::Any,
             [Token::Literal(text)] => Self::Exact(std::mem::take(text)),
             [Token::Literal(text), Token::Run] => Self::Prefix(std::mem::take(text)),
+            _ if is_plain => {
+                let mut pieces: Vec<Box<str>> = vec!["".into()];
+                for token in tokens {
+                    match (token, pieces.last_mut()) {
+                        (Token::Literal(text), Some(last)) => *last = format!("{last}{text}").into(),
+                        _ => pieces.push("".into()),
+                    }
+                }
+                Self::Pieces(pieces.into())
+            }
             _ => Self::of_tokens(tokens),
         }
     }
@@ -225,6 +240,7 @@ impl Pattern {
     pub(crate) fn beginning(&self) -> &str {
         match self {
             Self::Exact(text) | Self::Prefix(text) => text,
+            Self::Pieces(pieces) => pieces.first().map_or("", |piece| piece),
             Self::Tokens { tokens, .. } => match tokens.first() {
                 Some(Token::Literal(text)) => text,
                 _ => "",
@@ -240,15 +256,8 @@ impl Pattern {
             Self::Any => true,
             Self::Exact(exact) => same(exact.as_bytes(), text.as_bytes()),
             Self::Prefix(prefix) => starts_with::<false>(text.as_bytes(), prefix),
-            Self::Tokens { tokens, variables } => {
-                // Most patterns begin with literal text, and most texts do not begin with it.
-                if let Some(Token::Literal(prefix)) = tokens.first()
-                    && !starts_with::<false>(text.as_bytes(), prefix)
-                {
-                    return false;
-                }
-                scan::<false>(tokens, *variables, text, context)
-            }
+            Self::Pieces(pieces) => in_order::<false>(pieces, text.as_bytes()),
+            Self::Tokens { tokens, variables } => scan::<false>(tokens, *variables, text, context),
             Self::Never => false,
         }
     }
@@ -259,6 +268,7 @@ impl Pattern {
             Self::Any => true,
             Self::Exact(exact) => exact.eq_ignore_ascii_case(text),
             Self::Prefix(prefix) => starts_with::<true>(text.as_bytes(), prefix),
+            Self::Pieces(pieces) => in_order::<true>(pieces, text.as_bytes()),
             Self::Tokens { tokens, variables } => scan::<true>(tokens, *variables, text, context),
             Self::Never => false,
         }
@@ -284,7 +294,7 @@ impl Pattern {
                 }
                 pieces.into_iter().flat_map(folded).eq(folded(text))
             }
-            Self::Any | Self::Prefix(_) | Self::Never => false,
+            Self::Any | Self::Prefix(_) | Self::Pieces(_) | Self::Never => false,
         }
     }
 
@@ -324,10 +334,41 @@ impl Pattern {
     }
 }
 
+/// Whether a text begins with the first piece, ends with the last, and has the others between them in their order. The
+/// leftmost place of each is as good as any other.
+#[inline(never)]
+fn in_order<const FOLD: bool>(pieces: &[Box<str>], text: &[u8]) -> bool {
+    let [first, middle @ .., last] = pieces else {
+        return false;
+    };
+    if text.len() < first.len().saturating_add(last.len())
+        || !starts_with::<FOLD>(text, first)
+        || !ends_with::<FOLD>(text, last)
+    {
+        return false;
+    }
+    let end = text.len().saturating_sub(last.len());
+    let mut rest = text.get(first.len()..end).unwrap_or_default();
+    for piece in middle {
+        let Some(at) = find::<FOLD>(rest, piece) else {
+            return false;
+        };
+        rest = rest.get(at.saturating_add(piece.len())..).unwrap_or_default();
+    }
+    true
+}
+
 /// How many variables are resolved without a heap.
 const FEW: usize = 4;
 
+#[inline(never)]
 fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, context: &Context) -> bool {
+    // Most patterns begin with literal text, and most texts do not begin with it.
+    if let Some(Token::Literal(prefix)) = tokens.first()
+        && !starts_with::<FOLD>(text.as_bytes(), prefix)
+    {
+        return false;
+    }
     if variables == 0 {
         return glob::<FOLD>(tokens, &[], text, 0);
     }
@@ -411,6 +452,18 @@ fn glob<const FOLD: bool>(tokens: &[Token], values: &[&str], text: &str, free: u
             Some(Token::Run | Token::RunInField) => {
                 index = index.saturating_add(1);
                 field = Some((index, at));
+                // Of a `*` that ends its field, there is one end only.
+                match tokens.get(index) {
+                    Some(Token::Literal(next)) if next.starts_with(':') => {
+                        field = None;
+                        let rest = bytes.get(at..).unwrap_or_default();
+                        match rest.iter().position(|byte| *byte == b':') {
+                            Some(skip) => at = at.saturating_add(skip),
+                            None => at = bytes.len(),
+                        }
+                    }
+                    _ => {}
+                }
                 continue;
             }
             Some(Token::One) if index >= free => one(bytes, at, false),
@@ -481,19 +534,23 @@ fn position(bytes: &[u8], first: u8, second: u8) -> Option<usize> {
         u64::from(first).wrapping_mul(ONES),
         u64::from(second).wrapping_mul(ONES),
     );
+    let Some(last) = bytes.len().checked_sub(9) else {
+        return bytes.windows(2).position(|pair| pair == [first, second]);
+    };
     let mut at = 0_usize;
-    while let Some(nine) = bytes.get(at..).and_then(|rest| rest.first_chunk::<9>()) {
-        let [head @ .., _] = nine;
-        let [_, tail @ ..] = nine;
+    loop {
+        let [head @ .., _] = bytes.get(at..)?.first_chunk::<9>()?;
+        let [_, tail @ ..] = bytes.get(at..)?.first_chunk::<9>()?;
         let found = zeros(u64::from_le_bytes(*head) ^ firsts) & zeros(u64::from_le_bytes(*tail) ^ seconds);
         if found != 0 {
             return Some(at.saturating_add(found.trailing_zeros() as usize / 8));
         }
-        at = at.saturating_add(8);
+        if at == last {
+            return None;
+        }
+        // The last look overlaps the one before.
+        at = at.saturating_add(8).min(last);
     }
-    let rest = bytes.get(at..)?;
-    let place = rest.iter().position(|byte| *byte == first)?;
-    Some(at.saturating_add(place))
 }
 
 fn ends_with<const FOLD: bool>(bytes: &[u8], literal: &str) -> bool {

@@ -236,22 +236,26 @@ pub(crate) fn address(text: &str) -> Option<IpAddr> {
 
 /// Four numbers without leading zeros.
 fn dotted_quad(text: &str) -> Option<Ipv4Addr> {
-    let (mut bits, mut dots, mut number, mut digits) = (0_u32, 0_u32, 0_u32, 0_u32);
+    // Longer than any: what follows cannot overflow.
+    if text.len() > 15 {
+        return None;
+    }
+    let (mut bits, mut dots, mut number, mut digits) = (0_u64, 0_u32, 0_u64, 0_u32);
     for byte in text.bytes() {
-        match byte {
-            b'0'..=b'9' if digits < 3 && (digits == 0 || number > 0) => {
-                number = number * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && number < 256 && dots < 3 => {
-                bits = bits << 8 | number;
-                dots += 1;
-                (number, digits) = (0, 0);
-            }
-            _ => return None,
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 && (digits == 0 || number > 0) {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            digits = digits.wrapping_add(1);
+        } else if byte == b'.' && digits > 0 && number < 256 {
+            bits = bits << 8 | number;
+            dots = dots.wrapping_add(1);
+            (number, digits) = (0, 0);
+        } else {
+            return None;
         }
     }
-    (dots == 3 && digits > 0 && number < 256).then(|| Ipv4Addr::from_bits(bits << 8 | number))
+    let bits = u32::try_from(bits << 8 | number).ok()?;
+    (dots == 3 && digits > 0 && number < 256).then(|| Ipv4Addr::from_bits(bits))
 }
 
 /// A block of addresses. IPv4 and IPv6 are disjoint, an IPv4-mapped IPv6 address included.

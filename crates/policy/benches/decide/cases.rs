@@ -82,8 +82,24 @@ pub(crate) const TWO: &str = r#"{"Version": "2012-10-17", "Statement": [
   {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::my-bucket",
    "Condition": {"StringLike": {"s3:prefix": "data/*"}}}]}"#;
 
-/// Ten statements of three actions, two resources and two conditions each, one of them a denial.
-pub(crate) fn ten() -> String {
+/// Ten statements of three actions, two resources and two conditions each, one of them a denial: a bucket for each.
+fn ten() -> String {
+    let statements: Vec<String> = (0..10)
+        .map(|number| {
+            let effect = if number == 3 { "Deny" } else { "Allow" };
+            let ip = if number == 3 { "192.0.2.0/24" } else { "10.0.0.0/8" };
+            format!(
+                r#"{{"Effect": "{effect}", "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+                    "Resource": ["arn:aws:s3:::bucket-{number}", "arn:aws:s3:::bucket-{number}/*"],
+                    "Condition": {{"IpAddress": {{"aws:SourceIp": "{ip}"}}, "StringEquals": {{"aws:PrincipalTag/team": "blue"}}}}}}"#
+            )
+        })
+        .collect();
+    document(&statements)
+}
+
+/// As [`ten`], with wildcards inside of resources and of some actions.
+pub(crate) fn ten_with_wildcards() -> String {
     let statements: Vec<String> = (0..10)
         .map(|number| {
             let effect = if number == 3 { "Deny" } else { "Allow" };
@@ -99,7 +115,7 @@ pub(crate) fn ten() -> String {
     document(&statements)
 }
 
-/// As [`ten`], but each statement is about the action, and no two conditions are alike: what cannot be shared.
+/// As [`ten`], but no two conditions are alike: what cannot be shared.
 fn ten_unlike() -> String {
     let statements: Vec<String> = (0..10)
         .map(|number| {
@@ -219,12 +235,12 @@ fn hundred() -> Case {
 const GET: (&str, &str) = ("s3:GetObject", "arn:aws:s3:::my-bucket/data/2026/01/report.csv");
 const LIST: (&str, &str) = ("s3:ListBucket", "arn:aws:s3:::my-bucket");
 const MISS: (&str, &str) = ("s3:GetObjectAcl", "arn:aws:s3:::other/data/x");
-const NINTH: (&str, &str) = ("s3:GetObject", "arn:aws:s3:::my-bucket/data/9/report.csv");
 
 /// The decisions with a figure to reach.
 pub(crate) fn decisions() -> Vec<Case> {
     let two = |name, (action, resource): (&'static str, &str)| Case::new(name, Some(25.0), TWO, action, resource);
-    let ten = |name, text: &str| Case::new(name, Some(60.0), text, NINTH.0, NINTH.1);
+    let ten = |name, text: &str, resource: &str| Case::new(name, Some(60.0), text, GET.0, resource);
+    const NINTH: &str = "arn:aws:s3:::my-bucket/data/9/report.csv";
     vec![
         two("2 statements, an object is read", GET),
         two("2 statements, a bucket is listed (one condition)", LIST),
@@ -232,14 +248,24 @@ pub(crate) fn decisions() -> Vec<Case> {
             expected: Decision::ImplicitlyDenied,
             ..two("2 statements, nothing matches", MISS)
         },
-        ten("10 statements with 2 conditions each", &self::ten()),
+        ten(
+            "10 statements with 2 conditions each",
+            &self::ten(),
+            "arn:aws:s3:::bucket-9/data/report.csv",
+        ),
         Case {
             expected: Decision::ImplicitlyDenied,
             ..ten(
-                "10 statements with 2 conditions each, all different, all about the action",
+                "10 statements with 2 conditions each, all different",
                 &ten_unlike(),
+                NINTH,
             )
         },
+        ten(
+            "10 statements with 2 conditions each, wildcards inside",
+            &ten_with_wildcards(),
+            NINTH,
+        ),
         hundred(),
     ]
 }
@@ -265,9 +291,9 @@ pub(crate) fn growth() -> Vec<Case> {
     .into()
 }
 
-/// Eight times `*a` against two kilobytes that nearly match.
+/// Eight times `*a`, and something that never comes, against two kilobytes.
 pub(crate) fn hostile() -> Case {
-    let pattern = format!("arn:aws:s3:::{}b", "*a".repeat(8));
+    let pattern = format!("arn:aws:s3:::{}*b*", "*a".repeat(8));
     let text = format!(
         r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "{pattern}"}}}}"#
     );
@@ -286,7 +312,7 @@ pub(crate) fn hostile() -> Case {
 
 /// A document of 6 KB: the largest that a managed policy may be.
 pub(crate) fn six_kilobytes() -> String {
-    let statements: Vec<String> = (0..17)
+    let statements: Vec<String> = (0..18)
         .map(|number| {
             format!(
                 r#"{{"Sid": "Statement{number}", "Effect": "Allow",

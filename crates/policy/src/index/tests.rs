@@ -153,11 +153,20 @@ proptest! {
     fn masks_are_exact(statements in prop::collection::vec(statement(), 1..=64)) {
         let policy = policy(&statements);
         let masks = Masks::new(&policy.statements);
+        let context = context();
         for action in ASKED.iter().chain(&ACTIONS) {
             let action = Action::new(action);
-            let candidates = masks.candidates(&policy.statements, &action);
+            let about = masks.about(&policy.statements, &action);
             for (number, statement) in policy.statements.iter().enumerate() {
-                prop_assert_eq!(candidates >> number & 1 == 1, statement.actions.cover(&action));
+                prop_assert_eq!(about >> number & 1 == 1, statement.actions.cover(&action));
+            }
+            for resource in THINGS {
+                let candidates = masks.candidates(&policy.statements, &action, resource);
+                prop_assert_eq!(candidates & !about, 0);
+                for (number, statement) in policy.statements.iter().enumerate() {
+                    let covers = statement.resources.as_ref().unwrap().cover(resource, &context);
+                    prop_assert!(!covers || candidates >> number & 1 == about >> number & 1);
+                }
             }
         }
     }
