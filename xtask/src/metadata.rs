@@ -218,10 +218,14 @@ fn distinct_keys(value: &Value) -> Result<Vec<String>> {
     Ok(keys)
 }
 
-/// One key of the package lacks its variable part.
+/// A key's name with its variable part marked as in most: some have the bare word `tag-key` there, or nothing.
 fn key_name(name: &str) -> String {
-    let end = if name.ends_with('/') { "${TagKey}" } else { "" };
-    [name, end].concat()
+    let head = name.strip_suffix("tag-key").unwrap_or(name);
+    if head.ends_with('/') {
+        [head, "${TagKey}"].concat()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The global keys stand in the package's code only, one literal member a line.
@@ -237,7 +241,7 @@ fn global_keys(path: &Path) -> Result<Vec<(String, String, String)>> {
             continue;
         };
         match member {
-            "key" => name = Some(value.replace("/tag-key", "/${TagKey}")),
+            "key" => name = Some(key_name(value)),
             "category" => category = Some(value.to_owned()),
             "type" => {
                 let (Some(name), Some(category)) = (name.take(), category.take()) else {

@@ -281,6 +281,17 @@ fn variable_parts_take_any_name() {
             "kms:EncryptionContext:app",
             "kms:EncryptionContext:${EncryptionContextKey}",
         ),
+        // Keys that AWS prints as `…/tag-key` and `…/`.
+        (
+            "secretsmanager:ResourceTag/team",
+            "secretsmanager:ResourceTag/${TagKey}",
+        ),
+        ("ssm:resourceTag/team", "ssm:resourceTag/${TagKey}"),
+        ("glacier:ResourceTag/team", "glacier:ResourceTag/${TagKey}"),
+        (
+            "ssm:resourceTag/aws:ssmmessages:session-id",
+            "ssm:resourceTag/aws:ssmmessages:session-id",
+        ),
         ("events:Metadata/a", "events:Metadata/${MetadataKey}"),
         ("events:Metadata/a/Matcher", "events:Metadata/${MetadataKey}/Matcher"),
         (
