@@ -49,7 +49,7 @@ enum PrincipalPattern {
     AnyService,
     /// A provider's ARN or a domain name.
     Federated(Box<str>),
-    /// `{"Federated": "*"}`: as for services.
+    /// `{"Federated": "*"}`: anybody with a token or an assertion of a provider that the account trusts.
     AnyFederated,
     /// A canonical user id: names nobody here.
     CanonicalUser,
@@ -115,8 +115,8 @@ impl Principals {
         for pattern in &self.patterns {
             let strength = match pattern {
                 PrincipalPattern::Everyone => self.everyone_is(caller, effect, kind).then_some(Strength::Direct),
-                pattern if effect == Effect::Deny && pattern.is_all_of_a_type(caller.principal) => {
-                    Some(Strength::Direct)
+                PrincipalPattern::AnyService if effect == Effect::Deny => {
+                    caller.is_service().then_some(Strength::Direct)
                 }
                 pattern => pattern.strength(caller.principal),
             };
@@ -133,7 +133,9 @@ impl Principals {
         let listed = |strength| {
             self.patterns.iter().any(|pattern| match pattern {
                 PrincipalPattern::Everyone => true,
-                pattern if effect == Effect::Allow && pattern.is_all_of_a_type(caller.principal) => true,
+                PrincipalPattern::AnyService if effect == Effect::Allow => {
+                    caller.is_service() && strength == Strength::Direct
+                }
                 pattern => pattern.strength(caller.principal) == Some(strength),
             })
         };
@@ -179,6 +181,12 @@ pub(crate) struct Caller<'r> {
     pub(crate) has_boundary: bool,
 }
 
+impl Caller<'_> {
+    fn is_service(&self) -> bool {
+        matches!(self.principal, Principal::Service { .. })
+    }
+}
+
 impl PrincipalPattern {
     fn new(name: &str, value: &str) -> Option<Self> {
         let everything = value == "*";
@@ -208,19 +216,7 @@ impl PrincipalPattern {
         })
     }
 
-    /// Whether this is `*` for callers of this type.
-    fn is_all_of_a_type(&self, principal: &Principal<'_>) -> bool {
-        matches!(
-            (self, principal),
-            (Self::AnyService, Principal::Service { .. })
-                | (
-                    Self::AnyFederated,
-                    Principal::WebIdentity { .. } | Principal::Saml { .. }
-                )
-        )
-    }
-
-    /// How strongly this names the caller. Wildcards are settled before.
+    /// How strongly this names the caller. `*` for everyone and for services are settled before.
     fn strength(&self, principal: &Principal<'_>) -> Option<Strength> {
         match (self, principal) {
             (Self::Account(mine), Principal::Root { account }) => (mine == account).then_some(Strength::Direct),
@@ -264,6 +260,7 @@ impl PrincipalPattern {
                 (**mine == **role_unique_id).then_some(Strength::Role)
             }
             (Self::Service(mine), Principal::Service { names }) => names.contains(&&**mine).then_some(Strength::Direct),
+            (Self::AnyFederated, Principal::WebIdentity { .. } | Principal::Saml { .. }) => Some(Strength::Direct),
             (Self::Federated(mine), Principal::WebIdentity { provider } | Principal::Saml { provider }) => {
                 (**mine == **provider).then_some(Strength::Direct)
             }

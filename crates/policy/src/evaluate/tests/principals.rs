@@ -151,7 +151,7 @@ fn pe_09_web_identity_needs_a_federated_principal() {
     };
     for (principal, grants) in [
         (format!(r#"{{"Federated": "{PROVIDER}"}}"#), true),
-        (r#"{"Federated": "*"}"#.to_owned(), false),
+        (r#"{"Federated": "*"}"#.to_owned(), true),
         (
             format!(r#"{{"Federated": ["accounts.google.com", "{PROVIDER}"]}}"#),
             true,
@@ -182,12 +182,11 @@ fn pe_09_web_identity_needs_a_federated_principal() {
             "{principal}"
         );
     }
-    for caller in [saml, user()] {
-        assert_eq!(
-            ask_with(r#"{"Federated": "*"}"#, "Allow", caller),
-            Decision::ImplicitlyDenied
-        );
-    }
+    assert_eq!(ask_with(r#"{"Federated": "*"}"#, "Allow", saml), Decision::Allowed);
+    assert_eq!(
+        ask_with(r#"{"Federated": "*"}"#, "Allow", user()),
+        Decision::ImplicitlyDenied
+    );
 }
 
 #[test]
