@@ -45,6 +45,8 @@ mod rule;
 mod rules;
 mod tree;
 
+use std::cell::Cell;
+
 use irsa_metadata::Metadata;
 use irsa_policy::PolicyKind;
 use irsa_policy::syntax::Node;
@@ -53,7 +55,7 @@ pub use finding::{Edit, Finding, FindingType, Fix, Location, Path, Position, Spa
 pub use rule::{Kinds, Rule};
 
 use crate::place::Places;
-use crate::rule::{Findings, Subject};
+use crate::rule::{Findings, SPELLINGS, Subject};
 use crate::tree::Tree;
 
 /// The longest text whose inside is looked at, in bytes: twice what any API takes.
@@ -126,6 +128,7 @@ pub fn check(text: &str, options: &Options<'_>) -> Report {
         tree: &tree,
         json_error: json_error.as_ref(),
         options,
+        spellings: Cell::new(SPELLINGS),
     };
     let mut findings = Findings::new(&rules::FIRST);
     for rule in rules().filter(|rule| rule.kinds.contain(kind)) {

@@ -1,5 +1,7 @@
 //! A rule is one function and what is to be known about it; all of them together are [`RULES`].
 
+use std::cell::Cell;
+
 use irsa_policy::PolicyKind;
 use irsa_policy::syntax::JsonError;
 
@@ -15,9 +17,37 @@ pub(crate) struct Subject<'a, 't> {
     /// Why the text is no JSON document; the tree is empty then.
     pub(crate) json_error: Option<&'a JsonError>,
     pub(crate) options: &'a Options<'a>,
+    /// How many more misspelt names are compared with all that there are: a hostile text has thousands.
+    pub(crate) spellings: Cell<usize>,
 }
 
+/// Misspelt names of a document that get a suggestion.
+pub(crate) const SPELLINGS: usize = 200;
+
 impl Subject<'_, '_> {
+    fn spelled<T>(&self, suggest: impl FnOnce() -> Option<T>) -> Option<T> {
+        let left = self.spellings.get().checked_sub(1)?;
+        self.spellings.set(left);
+        suggest()
+    }
+
+    /// The action that a misspelt one probably means.
+    pub(crate) fn near_action(&self, action: &str) -> Option<String> {
+        self.spelled(|| self.options.services.suggest_actions(action).into_iter().next())
+    }
+
+    /// Services whose prefix is near a misspelt one.
+    pub(crate) fn near_services(&self, prefix: &str) -> Vec<&str> {
+        let services = self.options.services;
+        self.spelled(|| Some(services.suggest_services(prefix)))
+            .unwrap_or_default()
+    }
+
+    /// The condition key that a misspelt one probably means.
+    pub(crate) fn near_key(&self, key: &str) -> Option<String> {
+        self.spelled(|| self.options.services.suggest_condition_keys(key).into_iter().next())
+    }
+
     /// The way to the whole document.
     pub(crate) fn tree_path(&self) -> Path {
         Path::default()

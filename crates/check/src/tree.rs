@@ -103,6 +103,8 @@ pub(crate) struct Condition<'t> {
     /// `None` for a name that is no operator.
     pub(crate) operator: Option<Operator>,
     pub(crate) key: Name<'t>,
+    /// Whether its operator has no other key, and so can be exchanged for it.
+    pub(crate) is_alone: bool,
     pub(crate) value: Bytes,
     /// How many entries an array has, those of a wrong type included; `None` if there is no array.
     pub(crate) entries: Option<usize>,
@@ -389,11 +391,12 @@ impl<'t> Tree<'t> {
                 continue;
             };
             block.operators.push((operator_name.clone(), bytes, keys.len()));
+            let is_alone = keys.len() == 1;
             for member in keys {
                 let key = self::name(&operator_path, &member);
                 let here = operator_path.member(&*member.name);
                 let condition = self.condition(operator_name.clone(), key, here, member.node);
-                block.conditions.push(condition);
+                block.conditions.push(Condition { is_alone, ..condition });
             }
         }
         Some(block)
@@ -414,6 +417,7 @@ impl<'t> Tree<'t> {
             operator: Operator::parse(&operator.text),
             operator_name: operator,
             key,
+            is_alone: false,
             value,
             entries,
             values,

@@ -358,26 +358,13 @@ fn wildcard_without_like(subject: &Subject<'_, '_>, findings: &mut Findings) {
             );
             if let Some(like) = like(&condition.operator_name.text) {
                 finding.fix(format!("if a wildcard is meant, write `{like}`"));
-                let alone = condition_is_alone(subject, condition);
+                let alone = condition.is_alone;
                 if alone {
                     finding.retext(&condition.operator_name.bytes, &like);
                 }
             }
         }
     }
-}
-
-/// Whether an operator has only this key, so that it can be exchanged for it alone.
-pub(super) fn condition_is_alone(subject: &Subject<'_, '_>, condition: &Condition<'_>) -> bool {
-    let blocks = subject
-        .tree
-        .statements
-        .iter()
-        .filter_map(|statement| statement.condition.as_ref());
-    let mut all = blocks
-        .filter(|block| block.value.contains(&condition.key.bytes.start))
-        .flat_map(|block| &block.operators);
-    all.any(|(name, _, keys)| name.bytes == condition.operator_name.bytes && *keys == 1)
 }
 
 fn empty_values(subject: &Subject<'_, '_>, findings: &mut Findings, applies: impl Fn(Operator) -> bool) {

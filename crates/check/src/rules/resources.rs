@@ -238,21 +238,15 @@ fn invalid_partition(subject: &Subject<'_, '_>, findings: &mut Findings) {
         else {
             continue;
         };
-        if PARTITIONS.contains(&partition) {
+        // Only the service may have no wildcard.
+        if PARTITIONS.contains(&partition) || !is_plain(partition) {
             continue;
         }
         let finding = findings.at(resource, format!("there is no partition `{}`", clip(partition)));
-        if !Kinds::HELD.contain(subject.kind) && !is_plain(partition) {
-            finding.as_type(FindingType::Warning);
-        }
+        finding.fix(format!("the partitions are {}", PARTITIONS.join(", ")));
         let whole = text.replacen(&format!("arn:{partition}:"), "arn:aws:", 1);
-        if whole == text {
-            finding.fix(format!("the partitions are {}", PARTITIONS.join(", ")));
-        } else {
-            finding.fix(format!("the partitions are {}", PARTITIONS.join(", ")));
-            if partition.is_empty() || partition == "*" || partition.eq_ignore_ascii_case("aws") {
-                finding.retext(&resource.bytes, &whole);
-            }
+        if whole != text && (partition.is_empty() || partition.eq_ignore_ascii_case("aws")) {
+            finding.retext(&resource.bytes, &whole);
         }
     }
 }

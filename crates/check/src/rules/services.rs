@@ -202,8 +202,8 @@ fn unknown_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 .fix("correct the pattern, or remove it");
         } else if service.action(name).is_none() {
             let finding = findings.at(action, format!("{} has no action `{}`", service.name(), clip(name)));
-            match services.suggest_actions(&action.text).first() {
-                Some(near) => finding.fix(format!("write `{near}`")).retext(&action.bytes, near),
+            match subject.near_action(&action.text) {
+                Some(near) => finding.fix(format!("write `{near}`")).retext(&action.bytes, &near),
                 None => finding.fix("correct the name, or remove the action"),
             };
         }
@@ -220,7 +220,7 @@ fn unknown_service_in_action(subject: &Subject<'_, '_>, findings: &mut Findings)
             continue;
         }
         let finding = findings.at(action, format!("no service has the prefix `{}`", clip(prefix)));
-        let near = services.suggest_services(prefix);
+        let near = subject.near_services(prefix);
         let best = near
             .iter()
             .find(|near| services.action(&format!("{near}:{name}")).is_some())
@@ -289,7 +289,7 @@ fn unknown_service(subject: &Subject<'_, '_>, findings: &mut Findings) {
             continue;
         }
         let finding = findings.at(resource, format!("no service is called `{}` in ARNs", clip(vendor)));
-        match services.suggest_services(vendor).first() {
+        match subject.near_services(vendor).first() {
             Some(near) => finding.fix(format!("if `{near}` is meant, write that")),
             None => finding.fix("correct it, or register the service if it is one of your own"),
         };
@@ -306,10 +306,10 @@ fn unknown_service(subject: &Subject<'_, '_>, findings: &mut Findings) {
             continue;
         }
         let finding = findings.at_name(&condition.key, format!("no service has the prefix `{}`", clip(prefix)));
-        match services.suggest_condition_keys(key).first() {
+        match subject.near_key(key) {
             Some(near) => finding
                 .fix(format!("write `{near}`"))
-                .retext(&condition.key.bytes, near),
+                .retext(&condition.key.bytes, &near),
             None => finding.fix("correct the prefix, or register the service if it is one of your own"),
         };
     }
@@ -449,9 +449,14 @@ fn resource_not_for_actions(subject: &Subject<'_, '_>, findings: &mut Findings) 
         let Some(list) = &statement.resource else {
             continue;
         };
-        let Some(actions) = known_actions(services, statement).filter(|actions| !actions.is_empty()) else {
+        let Some(mut actions) = known_actions(services, statement) else {
             continue;
         };
+        // Those about no resource at all have a finding of their own.
+        actions.retain(|action| !action.is_wildcard_only());
+        if actions.is_empty() {
+            continue;
+        }
         let prefixes: BTreeSet<&str> = actions.iter().map(|action| action.service().prefix()).collect();
         for item in &list.items {
             let Some(arn) = fields(&item.text) else {
@@ -548,10 +553,10 @@ fn unknown_global_key(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 effect(condition)
             ),
         );
-        match services.suggest_condition_keys(key).first() {
+        match subject.near_key(key) {
             Some(near) => finding
                 .fix(format!("write `{near}`"))
-                .retext(&condition.key.bytes, near),
+                .retext(&condition.key.bytes, &near),
             None => finding.fix("see the global condition keys that there are"),
         };
     }
@@ -588,10 +593,10 @@ fn unknown_key(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 effect(condition)
             ),
         );
-        match services.suggest_condition_keys(key).first() {
+        match subject.near_key(key) {
             Some(near) => finding
                 .fix(format!("write `{near}`"))
-                .retext(&condition.key.bytes, near),
+                .retext(&condition.key.bytes, &near),
             None => finding.fix("correct the key, or remove it"),
         };
     }
@@ -648,9 +653,9 @@ fn type_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 .at_name(
                     &condition.operator_name,
                     format!(
-                        "the values of `{}` are of the type {value}: `{}` does not compare them",
-                        clip(&condition.key.text),
-                        condition.operator_name.text
+                        "`{}` is not for values of the type {value}, which those of `{}` are",
+                        condition.operator_name.text,
+                        clip(&condition.key.text)
                     ),
                 )
                 .fix(format!("use {}", operators(value)));
@@ -689,7 +694,7 @@ fn string_like_arn(subject: &Subject<'_, '_>, findings: &mut Findings) {
             ),
         );
         finding.fix(format!("write `{better}`"));
-        if super::conditions::condition_is_alone(subject, condition) {
+        if condition.is_alone {
             finding.retext(&condition.operator_name.bytes, &better);
         }
     }
@@ -742,7 +747,7 @@ fn for_all_with_single(subject: &Subject<'_, '_>, findings: &mut Findings) {
             ),
         );
         finding.fix(format!("write `{rest}`"));
-        if super::conditions::condition_is_alone(subject, condition) {
+        if condition.is_alone {
             finding.retext(&condition.operator_name.bytes, rest);
         }
     }

@@ -1,6 +1,6 @@
 //! Which service accounts a trust policy lets in: subjects and audiences of web identity tokens.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use irsa_core::AccountId;
 use irsa_policy::syntax::{AddressBlock, Predicate};
@@ -196,6 +196,8 @@ fn unusual_audience(subject: &Subject<'_, '_>, findings: &mut Findings) {
 struct Gate<'a> {
     text: &'a str,
     policy: OnceCell<Option<Policy>>,
+    /// How many more questions a document is worth.
+    questions: Cell<usize>,
 }
 
 impl<'a> Gate<'a> {
@@ -203,11 +205,16 @@ impl<'a> Gate<'a> {
         Self {
             text: subject.text,
             policy: OnceCell::new(),
+            questions: Cell::new(QUESTIONS),
         }
     }
 
     /// Whether the policy lets a token in that has this subject, and of everything else what the statement asks for.
     fn lets_in(&self, trusted: &Trusted<'_, '_>, token_subject: &str) -> bool {
+        let Some(left) = self.questions.get().checked_sub(1) else {
+            return false;
+        };
+        self.questions.set(left);
         let compile = || Policy::parse("trust policy", PolicyKind::Trust, self.text).ok();
         let Some(policy) = self.policy.get_or_init(compile) else {
             return false;
@@ -278,6 +285,8 @@ const STARS: [&str; 8] = [
 ];
 /// Wildcards of one pattern that are tried with everything; the others with one thing each.
 const FREE: usize = 3;
+/// Questions to the engine that a document is worth.
+const QUESTIONS: usize = 200;
 /// Subjects of one pattern that the engine is asked about.
 const TRIES: usize = 8;
 
@@ -411,7 +420,7 @@ fn claim_may_be_absent(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 ),
             );
             finding.fix(format!("write `{bare}`"));
-            if super::conditions::condition_is_alone(subject, condition) && bare != operator {
+            if condition.is_alone && bare != operator {
                 finding.retext(&condition.operator_name.bytes, bare);
             }
         }
@@ -513,9 +522,7 @@ fn wildcard_in_exact_subject(subject: &Subject<'_, '_>, findings: &mut Findings)
                 "StringLike"
             };
             finding.fix(format!("name the service account, or write `{like}`"));
-            if super::conditions::condition_is_alone(subject, condition)
-                && matches!(&*condition.operator_name.text, "StringEquals" | "StringNotEquals")
-            {
+            if condition.is_alone && matches!(&*condition.operator_name.text, "StringEquals" | "StringNotEquals") {
                 finding.retext(&condition.operator_name.bytes, like);
             }
         }

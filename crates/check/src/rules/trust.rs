@@ -260,6 +260,9 @@ fn is_about(statement: &Statement<'_>, action: &str) -> bool {
     }
 }
 
+/// Providers of one statement that are looked at, each with all conditions.
+const MOST_PROVIDERS: usize = 50;
+
 /// All issuers that statements trust.
 pub(super) fn trusted<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = Trusted<'s, 't>> {
     let statements = subject.tree.statements.iter();
@@ -269,7 +272,8 @@ pub(super) fn trusted<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Ite
             let providers = statement
                 .principal
                 .iter()
-                .flat_map(|principal| principal.of("Federated"));
+                .flat_map(|principal| principal.of("Federated"))
+                .take(MOST_PROVIDERS);
             providers.filter_map(move |provider| {
                 issuer_of(&provider.text).map(|issuer| Trusted {
                     statement,
@@ -669,7 +673,7 @@ fn qualified_audience(subject: &Subject<'_, '_>, findings: &mut Findings, prefix
                     ),
                 );
                 finding.fix(format!("write `{rest}`"));
-                if super::conditions::condition_is_alone(subject, condition) {
+                if condition.is_alone {
                     finding.retext(&condition.operator_name.bytes, rest);
                 }
             }
@@ -711,7 +715,7 @@ fn issuer_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
         let providers: Vec<&str> = principal
             .of("Federated")
             .filter_map(|item| issuer_of(&item.text))
-            .take(64)
+            .take(MOST_PROVIDERS)
             .collect();
         if providers.is_empty() || principal.of("Federated").any(|item| item.text == "*") {
             continue;

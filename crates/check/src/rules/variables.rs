@@ -353,7 +353,7 @@ fn unknown(subject: &Subject<'_, '_>, findings: &mut Findings) {
                     clip(&item.text)
                 ),
             );
-            match services.suggest_condition_keys(key).first() {
+            match subject.near_key(key) {
                 Some(near) => {
                     let whole = item.text.replace(&format!("${{{key}"), &format!("${{{near}"));
                     finding.fix(format!("write `${{{near}}}`")).retext(&item.bytes, &whole);
