@@ -12,7 +12,7 @@ const ACTION_PAGE: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/refe
 pub(super) static RULES: &[Rule] = &[
     Rule::error(
         "INVALID_ACTION",
-        "an action without the form `service:Action`",
+        "an action that does not exist",
         Kinds::ALL,
         invalid_action,
     ),

@@ -51,19 +51,19 @@ pub(super) static RULES: &[Rule] = &[
     ),
     Rule::error(
         "ARN_REGION_NOT_ALLOWED",
-        "an ARN with a Region where the service has none",
+        "an ARN with a Region that its type has not",
         Kinds::ALL,
         region_not_allowed,
     ),
     Rule::error(
         "ARN_ACCOUNT_NOT_ALLOWED",
-        "an ARN with an account where the service has none",
+        "an ARN with an account that its type has not",
         Kinds::ALL,
         account_not_allowed,
     ),
     Rule::error(
         "INVALID_ARN_RESOURCE",
-        "an ARN of no kind of resource",
+        "an ARN of no known type of resource",
         Kinds::ALL,
         iam_path,
     ),

@@ -22,7 +22,7 @@ const REFERENCE: &str = "https://docs.aws.amazon.com/service-authorization/lates
 pub(super) static RULES: &[Rule] = &[
     Rule::doubt(
         "INVALID_ACTION",
-        "an action that its service does not have",
+        "an action that does not exist",
         Kinds::ALL,
         unknown_action,
     ),

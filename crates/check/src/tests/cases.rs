@@ -350,6 +350,20 @@ fn every_rule_has_a_row() {
 }
 
 #[test]
+fn one_code_has_one_title() {
+    let mut titles: std::collections::BTreeMap<&str, &str> = std::collections::BTreeMap::new();
+    for rule in rules() {
+        let known = titles.entry(rule.code).or_insert(rule.title);
+        assert_eq!(*known, rule.title, "{}", rule.code);
+        assert!(
+            rule.learn_more().starts_with("https://docs.aws.amazon.com/"),
+            "{}",
+            rule.code
+        );
+    }
+}
+
+#[test]
 fn mechanical_fixes_take_their_finding_away() {
     let mut edited = 0;
     for Row(code, kind, positive, _) in ROWS {

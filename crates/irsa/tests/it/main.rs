@@ -1,5 +1,6 @@
 //! The built binary, as its users run it.
 
+mod check;
 mod clients;
 mod commands;
 mod manifests;

@@ -1,6 +1,6 @@
 use crate::support::{Ended, irsa};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["quickstart"],
     &["up"],
@@ -14,6 +14,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["audit", "verify"],
     &["explain"],
     &["policy"],
+    &["policy", "check"],
     &["policy", "simulate"],
     &["admin"],
     &["admin", "create-account"],
