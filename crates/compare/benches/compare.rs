@@ -122,7 +122,7 @@ fn infixes(bencher: Bencher<'_, '_>, count: u8) {
 }
 
 /// All of many infixes at once, of which none is there.
-#[divan::bench(args = [2, 4, 6, 8])]
+#[divan::bench(args = [2, 4, 6, 8, 16], sample_count = 10)]
 fn all_infixes(bencher: Bencher<'_, '_>, count: u8) {
     let letter = |number: u8| char::from(b'a' + number);
     let all: Vec<String> = (0..count)
@@ -156,31 +156,45 @@ fn all_infixes(bencher: Bencher<'_, '_>, count: u8) {
     bencher.bench(|| gained(&old, &new, &Options::default()));
 }
 
-/// More than is worked through: the bound holds.
-#[divan::bench]
-fn hostile(bencher: Bencher<'_, '_>) {
-    let patterns = |from: usize| -> Vec<String> {
-        (0..150)
-            .map(|number| format!(r#""arn:aws:s3:::b/*{}*?????{}*?""#, (number + from) % 7, number % 5))
-            .collect()
+/// More pigeons than holes, said with denials: no request is allowed, and every way to put the pigeons must be tried.
+#[divan::bench(args = [3, 5, 9], sample_count = 10)]
+fn pigeons(bencher: Bencher<'_, '_>, holes: usize) {
+    let sits = |pigeon: usize, hole: usize, not: bool| format!(r#""p{pigeon}h{hole}": "{not}""#);
+    let deny = |keys: String| statement(r#""*""#, r#""*""#, &format!(r#""Null": {{{keys}}}"#)).replace("Allow", "Deny");
+    let mut all = vec![statement(r#""s3:GetObject""#, r#""*""#, "")];
+    for pigeon in 0..=holes {
+        let nowhere: Vec<String> = (0..holes).map(|hole| sits(pigeon, hole, true)).collect();
+        all.push(deny(nowhere.join(",")));
+        for other in 0..pigeon {
+            all.extend((0..holes).map(|hole| deny([sits(pigeon, hole, false), sits(other, hole, false)].join(","))));
+        }
+    }
+    let new = document(&all.join(","));
+    let old = document(&statement(r#""iam:*""#, r#""*""#, ""));
+    bencher.bench(|| gained(&old, &new, &Options::default()));
+}
+
+/// Long patterns full of wildcards, all of which must hold at once.
+#[divan::bench(sample_count = 10)]
+fn hostile_patterns(bencher: Bencher<'_, '_>) {
+    let pattern = |number: usize| {
+        let parts: Vec<String> = (0..40)
+            .map(|part| format!("*{}?{}", (part * 7 + number) % 5, (part + number * 3) % 3))
+            .collect();
+        format!(r#""arn:aws:s3:::b/{}*""#, parts.concat())
     };
-    let old = document(&statement(r#""s3:Get*""#, &format!("[{}]", patterns(0).join(",")), ""));
-    let denials: Vec<String> = patterns(3)
-        .iter()
-        .enumerate()
-        .map(|(number, resource)| {
-            statement(
-                r#""*""#,
-                resource,
-                &format!(r#""StringNotLike": {{"k{number}": "*a*b*c"}}"#),
-            )
-            .replace("Allow", "Deny")
+    let allow = statement(r#""s3:GetObject""#, r#""*""#, "");
+    let denials: Vec<String> = (0..60)
+        .map(|number| {
+            let text = statement(r#""*""#, &pattern(number), "").replace("Allow", "Deny");
+            if number % 2 == 0 {
+                text
+            } else {
+                text.replace(r#""Resource""#, r#""NotResource""#)
+            }
         })
         .collect();
-    let new = document(&format!(
-        "{}, {}",
-        denials.join(","),
-        statement(r#""s3:*Object""#, r#""*""#, "")
-    ));
+    let new = document(&format!("{}, {allow}", denials.join(",")));
+    let old = document(&statement(r#""s3:GetObject""#, r#""arn:aws:s3:::b/*0*""#, ""));
     bencher.bench(|| gained(&old, &new, &Options::default()));
 }

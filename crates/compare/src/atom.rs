@@ -79,6 +79,8 @@ pub(crate) struct Key {
     pub(crate) is_variable: bool,
     /// Texts that conditions compare it with, if a variable stands for it.
     pub(crate) constants: BTreeSet<String>,
+    /// A variable stands for it in an ARN condition, where it matters whether there is a colon in it.
+    pub(crate) splits: bool,
 }
 
 /// All atoms and keys of two policies.
@@ -162,6 +164,7 @@ impl Atoms {
             name: name.to_owned(),
             is_variable: false,
             constants: BTreeSet::new(),
+            splits: false,
         });
         self.key_numbers.insert(folded, key);
         key
@@ -181,10 +184,13 @@ impl Atoms {
     pub(crate) fn find_variables(&mut self) {
         let mut names = Vec::new();
         for atom in &self.atoms {
+            let is_arn = atom
+                .operator
+                .is_some_and(|operator| operator.predicate == Predicate::Arn);
             let mut note = |tokens: Vec<Token>| {
                 for token in tokens {
                     if let Token::Variable(variable) = token {
-                        names.push(variable.key().to_owned());
+                        names.push((variable.key().to_owned(), is_arn));
                     }
                 }
             };
@@ -209,10 +215,11 @@ impl Atoms {
                 _ => {}
             }
         }
-        for name in names {
+        for (name, is_arn) in names {
             let key = self.key(&name);
             if let Some(key) = self.keys.get_mut(key) {
                 key.is_variable = true;
+                key.splits |= is_arn;
             }
         }
         for atom in &self.atoms {
@@ -241,6 +248,14 @@ impl Atoms {
         self.atoms.len()
     }
 
+    /// How long all texts are together.
+    pub(crate) fn size(&self) -> usize {
+        let texts = self.atoms.iter().flat_map(|atom| match &atom.source {
+            Source::Action(texts) | Source::Resource { texts, .. } | Source::Condition { values: texts, .. } => texts,
+        });
+        texts.fold(self.atoms.len(), |sum, text| sum.saturating_add(text.len()))
+    }
+
     pub(crate) fn tapes(&self) -> usize {
         key_tape(self.keys.len())
     }
@@ -261,7 +276,10 @@ impl Atoms {
             match key.and_then(|key| Some((key, settings.get(*key)?.as_ref()?))) {
                 Some((_, Setting::Value(value))) => Substitute::Text(value.clone()),
                 Some((_, Setting::Empty)) => Substitute::Text(default().unwrap_or_default()),
-                Some((key, Setting::Other)) => Substitute::Unknown(crate::pattern::index(*key)),
+                Some((key, Setting::Other { colons })) => Substitute::Unknown {
+                    key: crate::pattern::index(*key),
+                    colons: *colons,
+                },
                 Some((_, Setting::Unresolved)) | None => default().map_or(Substitute::Nothing, Substitute::Text),
             }
         };
@@ -331,9 +349,16 @@ fn condition(
             // The request's value is compared by the bytes of its text, so bytes that are no text match nothing.
             let patterns = values.iter().filter_map(|value| {
                 let bytes = STANDARD.decode(value).ok()?;
-                Some(literal(&String::from_utf8(bytes).ok()?, false))
+                // The base64 text itself is taken, too.
+                let decoded = String::from_utf8(bytes).ok();
+                Some(
+                    decoded
+                        .into_iter()
+                        .chain([value.clone()])
+                        .map(|text| literal(&text, false)),
+                )
             });
-            ValueTest::Text(TextTest::new(patterns.collect(), Vec::new()))
+            ValueTest::Text(TextTest::new(patterns.flatten().collect(), Vec::new()))
         }
         Predicate::Bool => {
             let (mut known, mut possible) = (Vec::new(), Vec::new());
@@ -360,11 +385,12 @@ fn condition(
         Predicate::Arn => {
             let patterns = values.iter().filter_map(|value| {
                 if value == "*" {
-                    return Some(vec![crate::pattern::Step::Run]);
+                    let any = vec![crate::pattern::Step::Run];
+                    return Some((any.clone(), Some(any)));
                 }
                 confine_arn(&tokens(value, true, variables)?, &mut *substitute)
             });
-            ValueTest::Text(TextTest::new(patterns.collect(), Vec::new()))
+            ValueTest::Text(TextTest::between(patterns.collect(), Vec::new()))
         }
     };
     Test::Condition { operator, test }
@@ -374,7 +400,10 @@ fn condition(
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Setting {
     /// It has one value, not empty and none of the key's constants.
-    Other,
+    Other {
+        /// Whether a colon is in it, if that is assumed either way.
+        colons: Option<bool>,
+    },
     /// It has this one value.
     Value(String),
     /// Its one value is the empty text.
@@ -412,8 +441,10 @@ pub(crate) enum ValueTest {
 pub(crate) struct TextTest {
     /// What is matched, or may be, by patterns without unknown variables.
     pub(crate) plain: Union,
-    /// Each pattern with an unknown variable.
+    /// Each pattern with an unknown variable: the most that it matches.
     pub(crate) symbolic: Vec<Union>,
+    /// For each of these the steps of the most and the least that it matches, which together tell patterns apart.
+    bounds: Vec<(Steps, Option<Steps>)>,
     /// What may be matched at all, if that is more than `plain`.
     possible: Option<Union>,
     /// What is matched whatever the unknown variables are, if that is not just `plain`.
@@ -422,15 +453,46 @@ pub(crate) struct TextTest {
 
 impl TextTest {
     fn new(patterns: Vec<Steps>, possible: Vec<Steps>) -> Self {
-        let (symbolic, plain): (Vec<Steps>, Vec<Steps>) = patterns.into_iter().partition(|steps| has_symbol(steps));
-        let certain = (!symbolic.is_empty() || !possible.is_empty()).then(|| Union::new(plain.iter().chain(&symbolic)));
+        let same = |steps: Steps| (steps.clone(), Some(steps));
+        Self::between(patterns.into_iter().map(same).collect(), possible)
+    }
+
+    /// Of patterns that are known only as the most and the least that they match. These differ only if there are unknown
+    /// variables in them.
+    fn between(patterns: Vec<(Steps, Option<Steps>)>, possible: Vec<Steps>) -> Self {
+        let mut plain: Vec<Steps> = Vec::new();
+        let mut bounds = Vec::new();
+        for (most, least) in patterns {
+            if has_symbol(&most) {
+                bounds.push((most, least));
+            } else {
+                plain.push(most);
+            }
+        }
+        let (symbolic, least): (Vec<&Steps>, Vec<Option<&Steps>>) =
+            bounds.iter().map(|(most, least)| (most, least.as_ref())).unzip();
+        let certain = (!symbolic.is_empty() || !possible.is_empty())
+            .then(|| Union::new(plain.iter().chain(least.iter().copied().flatten())));
         let relaxed: Vec<Steps> = symbolic.iter().map(|steps| relax(steps)).collect();
         Self {
             possible: (!symbolic.is_empty()).then(|| Union::new(plain.iter().chain(&possible).chain(&relaxed))),
             plain: Union::new(plain.iter().chain(&possible)),
-            symbolic: symbolic.iter().map(|steps| Union::new([steps])).collect(),
+            symbolic: symbolic.iter().map(|steps| Union::new([*steps])).collect(),
             certain,
+            bounds,
         }
+    }
+
+    /// Whether this pattern with unknown variables is among those of `other`, too.
+    pub(crate) fn shares(&self, number: usize, other: &Self) -> bool {
+        self.bounds
+            .get(number)
+            .is_some_and(|bounds| other.bounds.contains(bounds))
+    }
+
+    /// Of a single pattern without variables.
+    pub(crate) fn one(pattern: Steps) -> Self {
+        Self::new(vec![pattern], Vec::new())
     }
 
     pub(crate) fn possible(&self) -> &Union {

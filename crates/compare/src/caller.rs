@@ -1,13 +1,13 @@
 //! Who may call: one caller of every kind that the principals of two policies can tell apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use irsa_core::AccountId;
 use irsa_policy::{Context, Effect, Layers, Policy, PolicyKind, Principal, Request, StatementOutcome, decide, explain};
 
-use crate::document::{Document, Statement};
+use crate::document::{Document, Statement, quote};
 
 /// A caller, as [`Principal`] but with texts of its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -168,11 +168,13 @@ pub(crate) fn anyone() -> Option<Caller> {
 pub(crate) fn candidates(old: &Document, new: &Document) -> (Vec<Candidate>, bool) {
     let statements: Vec<&Statement> = old.statements.iter().chain(&new.statements).collect();
     let kind = new.kind();
-    let mut complete = true;
     let callers = if statements.iter().all(|statement| statement.probe.is_none()) {
-        anyone().into_iter().collect()
+        Callers {
+            all: anyone().into_iter().collect(),
+            is_full: false,
+        }
     } else {
-        enumerate(&statements, kind, &mut complete)
+        enumerate(&statements, kind)
     };
     let boundaries: &[bool] = if kind == PolicyKind::Resource
         && statements
@@ -183,22 +185,40 @@ pub(crate) fn candidates(old: &Document, new: &Document) -> (Vec<Candidate>, boo
     } else {
         &[false]
     };
+    // Statements that name the same principals need to be asked once.
+    let mut probes: BTreeMap<(&[(String, String)], bool, bool), usize> = BTreeMap::new();
+    let mut asked: Vec<&Statement> = Vec::new();
+    let numbers: Vec<usize> = statements
+        .iter()
+        .map(|statement| {
+            let deny = statement.effect == Effect::Deny;
+            *probes
+                .entry((&statement.principals, statement.not_principal, deny))
+                .or_insert_with(|| {
+                    asked.push(statement);
+                    asked.len().saturating_sub(1)
+                })
+        })
+        .collect();
+    let most = QUESTIONS.checked_div(asked.len()).unwrap_or(QUESTIONS).max(1);
+    let complete = !callers.is_full && callers.all.len() <= most;
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut known = BTreeSet::new();
-    for caller in callers {
+    for caller in callers.all.into_iter().take(most) {
         for bounded in boundaries {
             if *bounded && !matches!(caller, Caller::User { .. } | Caller::RoleSession { .. }) {
                 continue;
             }
-            let strengths: Vec<Option<Strength>> = statements
+            let answers: Vec<Option<Strength>> = asked
                 .iter()
                 .map(|statement| strength(statement, kind, &caller, *bounded))
                 .collect();
-            if known.insert((
-                caller.account().is_some(),
-                matches!(caller, Caller::Root { .. }),
-                strengths.clone(),
-            )) {
+            let kind_of_caller = (caller.account().is_some(), matches!(caller, Caller::Root { .. }));
+            if known.insert((kind_of_caller, answers.clone())) {
+                let strengths = numbers
+                    .iter()
+                    .map(|number| answers.get(*number).copied().flatten())
+                    .collect();
                 candidates.push(Candidate {
                     caller: caller.clone(),
                     bounded: *bounded,
@@ -216,24 +236,31 @@ pub(crate) struct Surroundings {
     pub(crate) everything: Vec<Arc<Policy>>,
     /// Leaves everything to the identity policies of [`ACCOUNT`].
     pub(crate) delegation: Option<Policy>,
-    /// Allows everything to everybody.
-    pub(crate) open: Option<Policy>,
+}
+
+/// A policy of a resource that allows everything to everybody, this caller included.
+pub(crate) fn open_to(caller: &Caller) -> Option<Policy> {
+    let federated = match caller {
+        Caller::WebIdentity { provider } | Caller::Saml { provider } => format!(r#","Federated":{}"#, quote(provider)),
+        _ => String::new(),
+    };
+    open(&format!(r#""AWS":"*"{federated}"#))
+}
+
+fn open(principal: &str) -> Option<Policy> {
+    let text =
+        format!(r#"{{"Statement":{{"Effect":"Allow","Principal":{{{principal}}},"Action":"*","Resource":"*"}}}}"#);
+    Policy::parse("surroundings", PolicyKind::Resource, &text).ok()
 }
 
 pub(crate) static SURROUNDINGS: LazyLock<Surroundings> = LazyLock::new(|| {
-    let resource = |principal: &str| {
-        let text =
-            format!(r#"{{"Statement":{{"Effect":"Allow","Principal":{{{principal}}},"Action":"*","Resource":"*"}}}}"#);
-        Policy::parse("surroundings", PolicyKind::Resource, &text).ok()
-    };
     let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
     Surroundings {
         everything: Policy::parse("surroundings", PolicyKind::Identity, everything)
             .map(Arc::new)
             .into_iter()
             .collect(),
-        delegation: resource(&format!(r#""AWS":"{ACCOUNT}""#)),
-        open: resource(r#""AWS":"*","Federated":"*""#),
+        delegation: open(&format!(r#""AWS":"{ACCOUNT}""#)),
     }
 });
 
@@ -299,110 +326,57 @@ fn strength(statement: &Statement, kind: PolicyKind, caller: &Caller, bounded: b
 /// How many callers are looked at.
 const MANY: usize = 4096;
 
-fn enumerate(statements: &[&Statement], kind: PolicyKind, complete: &mut bool) -> Vec<Caller> {
+/// How often the engine is asked whether a statement is about a caller.
+const QUESTIONS: usize = 60_000;
+
+fn enumerate(statements: &[&Statement], kind: PolicyKind) -> Callers {
     let mut names = Names::default();
     for (name, value) in statements.iter().flat_map(|statement| &statement.principals) {
         names.add(name, value);
     }
-    let mut callers = names.strangers(kind);
-    let limit = |callers: &Vec<Caller>, complete: &mut bool| {
-        let full = callers.len() >= MANY;
-        *complete &= !full;
-        full
-    };
-    let accounts: Vec<AccountId> = names.accounts.iter().copied().collect();
-    let (user_ids, role_ids) = (names.ids_but("AROA", USER_ID), names.ids_but("AIDA", ROLE_ID));
-    for account in &accounts {
+    let fresh = names.fresh("example");
+    let mut callers = Callers::default();
+    names.strangers(kind, &fresh, &mut callers);
+    // A stranger's account may own what is named by its id.
+    let others = names.stranger().filter(|_| !names.ids.is_empty());
+    for account in names.accounts.iter().chain(&others) {
+        if callers.is_full {
+            break;
+        }
         callers.push(Caller::Root { account: *account });
-        let named: Vec<String> = names
-            .users
-            .iter()
-            .filter(|(owner, _)| owner == account)
-            .map(|(_, arn)| arn.clone())
-            .collect();
-        let new_user = format!("arn:aws:iam::{account}:user/{}", names.fresh("example"));
-        for arn in std::iter::once(&new_user).chain(&named) {
-            for unique_id in &user_ids {
-                if limit(&callers, complete) {
-                    return callers;
-                }
-                callers.push(Caller::User {
-                    arn: arn.clone(),
-                    unique_id: unique_id.clone(),
-                    account: *account,
-                });
-            }
-            let federated = names
-                .federated_users
-                .iter()
-                .filter(|(owner, _)| owner == account)
-                .map(|(_, arn)| arn.clone());
-            let new = format!("arn:aws:sts::{account}:federated-user/{}", names.fresh("example"));
-            callers.extend(
-                std::iter::once(new)
-                    .chain(federated)
-                    .map(|federated| Caller::FederatedUser {
-                        arn: federated,
-                        user_arn: arn.clone(),
-                        account: *account,
-                    }),
-            );
-        }
-        let new_role = format!("arn:aws:iam::{account}:role/{}", names.fresh("example"));
-        let named = names
-            .roles
-            .iter()
-            .filter(|(owner, _)| owner == account)
-            .map(|(_, arn)| arn.clone());
-        let implied = names
-            .sessions
-            .iter()
-            .filter(|(owner, _)| owner == account)
-            .filter_map(|(_, arn)| {
-                let name = arn.split(":assumed-role/").nth(1)?.split('/').next()?;
-                Some(format!("arn:aws:iam::{account}:role/{name}"))
-            });
-        let arns: BTreeSet<String> = std::iter::once(new_role).chain(named).chain(implied).collect();
-        for role_arn in arns {
-            let name = role_arn.rsplit('/').next().unwrap_or_default();
-            let prefix = format!(":assumed-role/{name}/");
-            let sessions = names
-                .sessions
-                .iter()
-                .filter(|(owner, arn)| owner == account && arn.contains(&prefix))
-                .map(|(_, arn)| arn.clone());
-            let new = format!("arn:aws:sts::{account}{prefix}{}", names.fresh("session"));
-            for session_arn in std::iter::once(new).chain(sessions) {
-                for role_unique_id in &role_ids {
-                    if limit(&callers, complete) {
-                        return callers;
-                    }
-                    callers.push(Caller::RoleSession {
-                        session_arn: session_arn.clone(),
-                        role_arn: role_arn.clone(),
-                        role_unique_id: role_unique_id.clone(),
-                        account: *account,
-                    });
-                }
-            }
-        }
+        names.users(*account, &fresh, &mut callers);
+        names.roles(*account, &fresh, &mut callers);
     }
-    callers.extend(names.providers.iter().map(|provider| {
-        let provider = provider.clone();
-        if provider.contains(":saml-provider/") {
+    for provider in names.providers.iter().cloned() {
+        callers.push(if provider.contains(":saml-provider/") {
             Caller::Saml { provider }
         } else {
             Caller::WebIdentity { provider }
-        }
-    }));
-    names.services(&mut callers, complete);
+        });
+    }
+    names.services(&mut callers);
     if kind == PolicyKind::Trust {
         callers.push(Caller::Anonymous);
     }
-    if limit(&callers, complete) {
-        callers.truncate(MANY);
-    }
     callers
+}
+
+/// The callers that are looked at.
+#[derive(Default)]
+struct Callers {
+    all: Vec<Caller>,
+    /// There are more.
+    is_full: bool,
+}
+
+impl Callers {
+    fn push(&mut self, caller: Caller) {
+        if self.all.len() < MANY {
+            self.all.push(caller);
+        } else {
+            self.is_full = true;
+        }
+    }
 }
 
 /// What the principals of the policies name.
@@ -459,8 +433,7 @@ impl Names {
                     self.accounts.insert(account);
                 }
                 Err(_) => {
-                    // An id may belong to any account; the reader's own will do.
-                    self.accounts.extend(ACCOUNT.parse::<AccountId>().ok());
+                    // An id may belong to any account, named or not.
                     self.ids.insert(value.to_owned());
                 }
             },
@@ -470,13 +443,92 @@ impl Names {
 
     /// A word that no principal contains.
     fn fresh(&self, word: &str) -> String {
-        let mut fresh = word.to_owned();
-        let mut number = 1_u32;
-        while self.texts.iter().any(|text| text.contains(&fresh)) {
-            number = number.saturating_add(1);
-            fresh = format!("{word}-{number}");
+        const TRIES: u32 = 32;
+        let is_fresh = |candidate: &String| !self.texts.iter().any(|text| text.contains(candidate));
+        std::iter::once(word.to_owned())
+            .chain((2..TRIES).map(|number| format!("{word}-{number}")))
+            .find(is_fresh)
+            .unwrap_or_else(|| {
+                let longest = self.texts.iter().map(String::len).max().unwrap_or_default();
+                format!("{word}-{}", "x".repeat(longest))
+            })
+    }
+
+    fn users(&self, account: AccountId, fresh: &str, callers: &mut Callers) {
+        let of = |set: &BTreeSet<(AccountId, String)>, new: String| -> Vec<String> {
+            let named = set
+                .iter()
+                .filter(|(owner, _)| *owner == account)
+                .map(|(_, arn)| arn.clone());
+            std::iter::once(new).chain(named).collect()
+        };
+        let unique_ids = self.ids_but("AROA", USER_ID);
+        let federated = of(
+            &self.federated_users,
+            format!("arn:aws:sts::{account}:federated-user/{fresh}"),
+        );
+        for arn in of(&self.users, format!("arn:aws:iam::{account}:user/{fresh}")) {
+            for unique_id in &unique_ids {
+                callers.push(Caller::User {
+                    arn: arn.clone(),
+                    unique_id: unique_id.clone(),
+                    account,
+                });
+            }
+            for federated in &federated {
+                callers.push(Caller::FederatedUser {
+                    arn: federated.clone(),
+                    user_arn: arn.clone(),
+                    account,
+                });
+            }
+            if callers.is_full {
+                return;
+            }
         }
-        fresh
+    }
+
+    fn roles(&self, account: AccountId, fresh: &str, callers: &mut Callers) {
+        let mine = |set: &'_ BTreeSet<(AccountId, String)>| -> Vec<String> {
+            set.iter()
+                .filter(|(owner, _)| *owner == account)
+                .map(|(_, arn)| arn.clone())
+                .collect()
+        };
+        let unique_ids = self.ids_but("AIDA", ROLE_ID);
+        let fresh_session = self.fresh("session");
+        let sessions = mine(&self.sessions);
+        // A session that is named has a role, named or not, under any path.
+        let implied = sessions.iter().flat_map(|arn| {
+            let name = arn
+                .split(":assumed-role/")
+                .nth(1)
+                .and_then(|rest| rest.split('/').next());
+            name.into_iter().flat_map(|name| {
+                ["".to_owned(), format!("{fresh}/")].map(|path| format!("arn:aws:iam::{account}:role/{path}{name}"))
+            })
+        });
+        let new = std::iter::once(format!("arn:aws:iam::{account}:role/{fresh}"));
+        let arns: BTreeSet<String> = new.chain(mine(&self.roles)).chain(implied).collect();
+        for role_arn in arns {
+            let name = role_arn.rsplit('/').next().unwrap_or_default();
+            let prefix = format!(":assumed-role/{name}/");
+            let named = sessions.iter().filter(|arn| arn.contains(&prefix)).cloned();
+            let new = format!("arn:aws:sts::{account}{prefix}{fresh_session}");
+            for session_arn in std::iter::once(new).chain(named) {
+                for role_unique_id in &unique_ids {
+                    callers.push(Caller::RoleSession {
+                        session_arn: session_arn.clone(),
+                        role_arn: role_arn.clone(),
+                        role_unique_id: role_unique_id.clone(),
+                        account,
+                    });
+                }
+            }
+            if callers.is_full {
+                return;
+            }
+        }
     }
 
     /// An id that is not named, and the named ones but for those of the other kind.
@@ -485,70 +537,71 @@ impl Names {
         std::iter::once(self.fresh(usual)).chain(named).collect()
     }
 
-    /// Callers that no policy names.
-    fn strangers(&self, kind: PolicyKind) -> Vec<Caller> {
-        let mut callers = Vec::new();
-        if kind != PolicyKind::Trust {
-            callers.push(Caller::Anonymous);
-        }
-        let account = ["444455556666", "777788889999", "123456789012"]
+    /// An account that no policy names.
+    fn stranger(&self) -> Option<AccountId> {
+        ["444455556666", "777788889999", "123456789012"]
             .iter()
             .filter_map(|text| text.parse().ok())
             .chain((1..=u64::MAX).filter_map(AccountId::from_number))
-            .find(|account| !self.accounts.contains(account));
-        if let Some(account) = account {
+            .find(|account| !self.accounts.contains(account))
+    }
+
+    /// Callers that no policy names.
+    fn strangers(&self, kind: PolicyKind, fresh: &str, callers: &mut Callers) {
+        if kind != PolicyKind::Trust {
+            callers.push(Caller::Anonymous);
+        }
+        if let Some(account) = self.stranger() {
             callers.push(Caller::User {
-                arn: format!("arn:aws:iam::{account}:user/{}", self.fresh("example")),
+                arn: format!("arn:aws:iam::{account}:user/{fresh}"),
                 unique_id: self.fresh(USER_ID),
                 account,
             });
             callers.push(Caller::RoleSession {
-                session_arn: format!("arn:aws:sts::{account}:assumed-role/{}/session", self.fresh("example")),
-                role_arn: format!("arn:aws:iam::{account}:role/{}", self.fresh("example")),
+                session_arn: format!("arn:aws:sts::{account}:assumed-role/{fresh}/session"),
+                role_arn: format!("arn:aws:iam::{account}:role/{fresh}"),
                 role_unique_id: self.fresh(ROLE_ID),
                 account,
             });
             callers.push(Caller::FederatedUser {
-                arn: format!("arn:aws:sts::{account}:federated-user/{}", self.fresh("example")),
-                user_arn: format!("arn:aws:iam::{account}:user/{}", self.fresh("example")),
+                arn: format!("arn:aws:sts::{account}:federated-user/{fresh}"),
+                user_arn: format!("arn:aws:iam::{account}:user/{fresh}"),
                 account,
             });
             callers.push(Caller::Root { account });
         }
         callers.push(Caller::WebIdentity {
-            provider: format!(
-                "arn:aws:iam::{ACCOUNT}:oidc-provider/{}.example.com",
-                self.fresh("oidc")
-            ),
+            provider: format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{fresh}.example.com"),
         });
         callers.push(Caller::Service {
-            names: vec![format!("{}.amazonaws.com", self.fresh("example"))],
+            names: vec![format!("{fresh}.amazonaws.com")],
         });
-        callers
     }
 
     /// A service goes by one name, or by several that begin with the same label.
-    fn services(&self, callers: &mut Vec<Caller>, complete: &mut bool) {
+    fn services(&self, callers: &mut Callers) {
         const TOGETHER: usize = 6;
-        let label = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
-        let labels: BTreeSet<String> = self.services.iter().map(label).collect();
-        for wanted in labels {
-            let names: Vec<&String> = self.services.iter().filter(|name| label(name) == wanted).collect();
+        let mut labels: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+        for name in &self.services {
+            labels
+                .entry(name.split('.').next().unwrap_or_default())
+                .or_default()
+                .push(name);
+        }
+        for names in labels.into_values() {
             if names.len() > TOGETHER {
-                *complete = false;
-                callers.extend(names.iter().map(|name| Caller::Service {
-                    names: vec![(*name).clone()],
-                }));
+                callers.is_full = true;
+                for name in names {
+                    callers.push(Caller::Service {
+                        names: vec![name.clone()],
+                    });
+                }
                 continue;
             }
             for chosen in 1_u32..(1 << names.len()) {
+                let chosen = names.iter().enumerate().filter(|(number, _)| chosen >> number & 1 == 1);
                 callers.push(Caller::Service {
-                    names: names
-                        .iter()
-                        .enumerate()
-                        .filter(|(number, _)| chosen >> number & 1 == 1)
-                        .map(|(_, name)| (*name).clone())
-                        .collect(),
+                    names: chosen.map(|(_, name)| (*name).clone()).collect(),
                 });
             }
         }

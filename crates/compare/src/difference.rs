@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use irsa_policy::{Effect, PolicyKind};
 
-use crate::atom::{Atoms, Literal, Setting};
+use crate::atom::{AtomId, Atoms, Literal, Setting};
 use crate::caller::{Candidate, Strength, candidates};
 use crate::document::Document;
-use crate::language::Budget;
+use crate::language::{Budget, Exhausted};
 use crate::search::{End, Problem, search};
 use crate::tape::Tapes;
-use crate::witness::Judge;
+use crate::witness::{Judge, Witness};
 use crate::{Answer, Options, Why};
 
 /// What is asked.
@@ -53,72 +53,164 @@ pub(crate) fn difference(old: &Document, new: &Document, question: Question, opt
     if !all {
         reasons.insert(Why::TooMany);
     }
-    let mut budget = Budget::new(options.budget);
+    let mut inquiry = Inquiry {
+        old,
+        new,
+        question,
+        options,
+        free,
+        atoms: &atoms,
+        budget: Budget::new(options.budget),
+        reasons,
+    };
     for settings in &settings {
-        let mut tapes = Tapes::new(&atoms, settings);
-        for candidate in &candidates {
-            let sides = Sides {
-                old: &old_parts,
-                new: &new_parts,
-                candidate,
-                kind: new.kind(),
-            };
-            for mut asked in sides.problems(question) {
-                if candidate.caller.account().is_some() {
-                    asked.problem.base.push(Literal {
-                        atom: free,
-                        holds: false,
-                    });
-                }
-                let judge = Judge {
-                    old,
-                    new,
-                    candidate,
-                    strength: asked.strength,
-                    question,
-                    options,
-                };
-                // One hard question leaves something for the others.
-                let share = budget.left() / 3;
-                let mut slice = Budget::new(share);
-                let mut witness = None;
-                let end = search(&asked.problem, &mut tapes, &mut slice, &mut |case| {
-                    witness = judge.witness(case);
-                    witness.is_some()
-                });
-                let spent = share.saturating_sub(slice.left()).saturating_add(64);
-                let _ = budget.spend(usize::try_from(spent).unwrap_or(usize::MAX));
-                match (end, witness) {
-                    (Ok(End::Found), Some(witness)) => return Answer::Witness(Box::new(witness)),
-                    (Ok(End::Refuted), _) => {}
-                    (Ok(_), _) => {
-                        reasons.insert(why(&atoms, settings, &tapes));
-                    }
-                    (Err(_), _) => {
-                        reasons.insert(Why::TooLarge);
-                    }
-                }
-                if budget.left() == 0 {
-                    reasons.insert(Why::TooLarge);
-                    return Answer::Unknown(reasons.into_iter().collect());
-                }
+        match inquiry.under(settings, &candidates, &old_parts, &new_parts) {
+            Ok(Some(witness)) => return Answer::Witness(Box::new(witness)),
+            Ok(None) => {}
+            Err(Exhausted) => {
+                inquiry.reasons.insert(Why::TooLarge);
+                break;
             }
         }
     }
-    if reasons.is_empty() {
+    if inquiry.reasons.is_empty() {
         Answer::None
     } else {
-        Answer::Unknown(reasons.into_iter().collect())
+        Answer::Unknown(inquiry.reasons.into_iter().collect())
     }
 }
 
+/// What is asked, and what has been found out so far.
+struct Inquiry<'i> {
+    old: &'i Document,
+    new: &'i Document,
+    question: Question,
+    options: &'i Options<'i>,
+    free: AtomId,
+    atoms: &'i Atoms,
+    budget: Budget,
+    reasons: BTreeSet<Why>,
+}
+
+impl Inquiry<'_> {
+    /// A witness under one setting of the variables, for any caller.
+    fn under(
+        &mut self,
+        settings: &[Option<Setting>],
+        candidates: &[Candidate],
+        old: &[Part],
+        new: &[Part],
+    ) -> Result<Option<Witness>, Exhausted> {
+        self.budget.spend(self.atoms.size())?;
+        let mut tapes = Tapes::new(self.atoms, settings);
+        for candidate in candidates {
+            self.budget.spend(candidate.strengths.len().saturating_mul(2))?;
+            let after = old.len();
+            let old_denials = about(old, candidate, 0, Effect::Deny);
+            let old_grants = about(old, candidate, 0, Effect::Allow);
+            let spared = about(new, candidate, after, Effect::Deny);
+            // In a resource control policy everything is allowed that is not denied.
+            let mut grants = vec![(None, Strength::Direct)];
+            if self.question == Question::Gained && self.new.kind() != PolicyKind::ResourceControl {
+                let all = about(new, candidate, after, Effect::Allow);
+                grants = all.into_iter().map(|(part, strength)| (Some(part), strength)).collect();
+            }
+            for (grant, strength) in grants {
+                let mut base: Vec<Literal> = grant.map(|part| part.literals.to_vec()).unwrap_or_default();
+                if candidate.caller.account().is_some() {
+                    base.push(Literal {
+                        atom: self.free,
+                        holds: false,
+                    });
+                }
+                // Either nothing of the old policy allows it, or something of it denies it.
+                let refused = old_grants.iter().filter(|(_, theirs)| *theirs >= strength);
+                let alone = grant.map(|_| Problem {
+                    base: base.clone(),
+                    clauses: clauses(spared.iter().chain(refused)),
+                });
+                let denied = old_denials.iter().map(|(part, _)| Problem {
+                    base: base.iter().chain(part.literals.iter()).copied().collect(),
+                    clauses: clauses(spared.iter()),
+                });
+                for problem in alone.into_iter().chain(denied) {
+                    let found = self.ask(&problem, &mut tapes, candidate, strength)?;
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn ask(
+        &mut self,
+        problem: &Problem,
+        tapes: &mut Tapes<'_>,
+        candidate: &Candidate,
+        strength: Strength,
+    ) -> Result<Option<Witness>, Exhausted> {
+        // What is written in both needs no thought.
+        self.budget.spend(problem.clauses.len().saturating_add(16))?;
+        for clause in &problem.clauses {
+            if clause.iter().all(|literal| problem.base.contains(literal)) {
+                return Ok(None);
+            }
+        }
+        let judge = Judge {
+            old: self.old,
+            new: self.new,
+            candidate,
+            strength,
+            question: self.question,
+            options: self.options,
+        };
+        // One hard question leaves something for the others.
+        let share = self.budget.left() / 3;
+        let mut slice = Budget::new(share);
+        let mut witness = None;
+        let end = search(problem, tapes, &mut slice, &mut |case| {
+            witness = judge.witness(case);
+            witness.is_some()
+        });
+        let spent = share.saturating_sub(slice.left());
+        self.budget.spend(usize::try_from(spent).unwrap_or(usize::MAX))?;
+        match end {
+            Ok(End::Found) => return Ok(witness),
+            Ok(End::Refuted) => {}
+            Ok(End::Undecided) => {
+                self.reasons.insert(why(self.atoms, tapes));
+            }
+            Err(Exhausted) => {
+                self.reasons.insert(Why::TooLarge);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn clauses<'p>(parts: impl Iterator<Item = &'p (&'p Part, Strength)>) -> Vec<Rc<[Literal]>> {
+    parts.map(|(part, _)| Rc::clone(&part.literals)).collect()
+}
+
+/// The statements of one effect that are about the caller, and how strongly.
+fn about<'p>(parts: &'p [Part], candidate: &Candidate, skip: usize, effect: Effect) -> Vec<(&'p Part, Strength)> {
+    parts
+        .iter()
+        .zip(candidate.strengths.iter().skip(skip))
+        .filter(|(part, _)| part.effect == effect)
+        .filter_map(|(part, strength)| Some((part, (*strength)?)))
+        .collect()
+}
+
 /// The likeliest reason why a question was left open.
-fn why(atoms: &Atoms, settings: &[Option<Setting>], tapes: &Tapes<'_>) -> Why {
+fn why(atoms: &Atoms, tapes: &Tapes<'_>) -> Why {
     let mixed = tapes.mixed_keys();
     let unknown: Vec<String> = atoms
         .keys
         .iter()
-        .zip(settings)
+        .zip(tapes.settings)
         .filter(|(_, setting)| setting.is_some())
         .map(|(key, _)| key.name.clone())
         .collect();
@@ -142,7 +234,7 @@ fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
             .iter()
             .filter(|key| key.is_variable)
             .try_fold(1_usize, |product, key| {
-                product.checked_mul(key.constants.len().saturating_add(3))
+                product.checked_mul(key.constants.len().saturating_add(if key.splits { 4 } else { 3 }))
             })
             .unwrap_or(usize::MAX)
     };
@@ -160,7 +252,7 @@ fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
                 atoms
                     .keys
                     .iter()
-                    .map(|key| key.is_variable.then_some(Setting::Other))
+                    .map(|key| key.is_variable.then_some(Setting::Other { colons: None }))
                     .collect(),
             ],
             false,
@@ -169,7 +261,13 @@ fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
     for key in &atoms.keys {
         let mut choices = vec![None];
         if key.is_variable {
-            choices = vec![Some(Setting::Other)];
+            choices = if key.splits {
+                [false, true]
+                    .map(|colons| Some(Setting::Other { colons: Some(colons) }))
+                    .to_vec()
+            } else {
+                vec![Some(Setting::Other { colons: None })]
+            };
             choices.extend(key.constants.iter().map(|text| Some(Setting::Value(text.clone()))));
             choices.extend([Some(Setting::Unresolved), Some(Setting::Empty)]);
         }
@@ -191,82 +289,4 @@ fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
 struct Part {
     effect: Effect,
     literals: Rc<[Literal]>,
-}
-
-/// Both policies for one caller.
-struct Sides<'s> {
-    old: &'s [Part],
-    new: &'s [Part],
-    candidate: &'s Candidate,
-    kind: PolicyKind,
-}
-
-/// A question, and how strongly the new policy would name the caller.
-struct Asked {
-    problem: Problem,
-    strength: Strength,
-}
-
-impl<'s> Sides<'s> {
-    /// The statements of one effect that are about the caller, and how strongly.
-    fn about(&self, parts: &'s [Part], skip: usize, effect: Effect) -> Vec<(&'s Part, Strength)> {
-        parts
-            .iter()
-            .zip(self.candidate.strengths.iter().skip(skip))
-            .filter(|(part, _)| part.effect == effect)
-            .filter_map(|(part, strength)| Some((part, (*strength)?)))
-            .collect()
-    }
-
-    fn problems(&self, question: Question) -> Vec<Asked> {
-        let after = self.old.len();
-        let old_denials = self.about(self.old, 0, Effect::Deny);
-        let old_grants = self.about(self.old, 0, Effect::Allow);
-        let spared: Vec<Rc<[Literal]>> = self
-            .about(self.new, after, Effect::Deny)
-            .iter()
-            .map(|(part, _)| Rc::clone(&part.literals))
-            .collect();
-        // In a resource control policy everything is allowed that is not denied.
-        let mut grants = vec![(None, Strength::Direct)];
-        if question == Question::Gained && self.kind != PolicyKind::ResourceControl {
-            grants = self
-                .about(self.new, after, Effect::Allow)
-                .into_iter()
-                .map(|(part, strength)| (Some(part), strength))
-                .collect();
-        }
-        let mut asked = Vec::new();
-        for (grant, strength) in grants {
-            let base: Vec<Literal> = grant.map(|part| part.literals.to_vec()).unwrap_or_default();
-            let mut ask = |base: Vec<Literal>, clauses: Vec<Rc<[Literal]>>| {
-                // What is written in both needs no thought.
-                if !clauses
-                    .iter()
-                    .any(|clause| clause.iter().all(|literal| base.contains(literal)))
-                {
-                    asked.push(Asked {
-                        problem: Problem { base, clauses },
-                        strength,
-                    });
-                }
-            };
-            if grant.is_some() {
-                let mut clauses = spared.clone();
-                clauses.extend(
-                    old_grants
-                        .iter()
-                        .filter(|(_, theirs)| *theirs >= strength)
-                        .map(|(part, _)| Rc::clone(&part.literals)),
-                );
-                ask(base.clone(), clauses);
-            }
-            for (denial, _) in &old_denials {
-                let mut base = base.clone();
-                base.extend(denial.literals.iter().copied());
-                ask(base, spared.clone());
-            }
-        }
-        asked
-    }
 }

@@ -174,7 +174,7 @@ fn probe(principals: &[(String, String)], negated: bool, effect: Effect, kind: P
 }
 
 /// A JSON string (RFC 8259, section 7).
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len().saturating_add(2));
     quoted.push('"');
     for character in text.chars() {

@@ -67,6 +67,8 @@ struct Node {
 /// The shortest text that every positive part matches and no negative one; `None` if there is none.
 pub(crate) fn search(parts: &[Part<'_>], budget: &mut Budget) -> Result<Option<Vec<Letter>>, Exhausted> {
     let automaton = Automaton { parts };
+    let starts = parts.iter().map(|part| part.union.starts.len().saturating_add(2));
+    budget.spend(starts.fold(0, usize::saturating_add))?;
     let Some(first) = automaton.first() else {
         return Ok(None);
     };
@@ -81,6 +83,7 @@ pub(crate) fn search(parts: &[Part<'_>], budget: &mut Budget) -> Result<Option<V
             let (positive, negative) = state.split_at_checked(split).unwrap_or((&state, &[]));
             let known = met.entry(positive.to_vec()).or_default();
             let mut is_worse = false;
+            budget.spend(state.len())?;
             for other in known.iter() {
                 budget.spend(other.len())?;
                 if automaton.is_within(other, negative) {
@@ -303,7 +306,12 @@ impl Automaton<'_> {
         let (mut case_matters, mut colon) = (false, false);
         for place in state {
             if narrow.is_some_and(|part| part != place.0) {
-                case_matters |= matches!(self.step(*place), Step::Char(character) if character.is_ascii_alphabetic());
+                match self.step(*place) {
+                    Step::Char(character) => case_matters |= character.is_ascii_alphabetic(),
+                    // A symbol may be whatever the narrow part leaves.
+                    Step::Symbol(symbol) if self.role(place.0) == Role::Kept => letters.push(Letter::Symbol(symbol)),
+                    _ => {}
+                }
                 continue;
             }
             match self.step(*place) {
@@ -327,14 +335,14 @@ impl Automaton<'_> {
                 .collect();
             letters.extend(upper);
         }
-        if narrow.is_none() {
-            if colon {
-                letters.push(Letter::Char(':'));
-            }
-            letters.extend(other(&letters));
+        if narrow.is_none() && colon {
+            letters.push(Letter::Char(':'));
         }
         letters.sort_unstable();
         letters.dedup();
+        if narrow.is_none() {
+            letters.extend(other(&letters));
+        }
         letters
     }
 
@@ -358,19 +366,14 @@ impl Automaton<'_> {
     }
 }
 
-/// A character that none of these is, in any case, and no colon.
+/// A character that none of these is, in any case, and no colon. They must be sorted.
 fn other(letters: &[Letter]) -> Option<Letter> {
-    ('a'..='z')
+    let is_there = |character: char| letters.binary_search(&Letter::Char(character)).is_ok();
+    ('a'..='x')
         .rev()
-        .skip(2)
         .chain("zy0123456789-_./".chars())
         .chain('\u{a1}'..)
-        .find(|candidate| {
-            !letters.iter().any(|letter| match letter {
-                Letter::Char(character) => character.eq_ignore_ascii_case(candidate),
-                Letter::Symbol(_) => false,
-            })
-        })
+        .find(|candidate| !is_there(*candidate) && !is_there(candidate.to_ascii_uppercase()))
         .map(Letter::Char)
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Symbol {
     pub(crate) key: u32,
     /// It stands for the text in any mixture of cases.
     pub(crate) fold: bool,
-    /// It holds no colon, because it stands within one of an ARN's first five fields.
+    /// It is known to hold no colon.
     pub(crate) in_field: bool,
 }
 
@@ -48,8 +48,8 @@ pub(crate) type Steps = Vec<Step>;
 pub(crate) enum Substitute {
     /// This text, literally.
     Text(String),
-    /// The unknown value of the key with this number.
-    Unknown(u32),
+    /// The unknown value of the key with this number, which holds a colon, or none, or that is not known either.
+    Unknown { key: u32, colons: Option<bool> },
     /// There is no value: the pattern matches nothing.
     Nothing,
 }
@@ -70,10 +70,10 @@ pub(crate) fn steps(
             Token::RunInField => push_run(&mut steps, Step::RunInField),
             Token::Variable(variable) => match substitute(variable) {
                 Substitute::Text(text) => push_text(&mut steps, &text, fold),
-                Substitute::Unknown(key) => steps.push(Step::Symbol(Symbol {
+                Substitute::Unknown { key, colons } => steps.push(Step::Symbol(Symbol {
                     key,
                     fold,
-                    in_field: false,
+                    in_field: colons == Some(false),
                 })),
                 Substitute::Nothing => return None,
             },
@@ -111,39 +111,67 @@ fn push_run(steps: &mut Steps, run: Step) {
     }
 }
 
-/// Splits the steps of an ARN condition's value at its first five colons and confines what stands before the fifth to
-/// its field. `None` if there are fewer than six fields.
+/// The steps of an ARN condition's value, whose wildcards stay in their fields up to the fifth colon. `None` if there are
+/// fewer than six fields, or a variable has no value.
 ///
-/// Only colons that the policy's author wrote split: those that a variable's value brings are part of a field, and in
-/// the first five fields match nothing.
+/// The colons of variables' values count, so where one of these is not known neither are the fields after it: then the
+/// first steps match at least what the pattern does, and the second, if any, at most that.
 pub(crate) fn confine_arn(
     tokens: &[Token],
     substitute: &mut dyn FnMut(&irsa_policy::syntax::Variable) -> Substitute,
-) -> Option<Steps> {
-    let mut steps = Steps::new();
+) -> Option<(Steps, Option<Steps>)> {
+    let (mut most, mut least) = (Steps::new(), Steps::new());
     let mut colons = 0_usize;
+    let mut unsure = false;
     for token in tokens {
-        let in_field = colons < 5;
+        let confined = colons < 5;
         match token {
             Token::Literal(text) => {
-                colons = colons.saturating_add(text.bytes().filter(|byte| *byte == b':').count());
-                push_text(&mut steps, text, false);
+                colons = colons.saturating_add(text.matches(':').count());
+                push_text(&mut most, text, false);
+                push_text(&mut least, text, false);
             }
-            Token::One | Token::OneInField => steps.push(if in_field { Step::OneInField } else { Step::One }),
-            Token::Run | Token::RunInField => push_run(&mut steps, if in_field { Step::RunInField } else { Step::Run }),
+            Token::One | Token::OneInField => {
+                most.push(if confined && !unsure {
+                    Step::OneInField
+                } else {
+                    Step::One
+                });
+                least.push(if confined { Step::OneInField } else { Step::One });
+            }
+            Token::Run | Token::RunInField => {
+                push_run(
+                    &mut most,
+                    if confined && !unsure {
+                        Step::RunInField
+                    } else {
+                        Step::Run
+                    },
+                );
+                push_run(&mut least, if confined { Step::RunInField } else { Step::Run });
+            }
             Token::Variable(variable) => match substitute(variable) {
-                Substitute::Text(text) if in_field && text.contains(':') => return None,
-                Substitute::Text(text) => push_text(&mut steps, &text, false),
-                Substitute::Unknown(key) => steps.push(Step::Symbol(Symbol {
-                    key,
-                    fold: false,
-                    in_field,
-                })),
+                Substitute::Text(text) => {
+                    colons = colons.saturating_add(text.matches(':').count());
+                    push_text(&mut most, &text, false);
+                    push_text(&mut least, &text, false);
+                }
+                Substitute::Unknown { key, colons } => {
+                    unsure |= colons != Some(false);
+                    let symbol = Step::Symbol(Symbol {
+                        key,
+                        fold: false,
+                        in_field: colons == Some(false),
+                    });
+                    most.push(symbol);
+                    least.push(symbol);
+                }
                 Substitute::Nothing => return None,
             },
         }
     }
-    (colons >= 5).then_some(steps)
+    let certain = colons >= 5;
+    (certain || unsure).then_some((most, certain.then_some(least)))
 }
 
 /// Whether a variable of unknown value stands in the pattern.
@@ -254,9 +282,7 @@ impl Union {
             (Step::Fold(mine), Letter::Char(theirs)) => mine == theirs.to_ascii_lowercase(),
             (Step::One, Letter::Char(_)) => true,
             (Step::OneInField, Letter::Char(character)) => character != ':',
-            (Step::Symbol(mine), Letter::Symbol(theirs)) => {
-                mine.key == theirs.key && (mine.fold || !theirs.fold) && (theirs.in_field || !mine.in_field)
-            }
+            (Step::Symbol(mine), Letter::Symbol(theirs)) => mine.key == theirs.key && (mine.fold || !theirs.fold),
             _ => false,
         };
         if passes {

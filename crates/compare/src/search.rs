@@ -37,6 +37,9 @@ pub(crate) enum End {
 /// How many cases that seem right may turn out wrong.
 const DISAPPOINTMENTS: usize = 24;
 
+/// What it costs to write a case out and ask the engine.
+const ACCEPTANCE: usize = 10_000;
+
 /// Looks for a request. `accept` is shown every case that seems right, and says whether it is.
 pub(crate) fn search(
     problem: &Problem,
@@ -51,6 +54,7 @@ pub(crate) fn search(
         trail: Vec::new(),
         frames: Vec::new(),
     };
+    budget.spend(tapes.atoms.len().saturating_add(tapes.atoms.tapes()))?;
     // Variables have their values whether anything else is asked of them or not.
     for (key, setting) in tapes.settings.iter().enumerate() {
         if setting.is_some() {
@@ -77,6 +81,7 @@ pub(crate) fn search(
                 next: 0,
             }),
             Choice::Done => {
+                budget.spend(ACCEPTANCE)?;
                 let literals = search.refuting(problem, tapes);
                 let case = Case {
                     tapes,
@@ -195,6 +200,7 @@ impl Search {
                 if let Some(value) = self.assigned.get_mut(literal.atom) {
                     *value = Some(literal.holds);
                 }
+                budget.spend(tapes.weight(literal.atom))?;
                 // What is there already may do.
                 if old.is_some_and(|model| tapes.evaluate(literal, &model) == Some(true)) {
                     return Ok(true);
@@ -254,16 +260,20 @@ impl Search {
         let mut best: Option<Vec<Literal>> = None;
         for clause in &problem.clauses {
             budget.spend(clause.len())?;
-            let refuted = clause.iter().any(|literal| match self.value(*literal) {
-                Some(value) => !value,
-                None => {
-                    let tape = tapes.atoms.tape(literal.atom);
-                    self.models
-                        .get(tape)
-                        .and_then(Option::as_ref)
-                        .is_some_and(|model| tapes.evaluate(*literal, model) == Some(false))
+            if clause.iter().any(|literal| self.value(*literal) == Some(false)) {
+                continue;
+            }
+            let mut refuted = false;
+            for literal in clause.iter().filter(|literal| self.value(**literal).is_none()) {
+                let tape = tapes.atoms.tape(literal.atom);
+                if let Some(model) = self.models.get(tape).and_then(Option::as_ref) {
+                    budget.spend(tapes.weight(literal.atom))?;
+                    refuted = tapes.evaluate(*literal, model) == Some(false);
                 }
-            });
+                if refuted {
+                    break;
+                }
+            }
             if refuted {
                 continue;
             }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use irsa_policy::syntax::Quantifier;
 
-use crate::atom::{ACTION, Atoms, Literal, RESOURCE, Setting, Test, TextTest, ValueTest, tape_key};
+use crate::atom::{ACTION, AtomId, Atoms, Literal, RESOURCE, Setting, Test, TextTest, ValueTest, tape_key};
 use crate::language::{Budget, Exhausted, Part, Role, search};
-use crate::pattern::{Letter, Union, letters, literal};
+use crate::pattern::{Letter, Step, Steps, Union, letters, literal};
 use crate::value::{Typed, candidates};
 
 /// A text, perhaps with unknown variables in it.
@@ -44,9 +44,13 @@ pub(crate) struct Tapes<'a> {
     pub(crate) atoms: &'a Atoms,
     pub(crate) tests: Vec<Test>,
     pub(crate) settings: &'a [Option<Setting>],
-    /// By key, the constants that `Setting::Other` leaves out.
+    /// By key, what `Setting::Other` leaves out.
     excluded: Vec<Option<Union>>,
+    /// By key, what `Setting::Other` must match.
+    required: Vec<Option<ValueTest>>,
     known: HashMap<(usize, Vec<Literal>), Solution>,
+    /// By atom, what it costs to evaluate it.
+    weights: Vec<usize>,
     empty: Union,
     star: Union,
 }
@@ -59,22 +63,27 @@ struct Wanted<'t> {
 
 impl<'a> Tapes<'a> {
     pub(crate) fn new(atoms: &'a Atoms, settings: &'a [Option<Setting>]) -> Self {
-        let excluded = atoms
-            .keys
-            .iter()
-            .zip(settings)
-            .map(|(key, setting)| {
-                (*setting == Some(Setting::Other) && !key.constants.is_empty()).then(|| {
-                    let constants: Vec<_> = key.constants.iter().map(|text| literal(text, false)).collect();
-                    Union::new(&constants)
-                })
-            })
-            .collect();
+        let colon = || vec![Step::Run, Step::Char(':'), Step::Run];
+        let (mut excluded, mut required) = (Vec::new(), Vec::new());
+        for (key, setting) in atoms.keys.iter().zip(settings) {
+            let Some(Setting::Other { colons }) = setting else {
+                excluded.push(None);
+                required.push(None);
+                continue;
+            };
+            let mut without: Vec<Steps> = key.constants.iter().map(|text| literal(text, false)).collect();
+            without.extend((*colons == Some(false)).then(colon));
+            excluded.push((!without.is_empty()).then(|| Union::new(&without)));
+            required.push((*colons == Some(true)).then(|| ValueTest::Text(TextTest::one(colon()))));
+        }
+        let tests = atoms.compile(settings);
         Self {
             atoms,
-            tests: atoms.compile(settings),
+            weights: tests.iter().map(weight).collect(),
+            tests,
             settings,
             excluded,
+            required,
             known: HashMap::new(),
             empty: Union::new([&Vec::new()]),
             star: Union::new([&literal("*", false)]),
@@ -133,6 +142,11 @@ impl<'a> Tapes<'a> {
             .collect()
     }
 
+    /// What it costs to evaluate an atom.
+    pub(crate) fn weight(&self, atom: AtomId) -> usize {
+        self.weights.get(atom).copied().unwrap_or_default()
+    }
+
     fn test(&self, literal: Literal) -> Option<&Test> {
         self.tests.get(literal.atom)
     }
@@ -187,7 +201,7 @@ impl<'a> Tapes<'a> {
                 return Ok(self.fixed(literals, model));
             }
             Some(Setting::Empty) => return Ok(self.fixed(literals, Model::Single(Vec::new()))),
-            None | Some(Setting::Other) => {
+            None | Some(Setting::Other { .. }) => {
                 if let Some(found) = settle(self.single(key, literals, budget)?) {
                     return Ok(found);
                 }
@@ -245,6 +259,12 @@ impl<'a> Tapes<'a> {
                 _ => {}
             }
         }
+        wanted.extend(
+            self.required
+                .get(key)
+                .and_then(Option::as_ref)
+                .map(|test| Wanted { test, matches: true }),
+        );
         let excluded = self.excluded.get(key).and_then(Option::as_ref);
         Ok(match self.value(&wanted, true, excluded, budget)? {
             Found::Text(text) => Solution::Found(Rc::new(Model::Single(text))),
@@ -430,6 +450,18 @@ impl<'a> Tapes<'a> {
     }
 }
 
+fn weight(test: &Test) -> usize {
+    match test {
+        Test::Action(test) | Test::Resource { test, .. } => test.possible().starts.len(),
+        Test::Condition { test, .. } => match test {
+            ValueTest::Text(test) => test.possible().starts.len(),
+            ValueTest::Typed(test) => test.len(),
+        },
+        Test::Null(absences) => absences.len(),
+    }
+    .saturating_add(4)
+}
+
 enum Found {
     Text(Text),
     Nothing,
@@ -467,10 +499,14 @@ fn find_text(tests: &[(&TextTest, bool)], without: &[&Union], budget: &mut Budge
         .filter(|(_, wanted)| *wanted)
         .map(|(test, _)| *test)
         .collect();
-    let negative: Vec<&Union> = tests
+    let refused: Vec<&TextTest> = tests
         .iter()
         .filter(|(_, wanted)| !*wanted)
-        .map(|(test, _)| test.certain())
+        .map(|(test, _)| *test)
+        .collect();
+    let negative: Vec<&Union> = refused
+        .iter()
+        .map(|test| test.certain())
         .chain(without.iter().copied())
         .collect();
     let mut ask = |kept: Option<(usize, &Union)>| {
@@ -498,7 +534,11 @@ fn find_text(tests: &[(&TextTest, bool)], without: &[&Union], budget: &mut Budge
         search(&parts, budget)
     };
     for (number, test) in positive.iter().enumerate() {
-        for symbolic in &test.symbolic {
+        for (pattern, symbolic) in test.symbolic.iter().enumerate() {
+            // What is to match a pattern and not to match it is nothing, however little is known of it.
+            if refused.iter().any(|other| test.shares(pattern, other)) {
+                continue;
+            }
             if let Some(text) = ask(Some((number, symbolic)))? {
                 return Ok(Some(text));
             }

@@ -191,7 +191,7 @@ fn string_conditions() {
             r#""Bool":{"k":"true"}"#,
             r#""StringEqualsIgnoreCase":{"k":["True","x"]}"#,
         ),
-        (r#""BinaryEquals":{"k":"YQ=="}"#, r#""StringLike":{"k":"a*"}"#),
+        (r#""BinaryEquals":{"k":"YQ=="}"#, r#""StringLike":{"k":["a*","Y*"]}"#),
         (r#""Null":{"k":"true"}"#, r#""Null":{"k":["true","false"]}"#),
         (r#""Null":{"k":"x"}"#, r#""Null":{"k":"true"}"#),
     ] {
@@ -205,9 +205,14 @@ fn string_conditions() {
         &when(r#""Bool":{"k":"true"}"#),
         &when(r#""StringEqualsIgnoreCase":{"k":"TRUE"}"#),
     );
+    // What is no text still equals its own base64.
     equivalent(
         &when(r#""BinaryEquals":{"k":"/w=="}"#),
-        &when(r#""Bool":{"k":"maybe"}"#),
+        &when(r#""StringEquals":{"k":"/w=="}"#),
+    );
+    equivalent(
+        &when(r#""BinaryEquals":{"k":"YQ=="}"#),
+        &when(r#""StringEquals":{"k":["a","YQ=="]}"#),
     );
     different(&when(r#""StringLike":{"k":"a*"}"#), &when(r#""StringLike":{"k":"*a"}"#));
     different(
@@ -391,12 +396,38 @@ fn variables() {
     );
     let role = |text: &str| when(&format!(r#""ArnLike":{{"aws:SourceArn":"{text}"}}"#));
     wider(
+        &role("arn:aws:iam::111122223333:role/${aws:username}"),
+        &role("arn:aws:iam::*:role/*"),
+    );
+    // The value might hold a colon, as far as the engine knows.
+    different(
         &role("arn:aws:iam::${aws:PrincipalAccount}:role/*"),
         &role("arn:aws:iam::*:role/*"),
     );
     wider(
         &role("arn:aws:iam::${aws:PrincipalAccount}:role/a"),
         &role("arn:aws:iam::${aws:PrincipalAccount}:role/*"),
+    );
+}
+
+#[test]
+fn variables_bring_colons() {
+    let arn = |texts: &str| when(&format!(r#""ArnEquals":{{"k":{texts}}}"#));
+    wider(&arn(r#"["arn:aws:s3:::a"]"#), &arn(r#"["arn:aws:s3:::a","${p}"]"#));
+    wider(
+        &arn(r#"["arn:aws:iam::1:role/x"]"#),
+        &arn(r#"["arn:aws:iam::1:role/x","arn:aws:iam::${p}"]"#),
+    );
+    equivalent(&arn(r#"["arn:aws:x:${p}:*:r"]"#), &arn(r#"["arn:aws:x:${P}:*:r"]"#));
+}
+
+#[test]
+fn a_variable_meets_a_text_without_wildcards() {
+    let old = when(r#""StringEquals":{"z":"z"}"#);
+    let new = when(r#""StringEquals":{"k":"${p}"},"StringLike":{"k":"abc"}"#);
+    assert_eq!(
+        describe(&between(PolicyKind::Identity, &old, &new).gained),
+        "s3:GetObject arn:aws:s3:::example-bucket/example k=abc p=abc"
     );
 }
 
@@ -520,6 +551,49 @@ fn not_principal() {
 }
 
 #[test]
+fn a_session_has_a_role_that_may_not_be_named() {
+    let allow = |principals: &str| {
+        format!(r#"{{"Effect":"Allow","Principal":{{"AWS":{principals}}},"Action":"s3:GetObject","Resource":"*"}}"#)
+    };
+    let deny = |principals: &str| allow(principals).replace("Allow", "Deny");
+    let zed = r#""arn:aws:iam::111122223333:user/zed""#;
+    let old = policy(&allow(zed));
+    let session = format!(r#"[{zed},"arn:aws:sts::111122223333:assumed-role/r/s"]"#);
+    let new = policy(&format!(
+        "{},{}",
+        allow(&session),
+        deny(r#""arn:aws:iam::111122223333:role/r""#)
+    ));
+    assert!(matches!(
+        between(PolicyKind::Resource, &old, &new).gained,
+        Answer::Witness(_)
+    ));
+    // An id may belong to an account that is not named.
+    let everyone = allow(r#""*""#);
+    let old = policy(&format!("{everyone},{}", deny(r#""AIDAEXAMPLE""#)));
+    let new = policy(&format!("{everyone},{}", deny(r#""111122223333""#)));
+    assert!(matches!(
+        between(PolicyKind::Resource, &old, &new).gained,
+        Answer::Witness(_)
+    ));
+}
+
+#[test]
+fn vpc_endpoints_and_tokens() {
+    let of = |resource: &str| {
+        policy(&format!(
+            r#"{{"Effect":"Allow","Principal":{{"Federated":"idp.example.com"}},"Action":"s3:Get*","Resource":{resource}}}"#
+        ))
+    };
+    let comparison = between(
+        PolicyKind::VpcEndpoint,
+        &of(r#""arn:a*s:""#),
+        &of(r#"["arn:a*s:","arn:b"]"#),
+    );
+    assert!(matches!(comparison.gained, Answer::Witness(_)));
+}
+
+#[test]
 fn resource_control_policies_only_deny() {
     let deny = |resource: &str| {
         policy(&format!(
@@ -576,7 +650,7 @@ fn witnesses_are_readable() {
     );
     assert_eq!(
         describe(&comparison.gained),
-        "s3:GetObject arn:aws:s3:::my-bucket/example"
+        "s3:PutObject arn:aws:s3:::my-bucket/example"
     );
     let comparison = between(
         PolicyKind::Identity,

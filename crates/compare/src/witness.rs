@@ -5,10 +5,11 @@ use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Principal,
 
 use crate::Options;
 use crate::atom::{ACTION, RESOURCE, Setting, Test, ValueTest, key_tape};
-use crate::caller::{ACCOUNT, Caller, Candidate, SURROUNDINGS, Strength};
+use crate::caller::{ACCOUNT, Caller, Candidate, SURROUNDINGS, Strength, open_to};
 use crate::difference::Question;
 use crate::document::Document;
-use crate::pattern::{Letter, Step, Symbol, Union, letters};
+use crate::language::{Budget, Part, Role, search};
+use crate::pattern::{Letter, Step, Symbol, Union, letters, literal};
 use crate::search::Case;
 use crate::tape::{Model, Text};
 
@@ -63,7 +64,7 @@ struct Draft {
 }
 
 /// Ways to fill in a request, from the most readable to the barest.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
 
 impl Judge<'_> {
     /// The request of a case, if the engine confirms it.
@@ -126,6 +127,10 @@ impl Judge<'_> {
         let policies = [document.policy.clone()];
         let level = [policies.to_vec()];
         let caller = &self.candidate.caller;
+        let open = match document.kind() {
+            PolicyKind::ResourceControl | PolicyKind::VpcEndpoint => open_to(caller),
+            _ => None,
+        };
         let mut owner = caller.account();
         let mut layers = Layers {
             identity: everything,
@@ -143,11 +148,11 @@ impl Judge<'_> {
             PolicyKind::ServiceControl => layers.service_control = &level,
             PolicyKind::ResourceControl => {
                 layers.resource_control = &level;
-                layers.resource = surroundings.open.as_ref();
+                layers.resource = open.as_ref();
             }
             PolicyKind::VpcEndpoint => {
                 layers.vpc_endpoint = Some(&policies);
-                layers.resource = surroundings.open.as_ref();
+                layers.resource = open.as_ref();
             }
             PolicyKind::Resource | PolicyKind::Trust => {
                 layers.resource = Some(&document.policy);
@@ -182,28 +187,31 @@ impl Judge<'_> {
         // First what variables stand for.
         let mut values: Vec<String> = vec![String::new(); keys.len()];
         for (number, key) in keys.iter().enumerate() {
-            if case.tapes.settings.get(number) != Some(&Some(Setting::Other)) {
+            let Some(Some(Setting::Other { colons })) = case.tapes.settings.get(number) else {
                 continue;
-            }
+            };
             let tape = key_tape(number);
-            let pool = usual_values(&key.name);
-            let asked = !case.literals.get(tape).is_none_or(Vec::is_empty);
-            let own = case
-                .models
-                .get(tape)
-                .and_then(Option::as_ref)
-                .and_then(|model| match &**model {
-                    Model::Single(text) if asked => Some(spell(text, &values)),
-                    _ => None,
-                });
-            let chosen = pool
+            let fits = |value: &String| {
+                !value.is_empty()
+                    && !key.constants.contains(value)
+                    && colons.is_none_or(|colons| value.contains(':') == colons)
+                    && allows(case, tape, &Model::Single(letters(value)))
+            };
+            let own = match case.models.get(tape).and_then(Option::as_ref).map(|model| &**model) {
+                Some(Model::Single(text)) => spell(text, &values),
+                _ => String::new(),
+            };
+            let mut usual = usual_values(&key.name).into_iter().filter(fits);
+            let choices: Vec<String> = usual
+                .next()
                 .into_iter()
-                .skip(attempt)
-                .find(|value| !key.constants.contains(value) && allows(case, tape, &Model::Single(letters(value))))
-                .or(own)
-                .unwrap_or_else(|| "q7".to_owned());
-            if let Some(value) = values.get_mut(number) {
-                *value = chosen;
+                .chain(learned(case, number, *colons, &values).filter(fits))
+                .chain(usual)
+                .chain(Some(own).filter(fits))
+                .collect();
+            let chosen = choices.get(attempt / 2).or(choices.last());
+            if let (Some(value), Some(chosen)) = (values.get_mut(number), chosen) {
+                value.clone_from(chosen);
             }
         }
         let nice = attempt % 2 == 0;
@@ -221,7 +229,9 @@ impl Judge<'_> {
             let value = match &**model {
                 Model::Absent | Model::Text(_) | Model::Star => continue,
                 Model::Single(text) => match case.tapes.settings.get(number).and_then(Option::as_ref) {
-                    Some(Setting::Other) => ContextValue::Single(values.get(number).cloned().unwrap_or_default()),
+                    Some(Setting::Other { .. }) => {
+                        ContextValue::Single(values.get(number).cloned().unwrap_or_default())
+                    }
                     Some(_) => ContextValue::Single(spell(text, &values)),
                     None => {
                         let mut choices = if nice { usual_values(&key.name) } else { Vec::new() };
@@ -322,6 +332,64 @@ fn allows(case: &Case<'_, '_>, tape: usize, model: &Model) -> bool {
         .into_iter()
         .flatten()
         .all(|literal| case.tapes.evaluate(*literal, model) != Some(false))
+}
+
+/// Values of a key with which a text that holds it is what is asked of it: the text is found without the variable, and
+/// what stands in its place is read off.
+fn learned(case: &Case<'_, '_>, key: usize, colons: Option<bool>, values: &[String]) -> impl Iterator<Item = String> {
+    const WORK: u64 = 100_000;
+    let is_it = |letter: &Letter| matches!(letter, Letter::Symbol(symbol) if symbol.key as usize == key);
+    let any: &[Step] = match colons {
+        None => &[Step::One, Step::Run],
+        Some(false) => &[Step::OneInField, Step::RunInField],
+        Some(true) => &[Step::Run, Step::Char(':'), Step::Run],
+    };
+    let mut found = Vec::new();
+    for (tape, model) in case.models.iter().enumerate() {
+        let Some(Model::Text(text) | Model::Single(text)) = model.as_deref() else {
+            continue;
+        };
+        let Some(at) = text.iter().position(is_it) else {
+            continue;
+        };
+        let (before, after) = text.split_at_checked(at).unwrap_or_default();
+        let (before, after) = (
+            spell(&before.to_vec(), values),
+            spell(&after.get(1..).unwrap_or_default().to_vec(), values),
+        );
+        let whole = Union::new([&[literal(&before, false).as_slice(), any, &literal(&after, false)].concat()]);
+        let tests = case.literals.get(tape).into_iter().flatten().filter_map(|literal| {
+            match case.tapes.tests.get(literal.atom)? {
+                Test::Action(test) | Test::Resource { test, .. } => Some((test, literal.holds)),
+                Test::Condition {
+                    operator,
+                    test: ValueTest::Text(test),
+                } => Some((test, literal.holds != operator.negated)),
+                Test::Condition { .. } | Test::Null(_) => None,
+            }
+        });
+        let (positive, negative): (Vec<_>, Vec<_>) = tests.partition(|(_, wanted)| *wanted);
+        let mut parts = vec![Part {
+            union: &whole,
+            role: Role::Positive,
+        }];
+        parts.extend(positive.iter().map(|(test, _)| Part {
+            union: test.possible(),
+            role: Role::Positive,
+        }));
+        parts.extend(negative.iter().map(|(test, _)| Part {
+            union: test.certain(),
+            role: Role::Negative,
+        }));
+        if let Ok(Some(text)) = search(&parts, &mut Budget::new(WORK)) {
+            let text = spell(&text, values);
+            let inner = text
+                .strip_prefix(before.as_str())
+                .and_then(|text| text.strip_suffix(after.as_str()));
+            found.extend(inner.map(str::to_owned));
+        }
+    }
+    found.into_iter()
 }
 
 /// A text with values in the place of its unknown variables.
@@ -434,7 +502,7 @@ fn usual_values(key: &str) -> Vec<String> {
     first
         .iter()
         .copied()
-        .chain(["example-2", "xq", "k", "w8"])
+        .chain(["example-2", "k", "1:example", "arn:aws:s3:::example"])
         .map(str::to_owned)
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Generated pairs of policies: what is said to be nothing is nothing, and what the engine can tell apart is told apart.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use irsa_policy::{Context, Decision, Layers, Policy, PolicyKind, Principal, Request, decision};
 use proptest::prelude::*;
@@ -70,13 +70,14 @@ fn condition(variables: bool, sets: bool, mixed: bool) -> impl Strategy<Value = 
         }
     };
     let text = if variables {
-        prop_oneof![2 => pattern(), 1 => "[ab*?]{0,1}\\$\\{(p|q|p,'a')\\}[ab*?]{0,1}"].boxed()
+        prop_oneof![2 => pattern(), 2 => "[ab*?]{0,1}\\$\\{(p|q|p,'a')\\}[ab*?]{0,1}"].boxed()
     } else {
         pattern().boxed()
     };
     let arn = if variables {
-        prop_oneof![2 => "a:[b*?]{0,2}:::[1*]{0,1}:[ab*?]{0,2}", 1 => "a:\\$\\{p\\}:::[1*]{0,1}:[ab*?]{0,1}\\$\\{q\\}"]
-            .boxed()
+        prop_oneof![2 => "a:[b*?]{0,2}:::[1*]{0,1}:[ab*?]{0,2}", 1 => "a:\\$\\{p\\}:::[1*]{0,1}:[ab*?]{0,1}\\$\\{q\\}",
+            1 => "(a:[b*]:)?\\$\\{p\\}(:[*?]{0,1}){0,3}"]
+        .boxed()
     } else {
         prop_oneof![4 => "a:[b*?]{0,2}:::[1*]{0,1}:[ab*?]{0,2}", 1 => Just("*".to_owned())].boxed()
     };
@@ -97,7 +98,7 @@ fn condition(variables: bool, sets: bool, mixed: bool) -> impl Strategy<Value = 
         4 => (strings, string_key, list(text, 2)),
         1 => (prop::sample::select(vec!["ArnLike", "ArnNotEquals"]), key("k"), list(arn, 2)),
         1 => (Just("Bool"), key("k"), list("true|false|x", 2)),
-        1 => (Just("BinaryEquals"), key("k"), list("YQ==|YWI=|/w==|!", 2)),
+        1 => (Just("BinaryEquals"), key("k"), list("YQ==|YWI=|/w==|!|aaaa", 2)),
         1 => (Just("Null"), key("k"), list("true|false", 2)),
         2 => (
             prop::sample::select(vec![
@@ -235,6 +236,7 @@ fn value(shape: Shape) -> impl Strategy<Value = Option<Result<String, Vec<String
         1 => "10\\.0\\.0\\.[0-4]|::[0-2]|11\\.0\\.0\\.0",
         1 => "true|FALSE|x",
         1 => "a:[ab]{0,2}:::[1]{0,1}:[ab:]{0,3}",
+        1 => "[ab]{0,1}(:[ab]{0,1}){1,3}",
     ];
     let _ = shape;
     prop_oneof![
@@ -252,6 +254,8 @@ struct Sample {
     values: Vec<Option<Result<String, Vec<String>>>>,
     bounded: bool,
     cross: bool,
+    /// All keys have the value of the first, as they do where a variable matches.
+    same: bool,
 }
 
 const KEYS: [&str; 7] = ["k", "l", "p", "q", "n", "d", "i"];
@@ -269,14 +273,16 @@ fn sample(shape: Shape) -> impl Strategy<Value = Sample> {
         prop::collection::vec(value(shape), KEYS.len()),
         prop::bool::weighted(0.2),
         any::<bool>(),
+        prop::bool::weighted(0.3),
     )
-        .prop_map(|(caller, action, resource, values, bounded, cross)| Sample {
+        .prop_map(|(caller, action, resource, values, bounded, cross, same)| Sample {
             caller,
             action,
             resource,
             values,
             bounded,
             cross,
+            same,
         })
 }
 
@@ -329,7 +335,7 @@ fn callers() -> Vec<Caller> {
 fn context(sample: &Sample) -> Context {
     let mut context = Context::new();
     for (key, value) in KEYS.iter().zip(&sample.values) {
-        match value {
+        match if sample.same { &sample.values[0] } else { value } {
             None => {}
             Some(Ok(value)) => context.set(key, value),
             Some(Err(values)) => context.set_list(key, values),
@@ -338,25 +344,25 @@ fn context(sample: &Sample) -> Context {
     context
 }
 
+static CALLERS: LazyLock<Vec<Caller>> = LazyLock::new(callers);
+
+/// What allows everything, and what leaves everything to identity policies.
+static AROUND: LazyLock<([Arc<Policy>; 1], Policy)> = LazyLock::new(|| {
+    let parse = |kind, text| Policy::parse("around", kind, text).unwrap();
+    let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let open = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},"Action":"*","Resource":"*"}}"#;
+    (
+        [Arc::new(parse(PolicyKind::Identity, everything))],
+        parse(PolicyKind::Resource, open),
+    )
+});
+
 /// The decisions of the engine in several surroundings: nothing else allows, or everything else does.
 fn decisions(kind: PolicyKind, policy: &Arc<Policy>, sample: &Sample, context: &Context) -> Vec<Decision> {
-    let everything = [Arc::new(
-        Policy::parse(
-            "everything",
-            PolicyKind::Identity,
-            r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#,
-        )
-        .unwrap(),
-    )];
-    let open = Policy::parse(
-        "open",
-        PolicyKind::Resource,
-        r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},"Action":"*","Resource":"*"}}"#,
-    )
-    .unwrap();
+    let (everything, open) = &*AROUND;
     let policies = [Arc::clone(policy)];
     let levels = [policies.to_vec()];
-    let callers = callers();
+    let callers = &*CALLERS;
     let caller = if matches!(kind, PolicyKind::Resource | PolicyKind::Trust) {
         &callers[sample.caller % callers.len()]
     } else {
@@ -370,13 +376,13 @@ fn decisions(kind: PolicyKind, policy: &Arc<Policy>, sample: &Sample, context: &
     let layers: Vec<Layers<'_>> = match kind {
         PolicyKind::Identity => vec![Layers {
             identity: &policies,
-            resource: Some(&open),
+            resource: Some(open),
             ..base
         }],
         PolicyKind::ServiceControl => vec![Layers {
-            identity: &everything,
+            identity: everything,
             service_control: &levels,
-            resource: Some(&open),
+            resource: Some(open),
             ..base
         }],
         _ => {
@@ -390,8 +396,8 @@ fn decisions(kind: PolicyKind, policy: &Arc<Policy>, sample: &Sample, context: &
                 },
                 Layers {
                     resource,
-                    identity: &everything,
-                    session: Some(&everything),
+                    identity: everything,
+                    session: Some(everything),
                     ..base
                 },
             ]
@@ -501,7 +507,7 @@ fn samples(shape: Shape) -> impl Strategy<Value = Vec<Sample>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(4), ..ProptestConfig::default() })]
 
     #[test]
     fn plain((old, new) in pair(PLAIN), samples in samples(PLAIN)) {
