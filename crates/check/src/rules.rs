@@ -1,8 +1,11 @@
 //! The rules, by topic. A topic's table stands at the head of its file.
 
 mod actions;
+mod arns;
 mod conditions;
 mod elements;
+mod exposure;
+mod issuers;
 mod keys;
 mod network;
 mod organizations;
@@ -14,7 +17,9 @@ mod resources;
 mod services;
 mod structure;
 mod subjects;
+mod support;
 mod trust;
+mod types;
 mod values;
 mod variables;
 mod widths;
@@ -22,7 +27,7 @@ mod widths;
 use crate::rule::{Kinds, Rule};
 
 /// All tables.
-pub(crate) static ALL: [&[Rule]; 18] = [
+pub(crate) static ALL: [&[Rule]; 22] = [
     refusal::RULES,
     structure::RULES,
     elements::RULES,
@@ -37,8 +42,12 @@ pub(crate) static ALL: [&[Rule]; 18] = [
     organizations::RULES,
     passing::RULES,
     services::RULES,
+    arns::RULES,
+    types::RULES,
+    support::RULES,
     widths::RULES,
     trust::RULES,
+    issuers::RULES,
     subjects::RULES,
     redundancy::RULES,
 ];

@@ -2,6 +2,7 @@
 
 mod cases;
 mod documents;
+mod good;
 
 use irsa_policy::PolicyKind;
 

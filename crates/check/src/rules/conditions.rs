@@ -341,7 +341,7 @@ fn wildcard_without_like(subject: &Subject<'_, '_>, findings: &mut Findings) {
             )
         });
         // For the subjects of tokens there is a rule that knows more.
-        if !exact || super::trust::is_subject(&condition.key.text) {
+        if !exact || super::issuers::is_subject(&condition.key.text) {
             continue;
         }
         for value in &condition.values {
@@ -459,7 +459,7 @@ fn equivalent_to_null_false(subject: &Subject<'_, '_>, findings: &mut Findings) 
                 Quantifier::Any => true,
                 Quantifier::None => !operator.if_exists,
             };
-        if asks && !super::trust::is_subject(&condition.key.text) {
+        if asks && !super::issuers::is_subject(&condition.key.text) {
             findings
                 .at_name(
                     &condition.key,

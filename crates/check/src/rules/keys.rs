@@ -317,7 +317,7 @@ fn wide_wildcard(subject: &Subject<'_, '_>, findings: &mut Findings) {
                         "with a wildcard before the colon, ids of other users and roles fit, too",
                     )
                     .fix("write the role's unique id, a colon, and `*`");
-            } else if super::trust::is_subject(key) && at < 6 && !text.starts_with("system:") {
+            } else if super::issuers::is_subject(key) && at < 6 && !text.starts_with("system:") {
                 findings
                     .at(
                         value,

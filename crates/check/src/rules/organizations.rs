@@ -118,7 +118,7 @@ fn resource_principal(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 .fix("write `\"Principal\": \"*\"`, and compare `aws:PrincipalArn` in a condition");
         }
         if let Some(principal) = &statement.principal
-            && !principal.text.as_ref().is_some_and(|text| text.text == "*")
+            && principal.text.as_ref().is_none_or(|text| text.text != "*")
         {
             findings
                 .add(

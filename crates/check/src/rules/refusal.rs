@@ -190,7 +190,10 @@ fn validation_error(subject: &Subject<'_, '_>, findings: &mut Findings) {
             .add(
                 &root,
                 &(at..end),
-                format!("The specified value for {field} is invalid. It must contain only printable ASCII characters."),
+                format!(
+                    "1 validation error detected: Value at '{field}' failed to satisfy constraint: Member must satisfy regular \
+                     expression pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"
+                ),
             )
             .fix(format!(
                 "policies take the characters U+0020 to U+00FF only; this is U+{:04X}",

@@ -1,12 +1,9 @@
 //! Which service accounts a trust policy lets in: subjects and audiences of web identity tokens.
 
-use std::cell::{Cell, OnceCell};
+use irsa_policy::syntax::Predicate;
 
-use irsa_core::AccountId;
-use irsa_policy::syntax::{AddressBlock, Predicate};
-use irsa_policy::{Context, Layers, Policy, PolicyKind, Principal, Request, decide};
-
-use super::trust::{Trusted, issuer_key, pins, trusted};
+use super::exposure::{Gate, SERVICE_ACCOUNT, TRIES, examples, service_account};
+use super::issuers::{Trusted, pins, trusted};
 use crate::finding::FindingType;
 use crate::glob::{has_wildcard, matches};
 use crate::rule::{Findings, Kinds, Rule, Subject, clip};
@@ -99,24 +96,8 @@ pub(super) static RULES: &[Rule] = &[
     ),
 ];
 
-const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 /// So many values are looked at: a text with more was not written by hand.
 const MOST_VALUES: usize = 100;
-
-/// The namespace and the name in a service account's subject.
-///
-/// See <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>.
-fn service_account(subject: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = subject.strip_prefix(SERVICE_ACCOUNT)?.split_once(':')?;
-    let label = |label: &str| {
-        let bytes = label.as_bytes();
-        let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
-        let is_edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
-        bytes.iter().all(inner) && is_edge(bytes.first()) && is_edge(bytes.last())
-    };
-    let valid = label(namespace) && namespace.len() <= 63 && name.len() <= 253 && name.split('.').all(label);
-    valid.then_some((namespace, name))
-}
 
 /// Issuers whose tokens should be told apart by the subject.
 fn by_subject<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = Trusted<'s, 't>> {
@@ -145,7 +126,7 @@ fn subject_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
 }
 
 fn audience_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
-    for trusted in by_subject(subject) {
+    for trusted in trusted(subject).filter(|trusted| !trusted.is_by_audience()) {
         if trusted.asks_any_for("aud") || trusted.on_any().next().is_none() {
             continue;
         }
@@ -190,137 +171,6 @@ fn unusual_audience(subject: &Subject<'_, '_>, findings: &mut Findings) {
             }
         }
     }
-}
-
-/// Tries subjects against the policy; compiled when it is first needed.
-struct Gate<'a> {
-    text: &'a str,
-    policy: OnceCell<Option<Policy>>,
-    /// How many more questions a document is worth.
-    questions: Cell<usize>,
-}
-
-impl<'a> Gate<'a> {
-    fn new(subject: &Subject<'_, 'a>) -> Self {
-        Self {
-            text: subject.text,
-            policy: OnceCell::new(),
-            questions: Cell::new(QUESTIONS),
-        }
-    }
-
-    /// Whether the policy lets a token in that has this subject, and of everything else what the statement asks for.
-    fn lets_in(&self, trusted: &Trusted<'_, '_>, token_subject: &str) -> bool {
-        let Some(left) = self.questions.get().checked_sub(1) else {
-            return false;
-        };
-        self.questions.set(left);
-        let compile = || Policy::parse("trust policy", PolicyKind::Trust, self.text).ok();
-        let Some(policy) = self.policy.get_or_init(compile) else {
-            return false;
-        };
-        let account = trusted.provider.text.split(':').nth(4);
-        let account: Option<AccountId> = account.and_then(|account| account.parse().ok());
-        let Some(account) = account.or_else(|| AccountId::from_number(111_122_223_333)) else {
-            return false;
-        };
-        let mut context = Context::new();
-        let key = format!("{}:sub", trusted.issuer);
-        context.set(&key, token_subject);
-        let audience = format!("{}:aud", trusted.issuer);
-        for condition in trusted.statement.conditions() {
-            // What other issuers claim is in no request.
-            if issuer_key(&condition.key.text).is_some_and(|(issuer, _)| !issuer.eq_ignore_ascii_case(trusted.issuer))
-                || condition.is_on(&key)
-                || condition.is_on(&audience)
-            {
-                continue;
-            }
-            if let Some(value) = meeting(condition) {
-                context.set(&condition.key.text, value);
-            }
-        }
-        let value = trusted.on("aud").find_map(meeting).unwrap_or("sts.amazonaws.com");
-        context.set(&audience, value);
-        let role = format!("arn:aws:iam::{account}:role/example");
-        let request = Request {
-            principal: Principal::WebIdentity {
-                provider: &trusted.provider.text,
-            },
-            action: "sts:AssumeRoleWithWebIdentity",
-            resource: &role,
-            resource_account: Some(account),
-            context: &context,
-        };
-        let layers = Layers {
-            resource: Some(policy),
-            ..Layers::default()
-        };
-        decide(&layers, &request).is_allowed()
-    }
-}
-
-/// A value that meets a condition, where one is easily found.
-fn meeting<'s>(condition: &'s Condition<'_>) -> Option<&'s str> {
-    let operator = condition.operator.filter(|operator| !operator.negated)?;
-    let value = &*condition.values.first()?.text;
-    match operator.predicate {
-        Predicate::StringEquals | Predicate::StringEqualsIgnoreCase | Predicate::Bool => Some(value),
-        Predicate::StringLike | Predicate::Arn if !has_wildcard(value) => Some(value),
-        Predicate::IpAddress if AddressBlock::parse(value).is_some() => value.split('/').next(),
-        _ => None,
-    }
-}
-
-/// What a `*` is tried with: nothing, a part of a name, and more than one part.
-const STARS: [&str; 8] = [
-    "evil",
-    "",
-    "x",
-    "x:evil",
-    "evil:evil",
-    "system:serviceaccount:evil:evil",
-    "system:serviceaccount:evil:x",
-    "system:serviceaccount:evil",
-];
-/// Wildcards of one pattern that are tried with everything; the others with one thing each.
-const FREE: usize = 3;
-/// Questions to the engine that a document is worth.
-const QUESTIONS: usize = 200;
-/// Subjects of one pattern that the engine is asked about.
-const TRIES: usize = 8;
-
-/// Subjects of service accounts that a pattern matches.
-fn examples(pattern: &str) -> Vec<String> {
-    let stars = pattern.matches('*').count();
-    let combinations = STARS.len().saturating_pow(u32::try_from(stars.min(FREE)).unwrap_or(0));
-    let mut found: Vec<String> = Vec::new();
-    for combination in 0..combinations {
-        for last in ["", "x"] {
-            let mut rest = combination;
-            let mut seen = 0_usize;
-            let mut text = String::with_capacity(pattern.len().saturating_add(32));
-            for character in pattern.chars() {
-                match character {
-                    '*' if seen < FREE => {
-                        text.push_str(STARS.get(rest % STARS.len()).copied().unwrap_or_default());
-                        rest /= STARS.len();
-                        seen = seen.saturating_add(1);
-                    }
-                    '*' => text.push_str(last),
-                    '?' => text.push('x'),
-                    other => text.push(other),
-                }
-            }
-            if service_account(&text).is_some() && !found.contains(&text) {
-                found.push(text);
-            }
-            if stars <= FREE {
-                break;
-            }
-        }
-    }
-    found
 }
 
 /// The namespace that a pattern fixes, if it fixes one.
@@ -485,7 +335,7 @@ fn only_present(subject: &Subject<'_, '_>, findings: &mut Findings) {
 
 /// Conditions on subjects in statements of either effect.
 fn subject_conditions<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = &'s Condition<'t>> {
-    super::conditions::conditions(subject).filter(|condition| super::trust::is_subject(&condition.key.text))
+    super::conditions::conditions(subject).filter(|condition| super::issuers::is_subject(&condition.key.text))
 }
 
 fn wildcard_in_exact_subject(subject: &Subject<'_, '_>, findings: &mut Findings) {
@@ -576,70 +426,5 @@ fn subject_format(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 None => finding.fix("write `system:serviceaccount:NAMESPACE:NAME`"),
             };
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_service_accounts() {
-        assert_eq!(service_account("system:serviceaccount:ns:sa"), Some(("ns", "sa")));
-        assert_eq!(
-            service_account("system:serviceaccount:ns:my.app-1"),
-            Some(("ns", "my.app-1"))
-        );
-        for text in [
-            "system:serviceaccount:ns",
-            "system:serviceaccount:ns:",
-            "system:serviceaccount::sa",
-            "system:serviceaccount:a:b:c",
-            "system:serviceaccount:Ns:sa",
-            "system:serviceaccount:n.s:sa",
-            "system:serviceaccount:-ns:sa",
-            "system:serviceaccount:ns:sa.",
-            "repo:a/b",
-        ] {
-            assert_eq!(service_account(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn examples_are_matched_and_are_service_accounts() {
-        for (pattern, expected) in [
-            (
-                "system:serviceaccount:team-*:app",
-                Some("system:serviceaccount:team-evil:app"),
-            ),
-            (
-                "system:serviceaccount:dev-*-reader",
-                Some("system:serviceaccount:dev-x:evil-reader"),
-            ),
-            ("system:serviceaccount:prod*", Some("system:serviceaccount:prodx:evil")),
-            ("*", Some("system:serviceaccount:evil:evil")),
-            ("*:app", Some("system:serviceaccount:evil:app")),
-            ("system:serviceaccount:*", Some("system:serviceaccount:x:evil")),
-            ("system:serviceaccount:a-?:b", Some("system:serviceaccount:a-x:b")),
-            ("repo:a/*", None),
-        ] {
-            let found = examples(pattern);
-            for example in &found {
-                assert!(matches(pattern, example, false), "{pattern} {example}");
-                assert!(service_account(example).is_some(), "{pattern} {example}");
-            }
-            match expected {
-                Some(expected) => assert!(!found.is_empty(), "{pattern}: no {expected}"),
-                None => assert!(found.is_empty(), "{pattern}"),
-            }
-        }
-        assert_eq!(
-            examples("system:serviceaccount:team-*:app")[0],
-            "system:serviceaccount:team-evil:app"
-        );
-        assert_eq!(
-            examples("system:serviceaccount:dev-*-reader")[0],
-            "system:serviceaccount:dev-x:evil-reader"
-        );
     }
 }

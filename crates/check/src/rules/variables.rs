@@ -339,7 +339,7 @@ fn unknown(subject: &Subject<'_, '_>, findings: &mut Findings) {
         for key in keys(&item.text) {
             let prefix = key.split(':').next().unwrap_or_default();
             let is_known_place = services.service(prefix).is_some() || prefix.eq_ignore_ascii_case("aws");
-            if services.condition_key(key).is_some() || super::trust::issuer_key(key).is_some() {
+            if services.condition_key(key).is_some() || super::issuers::issuer_key(key).is_some() {
                 continue;
             }
             if !is_known_place && key.contains(':') {

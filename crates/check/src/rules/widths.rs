@@ -11,7 +11,7 @@ pub(super) static RULES: &[Rule] = &[Rule::own(
     "IRSA_WILDCARD_WIDTH",
     "a wildcard that also changes permissions",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege",
-    Kinds::IDENTITY.and(Kinds::RESOURCE),
+    Kinds::IDENTITY,
     width,
 )];
 
