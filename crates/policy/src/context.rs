@@ -37,7 +37,13 @@ pub(crate) fn key_hash(key: &[u8]) -> u32 {
 /// Whether two names differ in ASCII case at most. Mostly they do not differ at all, which is the quicker question.
 #[inline]
 pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
-    same(one, other) || one.eq_ignore_ascii_case(other)
+    same(one, other) || differ_in_case(one, other)
+}
+
+#[cold]
+#[inline(never)]
+fn differ_in_case(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 /// Whether two texts are equal. Most are short: up to 32 bytes are compared in place, without a call.

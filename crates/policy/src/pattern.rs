@@ -101,8 +101,8 @@ impl Syntax {
 ///
 /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>.
 pub(crate) fn tokenize(text: &str, syntax: Syntax) -> Option<Vec<Token>> {
-    let mut tokens = Vec::new();
-    let mut literal = String::new();
+    let mut tokens = Vec::with_capacity(4);
+    let mut literal = String::with_capacity(text.len());
     let mut slot = 0_usize;
     let mut rest = text;
     while let Some(at) = rest.find(['*', '?', '$']) {
@@ -178,14 +178,23 @@ fn variable(body: &str, slot: usize, keeps_empty: bool) -> Option<(Piece, &str)>
 
 fn flush(literal: &mut String, tokens: &mut Vec<Token>) {
     if !literal.is_empty() {
-        tokens.push(Token::Literal(std::mem::take(literal).into_boxed_str()));
+        tokens.push(Token::Literal(literal.as_str().into()));
+        literal.clear();
     }
 }
 
 impl Pattern {
     /// Compiles `text`.
     pub(crate) fn new(text: &str, syntax: Syntax) -> Self {
-        tokenize(text, syntax).map_or(Self::Never, Self::of)
+        // What most texts are is seen at once.
+        match text.find(['*', '?', '$']) {
+            None => Self::Exact(text.into()),
+            Some(0) if text == "*" && syntax.wildcards => Self::Any,
+            Some(at) if at.saturating_add(1) == text.len() && syntax.wildcards && text.ends_with('*') => {
+                Self::Prefix(text.get(..at).unwrap_or_default().into())
+            }
+            Some(_) => tokenize(text, syntax).map_or(Self::Never, Self::of),
+        }
     }
 
     /// Picks the simplest form for the tokens.
@@ -305,7 +314,7 @@ impl Pattern {
             return false;
         };
         with_values(tokens, *variables, context, |values| {
-            sixth_field(tokens, values).is_some_and(|sixth| glob::<false>(tokens, values, arn, sixth))
+            sixth_field(tokens, values).is_some_and(|sixth| glob::<false>(tokens, values, arn, (0, 0), sixth))
         })
     }
 
@@ -364,16 +373,16 @@ const FEW: usize = 4;
 #[inline(never)]
 fn scan<const FOLD: bool>(tokens: &[Token], variables: usize, text: &str, context: &Context) -> bool {
     // Most patterns begin with literal text, and most texts do not begin with it.
-    if let Some(Token::Literal(prefix)) = tokens.first()
-        && !starts_with::<FOLD>(text.as_bytes(), prefix)
-    {
-        return false;
-    }
+    let start = match tokens.first() {
+        Some(Token::Literal(prefix)) if starts_with::<FOLD>(text.as_bytes(), prefix) => (1, prefix.len()),
+        Some(Token::Literal(_)) => return false,
+        _ => (0, 0),
+    };
     if variables == 0 {
-        return glob::<FOLD>(tokens, &[], text, 0);
+        return glob::<FOLD>(tokens, &[], text, start, 0);
     }
     with_values(tokens, variables, context, |values| {
-        glob::<FOLD>(tokens, values, text, 0)
+        glob::<FOLD>(tokens, values, text, start, 0)
     })
 }
 
@@ -422,10 +431,11 @@ pub(crate) fn sixth_field(tokens: &[Token], values: &[&str]) -> Option<usize> {
 /// `*` is never tried again. A confined one is always followed by its field's colon or stands before a `*` that is, so
 /// the same holds within a field. Time is bounded by (length of text) × (length of pattern).
 ///
-/// Wildcards of tokens before number `free` are confined, as they are written or not.
-fn glob<const FOLD: bool>(tokens: &[Token], values: &[&str], text: &str, free: usize) -> bool {
+/// It begins with the token and the byte of `start`. Wildcards of tokens before number `free` are confined, as they are
+/// written or not.
+fn glob<const FOLD: bool>(tokens: &[Token], values: &[&str], text: &str, start: (usize, usize), free: usize) -> bool {
     let bytes = text.as_bytes();
-    let (mut index, mut at) = (0_usize, 0_usize);
+    let (mut index, mut at) = start;
     // What follows the `*`, and where that was last tried.
     let mut run: Option<(usize, usize)> = None;
     let mut field: Option<(usize, usize)> = None;

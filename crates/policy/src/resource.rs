@@ -54,17 +54,9 @@ enum Form {
 
 impl ResourcePattern {
     pub(crate) fn new(text: &str, dialect: &Dialect) -> Self {
-        let (form, literal) = match readings(text, dialect) {
-            _ if text == "*" => (Form::Everything, ""),
-            Some((tokens, None)) => match &*tokens {
-                [Token::Literal(literal)] if **literal == *text => (Form::Exact, text),
-                [Token::Literal(literal), Token::Run] if text.strip_suffix('*') == Some(literal) => {
-                    (Form::Prefix, text.strip_suffix('*').unwrap_or_default())
-                }
-                _ => (Form::Readings([Pattern::of(tokens)].into()), ""),
-            },
-            Some((first, Some(padded))) => (Form::Readings([Pattern::of(first), Pattern::of(padded)].into()), ""),
-            None => (Form::Readings([].into()), ""),
+        let (form, literal) = match simple(text) {
+            Some(simple) => simple,
+            None => Self::compiled(text, dialect),
         };
         let literal = match &form {
             // What the first reading begins with, a padded one begins with too.
@@ -77,6 +69,20 @@ impl ResourcePattern {
             literal: literal.len(),
             end: end.map_or(0, |end| u64::from_le_bytes(*end)),
             form,
+        }
+    }
+
+    fn compiled<'n>(text: &'n str, dialect: &Dialect) -> (Form, &'n str) {
+        match readings(text, dialect) {
+            Some((tokens, None)) => match &*tokens {
+                [Token::Literal(literal)] if **literal == *text => (Form::Exact, text),
+                [Token::Literal(literal), Token::Run] if text.strip_suffix('*') == Some(literal) => {
+                    (Form::Prefix, text.strip_suffix('*').unwrap_or_default())
+                }
+                _ => (Form::Readings([Pattern::of(tokens)].into()), ""),
+            },
+            Some((first, Some(padded))) => (Form::Readings([Pattern::of(first), Pattern::of(padded)].into()), ""),
+            None => (Form::Readings([].into()), ""),
         }
     }
 
@@ -126,6 +132,24 @@ impl ResourcePattern {
             Form::Everything | Form::Exact | Form::Prefix => None,
         }
     }
+}
+
+/// The form of what is seen at once: `*`, and six fields without any sign but a `*` at the end; with the literal text.
+fn simple(text: &str) -> Option<(Form, &str)> {
+    if text == "*" {
+        return Some((Form::Everything, ""));
+    }
+    let literal = text.strip_suffix('*').unwrap_or(text);
+    let colons = literal.bytes().filter(|byte| *byte == b':').count();
+    if colons < 5 || literal.contains(['*', '?', '$']) {
+        return None;
+    }
+    let form = if literal.len() == text.len() {
+        Form::Exact
+    } else {
+        Form::Prefix
+    };
+    Some((form, literal))
 }
 
 pub(crate) type Readings = (Vec<Token>, Option<Vec<Token>>);

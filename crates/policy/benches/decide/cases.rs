@@ -83,7 +83,7 @@ pub(crate) const TWO: &str = r#"{"Version": "2012-10-17", "Statement": [
    "Condition": {"StringLike": {"s3:prefix": "data/*"}}}]}"#;
 
 /// Ten statements of three actions, two resources and two conditions each, one of them a denial: a bucket for each.
-fn ten() -> String {
+pub(crate) fn ten() -> String {
     let statements: Vec<String> = (0..10)
         .map(|number| {
             let effect = if number == 3 { "Deny" } else { "Allow" };
@@ -99,7 +99,7 @@ fn ten() -> String {
 }
 
 /// As [`ten`], with wildcards inside of resources and of some actions.
-pub(crate) fn ten_with_wildcards() -> String {
+fn ten_with_wildcards() -> String {
     let statements: Vec<String> = (0..10)
         .map(|number| {
             let effect = if number == 3 { "Deny" } else { "Allow" };
@@ -232,7 +232,8 @@ fn hundred() -> Case {
     }
 }
 
-const GET: (&str, &str) = ("s3:GetObject", "arn:aws:s3:::my-bucket/data/2026/01/report.csv");
+pub(crate) const IN_BUCKET_9: &str = "arn:aws:s3:::bucket-9/data/report.csv";
+pub(crate) const GET: (&str, &str) = ("s3:GetObject", "arn:aws:s3:::my-bucket/data/2026/01/report.csv");
 const LIST: (&str, &str) = ("s3:ListBucket", "arn:aws:s3:::my-bucket");
 const MISS: (&str, &str) = ("s3:GetObjectAcl", "arn:aws:s3:::other/data/x");
 
@@ -248,11 +249,7 @@ pub(crate) fn decisions() -> Vec<Case> {
             expected: Decision::ImplicitlyDenied,
             ..two("2 statements, nothing matches", MISS)
         },
-        ten(
-            "10 statements with 2 conditions each",
-            &self::ten(),
-            "arn:aws:s3:::bucket-9/data/report.csv",
-        ),
+        ten("10 statements with 2 conditions each", &self::ten(), IN_BUCKET_9),
         Case {
             expected: Decision::ImplicitlyDenied,
             ..ten(

@@ -113,17 +113,32 @@ impl<'t> Locator<'t> {
 
     /// Line and column, both from 1, columns in characters. Offsets must not descend between calls.
     pub fn locate(&mut self, offset: usize) -> (u32, u32) {
-        for character in self.text.get(self.at..offset).unwrap_or_default().chars() {
-            if character == '\n' {
-                self.line = self.line.saturating_add(1);
-                self.column = 1;
-            } else {
-                self.column = self.column.saturating_add(1);
-            }
+        let bytes = self.text.as_bytes().get(self.at..offset).unwrap_or_default();
+        let lines = count(bytes, |byte| byte == b'\n');
+        let mut line = bytes;
+        if lines > 0 {
+            let last = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
+            line = bytes.get(last.saturating_add(1)..).unwrap_or_default();
+            self.line = self.line.saturating_add(lines);
+            self.column = 1;
         }
+        // A character's bytes after its first are all of the form 10xxxxxx.
+        let characters = count(line, |byte| byte & 0xc0 != 0x80);
+        self.column = self.column.saturating_add(characters);
         self.at = self.at.max(offset);
         (self.line, self.column)
     }
+}
+
+/// How many bytes are such. Sums of bytes, in blocks too short to overflow, are added up many at once.
+fn count(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> u32 {
+    bytes
+        .chunks(255)
+        .map(|block| {
+            let sum = |sum: u8, byte: &u8| sum.wrapping_add(u8::from(is_such(*byte)));
+            u32::from(block.iter().fold(0_u8, sum))
+        })
+        .fold(0, u32::saturating_add)
 }
 
 struct Reader<'t> {
@@ -234,6 +249,9 @@ impl<'t> Reader<'t> {
         let mut owned = String::new();
         let mut chunk = self.at;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            self.advance(plain.unwrap_or(rest.len()));
             match self.peek() {
                 Some(b'"') => {
                     let tail = self.text.get(chunk..self.at).unwrap_or_default();
