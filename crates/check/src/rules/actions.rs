@@ -203,13 +203,12 @@ fn unsupported_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
         let every = action.text == "*" && !trust;
         let known = trust && !super::trust::ACTIONS.contains(&&*action.text);
         if !every && (known || !services.iter().any(of_service)) && action.text.contains([':', '*']) {
-            let finding = findings.at(
-                action,
-                format!(
-                    "the policy of a resource of type {resource_type} cannot have `{}`",
-                    clip(&action.text)
-                ),
-            );
+            let whose = if trust {
+                "a trust policy".to_owned()
+            } else {
+                format!("the policy of a resource of type {resource_type}")
+            };
+            let finding = findings.at(action, format!("{whose} cannot have `{}`", clip(&action.text)));
             if trust {
                 let meant = super::trust::ACTIONS
                     .into_iter()

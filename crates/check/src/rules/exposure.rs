@@ -109,7 +109,7 @@ fn meeting<'s>(condition: &'s Condition<'_>) -> Option<&'s str> {
 }
 
 /// What a `*` is tried with: nothing, a part of a name, and more than one part.
-const STARS: [&str; 8] = [
+const STARS: [&str; 10] = [
     "evil",
     "",
     "x",
@@ -118,6 +118,8 @@ const STARS: [&str; 8] = [
     "system:serviceaccount:evil:evil",
     "system:serviceaccount:evil:x",
     "system:serviceaccount:evil",
+    "system",
+    "serviceaccount",
 ];
 
 /// Wildcards of one pattern that are tried with everything; the others with one thing each.
@@ -205,6 +207,7 @@ mod tests {
             ("*:app", Some("system:serviceaccount:evil:app")),
             ("system:serviceaccount:*", Some("system:serviceaccount:x:evil")),
             ("system:serviceaccount:a-?:b", Some("system:serviceaccount:a-x:b")),
+            ("*:*:*:app", Some("system:serviceaccount:evil:app")),
             ("repo:a/*", None),
         ] {
             let found = examples(pattern);

@@ -72,6 +72,10 @@ const GITHUB: &str = "token.actions.githubusercontent.com";
 
 const COGNITO: &str = "cognito-identity.amazonaws.com";
 
+/// The providers that IAM knew before OIDC; their claims stay with the session.
+///
+/// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif>.
+const BUILT_IN: [&str; 4] = [COGNITO, "accounts.google.com", "www.amazon.com", "graph.facebook.com"];
 /// Issuers whose tokens IAM tells apart by another claim than the subject.
 const BY_AUDIENCE: [&str; 7] = [
     COGNITO,
@@ -359,6 +363,9 @@ fn issuer_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
                     _ => None,
                 });
                 match meant {
+                    Some(meant) if meant.contains("://") => {
+                        finding.fix("correct the provider's ARN, which has no scheme in it");
+                    }
                     Some(meant) => {
                         let key = format!("{meant}:{claim}");
                         finding
@@ -377,7 +384,8 @@ fn issuer_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
 fn claims_outside_trust(subject: &Subject<'_, '_>, findings: &mut Findings) {
     for statement in &subject.tree.statements {
         for condition in statement.conditions() {
-            if issuer_key(&condition.key.text).is_none() {
+            let claimed = issuer_key(&condition.key.text);
+            if claimed.is_none_or(|(issuer, _)| BUILT_IN.iter().any(|known| known.eq_ignore_ascii_case(issuer))) {
                 continue;
             }
             let absent = condition.holds_when_absent();

@@ -208,7 +208,9 @@ fn fits(kind: &str, name: &str, action: &str) -> bool {
     if !assumes {
         return true;
     }
-    match kind {
+    // A provider under the wrong type has a finding of its own.
+    let is_provider = kind == "Federated" || name.contains(":oidc-provider/") || is_saml(name);
+    match if is_provider { "Federated" } else { kind } {
         "Federated" if name == "*" => is(WEB_IDENTITY) || is(SAML),
         "Federated" if is_saml(name) => is(SAML),
         "Federated" => is(WEB_IDENTITY),

@@ -248,6 +248,7 @@ const ROWS: &[Row] = &[
         r#""Effect":"Allow","Principal":{"Federated":"cognito-identity.amazonaws.com"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"cognito-identity.amazonaws.com:aud":"us-east-1:pool"},"ForAnyValue:StringLike":{"cognito-identity.amazonaws.com:amr":"authenticated"}}"#),
     Row("IRSA_ISSUER_MISMATCH", "trust", trust!(r#""StringEquals":{«"oidc.example.com/id/B:sub"»:"system:serviceaccount:ns:sa"}"#), GOOD_TRUST),
     Row("IRSA_WEB_IDENTITY_KEY_OUTSIDE_TRUST", "identity", when!(r#""StringEquals":{«"oidc.example.com/id/A:sub"»:"system:serviceaccount:ns:sa"}"#), when!(r#""StringEquals":{"aws:PrincipalTag/oidc.example.com:sub":"x"}"#)),
+    Row("IRSA_WEB_IDENTITY_KEY_OUTSIDE_TRUST", "identity", when!(r#""StringEquals":{«"oidc.example.com/id/A:aud"»:"x"}"#), when!(r#""StringEquals":{"cognito-identity.amazonaws.com:sub":"x"}"#)),
     // Subjects.
     Row("IRSA_SUBJECT_NOT_CHECKED", "trust", r#""Effect":"Allow","Principal":{"Federated":«"arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/A"»},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"oidc.example.com/id/A:aud":"sts.amazonaws.com"}}"#, GOOD_TRUST),
     Row("IRSA_AUDIENCE_NOT_CHECKED", "trust", r#""Effect":"Allow","Principal":{"Federated":«"arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/A"»},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"oidc.example.com/id/A:sub":"system:serviceaccount:ns:sa"}}"#, GOOD_TRUST),
