@@ -59,6 +59,8 @@ pub struct Case {
     pub service_control: Vec<Vec<Draft>>,
     pub resource_control: Vec<Vec<Draft>>,
     pub vpc_endpoint: Option<Vec<Draft>>,
+    /// What the ARNs of users and roles in principals were when the policies were saved: ARN and unique id.
+    pub bindings: Vec<(String, String)>,
     pub request: Request,
 }
 
@@ -87,12 +89,14 @@ impl Case {
             .chain(self.vpc_endpoint.iter_mut().flatten())
     }
 
-    /// The case as one line of a batch for `irsa policy simulate`. What a batch cannot say of the caller stands in the
-    /// member `caller`, which it ignores.
+    /// The case as one line of a batch for `irsa policy simulate`. What a batch cannot say stands in the members `caller` and
+    /// `bindings`, which it ignores.
     #[must_use]
     pub fn to_json(&self, id: &str) -> String {
-        let one = |draft: &Option<Draft>| draft.as_ref().map_or("null".to_owned(), Draft::text);
-        let list = |drafts: &[Draft]| format!("[{}]", joined(drafts.iter().map(Draft::text)));
+        // Between the parts of JSON a line break is a blank; inside of strings there is none.
+        let text = |draft: &Draft| draft.text().replace(['\n', '\r'], " ");
+        let one = |draft: &Option<Draft>| draft.as_ref().map_or("null".to_owned(), text);
+        let list = |drafts: &[Draft]| format!("[{}]", joined(drafts.iter().map(text)));
         let some = |drafts: &Option<Vec<Draft>>| drafts.as_deref().map_or("null".to_owned(), list);
         let levels = |levels: &[Vec<Draft>]| format!("[{}]", joined(levels.iter().map(|level| list(level))));
         let request = &self.request;
@@ -103,7 +107,7 @@ impl Case {
             .map(|(key, values)| format!("{}:{}", quoted(key), values_json(values)));
         format!(
             "{{\"id\":{},\"policies\":{{\"identity\":{},\"boundary\":{},\"session\":{},\"resource\":{},\"scp\":{},\"rcp\":{},\"vpce\":{}}},\
-             \"request\":{{\"principal\":{},\"action\":{},\"resource\":{},\"resourceAccount\":{},\"context\":{{{}}}}},\"caller\":{}}}",
+             \"request\":{{\"principal\":{},\"action\":{},\"resource\":{},\"resourceAccount\":{},\"context\":{{{}}}}},\"caller\":{},\"bindings\":{{{}}}}}",
             quoted(id),
             list(&self.identity),
             one(&self.boundary),
@@ -118,6 +122,11 @@ impl Case {
             account,
             joined(context),
             quoted(&format!("{:?}", request.caller)),
+            joined(
+                self.bindings
+                    .iter()
+                    .map(|(arn, id)| format!("{}:{}", quoted(arn), quoted(id)))
+            ),
         )
     }
 }

@@ -108,7 +108,7 @@ pub fn compare(case: &Case, choices: &Choices) -> Result<Agreement, Box<Differen
 }
 
 fn both(case: &Case, choices: &Choices) -> Result<Agreement, Box<Difference>> {
-    let mut reader = Reader::new(choices);
+    let mut reader = Reader::new(&case.bindings, choices);
     let identity = reader.list(&case.identity)?;
     let boundary = reader.some(case.boundary.as_ref())?;
     let session = case.session.as_deref().map(|drafts| reader.list(drafts)).transpose()?;
@@ -161,7 +161,8 @@ fn both(case: &Case, choices: &Choices) -> Result<Agreement, Box<Difference>> {
 }
 
 /// Reads every policy twice, and gives each a number for a label.
-struct Reader {
+struct Reader<'b> {
+    bindings: &'b [(String, String)],
     profile: Profile,
     documents: Vec<Document>,
     refused: bool,
@@ -169,10 +170,11 @@ struct Reader {
 
 type Lists = (Vec<Document>, Vec<Arc<Policy>>);
 
-impl Reader {
-    fn new(choices: &Choices) -> Self {
+impl<'b> Reader<'b> {
+    fn new(bindings: &'b [(String, String)], choices: &Choices) -> Self {
         Self {
-            profile: profile(choices),
+            bindings,
+            profile: profile(*choices),
             documents: Vec::new(),
             refused: false,
         }
@@ -184,7 +186,12 @@ impl Reader {
         let label = self.documents.len().to_string();
         let engine = Policy::parse_with(&label, kind(draft.kind), &text, &self.profile);
         match (reference, engine) {
-            (Ok(document), Ok(policy)) => {
+            (Ok(mut document), Ok(mut policy)) => {
+                document.bind(self.bindings);
+                policy.bind_principals(|text| {
+                    let (_, id) = self.bindings.iter().find(|(arn, _)| arn == text)?;
+                    Some(id.clone())
+                });
                 self.documents.push(document.clone());
                 Ok(Some((document, Arc::new(policy))))
             }
@@ -201,6 +208,7 @@ impl Reader {
         }
     }
 
+    #[expect(clippy::type_complexity, reason = "one policy twice")]
     fn some(&mut self, draft: Option<&Draft>) -> Result<(Option<Document>, Option<Arc<Policy>>), Box<Difference>> {
         match draft {
             Some(draft) => Ok(self.one(draft)?.unzip()),
@@ -230,44 +238,21 @@ impl Reader {
 }
 
 /// The engine's profile for the same choices.
+///
+/// # Panics
+/// The engine has other settings than the reference has choices.
 #[must_use]
-pub fn profile(choices: &Choices) -> Profile {
-    let Choices {
-        lone_star_matches_any_arn,
-        lists_need_a_set_qualifier,
-        empty_string_is_an_empty_set,
-        for_any_value_needs_a_value,
-        uncomparable_satisfies_negation,
-        defaults_replace_empty_values,
-        digits_are_epoch_seconds,
-        numbers_may_have_exponents,
-        numbers_may_have_blanks,
-        mapped_addresses_are_ipv6,
-        only_ascii_letters_fold,
-        short_arns_are_padded,
-        not_principal_needs_the_whole_chain,
-        federated_callers_need_federated,
-        service_control_needs_an_account,
-        unknown_account_is_the_callers,
-    } = *choices;
-    Profile {
-        lone_star_matches_any_arn,
-        lists_need_a_set_qualifier,
-        empty_string_is_an_empty_set,
-        for_any_value_needs_a_value,
-        uncomparable_satisfies_negation,
-        defaults_replace_empty_values,
-        digits_are_epoch_seconds,
-        numbers_may_have_exponents,
-        numbers_may_have_blanks,
-        mapped_addresses_are_ipv6,
-        only_ascii_letters_fold,
-        short_arns_are_padded,
-        not_principal_needs_the_whole_chain,
-        federated_callers_need_federated,
-        service_control_needs_an_account,
-        unknown_account_is_the_callers,
+pub fn profile(mut choices: Choices) -> Profile {
+    let mut profile = Profile::AWS;
+    for (name, choice) in choices.each() {
+        assert!(profile.set(name, *choice).is_ok(), "the engine has no setting `{name}`");
     }
+    assert_eq!(
+        profile.settings().len(),
+        choices.each().count(),
+        "the engine has settings that the reference lacks"
+    );
+    profile
 }
 
 fn kind(kind: Kind) -> PolicyKind {

@@ -160,7 +160,7 @@ impl Coverage {
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for answer in [Answer::Allowed, Answer::ExplicitlyDenied, Answer::ImplicitlyDenied] {
-            if self.decisions.get(&answer).is_none() {
+            if !self.decisions.contains_key(&answer) {
                 gaps.push(format!("{answer:?}"));
             }
         }
@@ -274,7 +274,8 @@ const ELEMENTS: [&str; 8] = [
     "Condition",
 ];
 
-const FEATURES: [&str; 13] = [
+const FEATURES: [&str; 14] = [
+    "bound principal",
     "same account",
     "another account",
     "account unknown",
@@ -290,7 +291,7 @@ const FEATURES: [&str; 13] = [
     "empty value",
 ];
 
-fn features(case: &Case) -> [(&'static str, bool); 13] {
+fn features(case: &Case) -> [(&'static str, bool); 14] {
     let request = &case.request;
     let owner = request.resource_account.as_deref();
     let version = |version| case.drafts().any(|draft| draft.version == version);
@@ -312,6 +313,7 @@ fn features(case: &Case) -> [(&'static str, bool); 13] {
             .any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains('}'))
     };
     [
+        ("bound principal", !case.bindings.is_empty()),
         ("same account", owner.is_some() && owner == request.caller.account()),
         (
             "another account",

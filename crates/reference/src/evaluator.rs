@@ -63,51 +63,44 @@ pub fn value_of<'k>(keys: &'k Keys, name: &str) -> Option<&'k Values> {
     }
 }
 
-/// The points that AWS leaves open, each with the answer that the engine's profile gives by default.
-///
-/// The names are those of the engine's profile, where each is explained.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "the names are those of the engine's profile, which explains them"
-)]
-pub struct Choices {
-    pub lone_star_matches_any_arn: bool,
-    pub lists_need_a_set_qualifier: bool,
-    pub empty_string_is_an_empty_set: bool,
-    pub for_any_value_needs_a_value: bool,
-    pub uncomparable_satisfies_negation: bool,
-    pub defaults_replace_empty_values: bool,
-    pub digits_are_epoch_seconds: bool,
-    pub numbers_may_have_exponents: bool,
-    pub numbers_may_have_blanks: bool,
-    pub mapped_addresses_are_ipv6: bool,
-    pub only_ascii_letters_fold: bool,
-    pub short_arns_are_padded: bool,
-    pub not_principal_needs_the_whole_chain: bool,
-    pub federated_callers_need_federated: bool,
-    pub service_control_needs_an_account: bool,
-    pub unknown_account_is_the_callers: bool,
+macro_rules! choices {
+    ($($name:ident: $aws:literal,)+) => {
+        /// The points that AWS leaves open, each with the answer that the engine's profile gives by default.
+        ///
+        /// The names are those of the engine's profile, where each is explained.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[expect(missing_docs, reason = "the names are those of the engine's profile, which explains them")]
+        pub struct Choices {
+            $(pub $name: bool,)+
+        }
+
+        impl Choices {
+            /// The default answers.
+            pub const AWS: Self = Self { $($name: $aws,)+ };
+
+            /// Every choice, to read or to change.
+            pub fn each(&mut self) -> impl Iterator<Item = (&'static str, &mut bool)> {
+                [$((stringify!($name), &mut self.$name),)+].into_iter()
+            }
+        }
+    };
 }
 
-impl Choices {
-    /// The default answers.
-    pub const AWS: Self = Self {
-        lone_star_matches_any_arn: true,
-        lists_need_a_set_qualifier: true,
-        empty_string_is_an_empty_set: true,
-        for_any_value_needs_a_value: true,
-        uncomparable_satisfies_negation: true,
-        defaults_replace_empty_values: true,
-        digits_are_epoch_seconds: true,
-        numbers_may_have_exponents: true,
-        numbers_may_have_blanks: false,
-        mapped_addresses_are_ipv6: true,
-        only_ascii_letters_fold: true,
-        short_arns_are_padded: true,
-        not_principal_needs_the_whole_chain: true,
-        federated_callers_need_federated: true,
-        service_control_needs_an_account: true,
-        unknown_account_is_the_callers: true,
-    };
+choices! {
+    lone_star_matches_any_arn: true,
+    lists_need_a_set_qualifier: true,
+    empty_string_is_an_empty_set: true,
+    for_any_value_needs_a_value: true,
+    uncomparable_satisfies_negation: true,
+    defaults_replace_empty_values: true,
+    digits_are_epoch_seconds: true,
+    numbers_may_have_exponents: true,
+    numbers_may_have_blanks: false,
+    mapped_addresses_are_ipv6: true,
+    only_ascii_letters_fold: true,
+    short_arns_are_padded: true,
+    not_principal_needs_the_whole_chain: true,
+    federated_callers_need_federated: true,
+    service_control_needs_an_account: true,
+    unknown_account_is_the_callers: true,
 }

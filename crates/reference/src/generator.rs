@@ -20,26 +20,11 @@ use crate::evaluator::{Caller, Choices, Kind};
 #[must_use]
 pub fn choices(seed: u64, number: u64) -> Choices {
     let mut random = Random::of_case(!seed, number);
-    let mut flip = |choice: bool| choice != random.one_in(4);
-    let aws = Choices::AWS;
-    Choices {
-        lone_star_matches_any_arn: flip(aws.lone_star_matches_any_arn),
-        lists_need_a_set_qualifier: flip(aws.lists_need_a_set_qualifier),
-        empty_string_is_an_empty_set: flip(aws.empty_string_is_an_empty_set),
-        for_any_value_needs_a_value: flip(aws.for_any_value_needs_a_value),
-        uncomparable_satisfies_negation: flip(aws.uncomparable_satisfies_negation),
-        defaults_replace_empty_values: flip(aws.defaults_replace_empty_values),
-        digits_are_epoch_seconds: flip(aws.digits_are_epoch_seconds),
-        numbers_may_have_exponents: flip(aws.numbers_may_have_exponents),
-        numbers_may_have_blanks: flip(aws.numbers_may_have_blanks),
-        mapped_addresses_are_ipv6: flip(aws.mapped_addresses_are_ipv6),
-        only_ascii_letters_fold: flip(aws.only_ascii_letters_fold),
-        short_arns_are_padded: flip(aws.short_arns_are_padded),
-        not_principal_needs_the_whole_chain: flip(aws.not_principal_needs_the_whole_chain),
-        federated_callers_need_federated: flip(aws.federated_callers_need_federated),
-        service_control_needs_an_account: flip(aws.service_control_needs_an_account),
-        unknown_account_is_the_callers: flip(aws.unknown_account_is_the_callers),
+    let mut choices = Choices::AWS;
+    for (_, choice) in choices.each() {
+        *choice ^= random.one_in(4);
     }
+    choices
 }
 
 /// Makes the case with this number in the run with this seed.
@@ -72,6 +57,7 @@ pub fn case(seed: u64, number: u64) -> Case {
         service_control: Vec::new(),
         resource_control: Vec::new(),
         vpc_endpoint: None,
+        bindings: Vec::new(),
         request: request.clone(),
     };
     // Where a side is needed for an answer it is usually there; sides that do not belong are sometimes there too.
@@ -110,8 +96,30 @@ pub fn case(seed: u64, number: u64) -> Case {
         let count = if random.one_in(20) { 0 } else { 1 + random.below(2) };
         case.vpc_endpoint = Some((0..count).map(|_| maker.draft(random, Kind::VpcEndpoint)).collect());
     }
+    if random.one_in(6) {
+        bind(&mut case, random);
+    }
     if random.one_in(8) {
         access::bend(&mut case.request, random);
     }
     case
+}
+
+/// Binds the users and roles that the policies name: mostly to the ids that they have, sometimes to those of predecessors.
+fn bind(case: &mut Case, random: &mut Random) {
+    let mut bindings: Vec<(String, String)> = Vec::new();
+    let principals = case
+        .drafts()
+        .flat_map(|draft| &draft.statements)
+        .filter_map(|statement| statement.principal.as_ref());
+    for (_, arn) in principals.flat_map(|(_, entries)| entries) {
+        let is_entity = arn.contains(":user/") || arn.contains(":role/");
+        if is_entity && random.percent(80) && bindings.iter().all(|(bound, _)| bound != arn) {
+            // A predecessor of the same name had another id.
+            let id = access::unique_id(arn);
+            let id = if random.one_in(3) { id.replacen('X', "Y", 1) } else { id };
+            bindings.push((arn.clone(), id));
+        }
+    }
+    case.bindings = bindings;
 }

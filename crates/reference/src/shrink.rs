@@ -78,7 +78,6 @@ fn smaller(case: &Case) -> Vec<Case> {
         change_draft(&mut |draft| draft.style = 0);
         change_draft(&mut |draft| draft.id = None);
         if let Some(text) = &draft.spoiled {
-            // Blanks first, then any other character.
             for (at, _) in text.char_indices() {
                 change_draft(&mut |draft| {
                     if let Some(text) = &mut draft.spoiled {
@@ -126,6 +125,9 @@ fn smaller(case: &Case) -> Vec<Case> {
                 }
             }
         }
+    }
+    for at in 0..case.bindings.len() {
+        try_with(&mut |case| drop(case.bindings.remove(at)));
     }
     try_with(&mut |case| case.request.keys.clear());
     try_with(&mut |case| case.request.resource_account = None);

@@ -16,12 +16,12 @@ use irsa_reference::generator;
 use irsa_reference::shrink::shrink;
 
 const USAGE: &str = "\
-usage: policy-diff [--cases N] [--seed S] [--threads T] [--profiles aws|random] [--case NUMBER]
+usage: policy-diff [--cases N] [--seed S] [--threads T] [--profile aws|random|NAME] [--case NUMBER]
 
   --cases N      how many cases (default 100000)
   --seed S       what they are made from (default 1)
   --threads T    how many threads (default: one a processor)
-  --profiles P   aws: the default profile; random: another one for each case
+  --profile P    aws: the default; random: another one for each case; else the default with this setting turned
   --case NUMBER  only this case of the seed, printed";
 
 /// Cases that a thread takes at once.
@@ -35,7 +35,8 @@ struct Options {
     cases: u64,
     seed: u64,
     threads: usize,
-    random_profiles: bool,
+    /// `None` for another profile in each case.
+    choices: Option<Choices>,
     only: Option<u64>,
 }
 
@@ -44,7 +45,7 @@ fn options() -> Option<Options> {
         cases: 100_000,
         seed: 1,
         threads: thread::available_parallelism().map_or(1, usize::from),
-        random_profiles: false,
+        choices: Some(Choices::AWS),
         only: None,
     };
     let mut words = std::env::args().skip(1);
@@ -55,26 +56,30 @@ fn options() -> Option<Options> {
             "--seed" => options.seed = value.parse().ok()?,
             "--threads" => options.threads = value.parse().ok().filter(|threads| *threads > 0)?,
             "--case" => options.only = Some(value.parse().ok()?),
-            "--profiles" => {
-                options.random_profiles = match value.as_str() {
-                    "aws" => false,
-                    "random" => true,
-                    _ => return None,
-                };
-            }
+            "--profile" => options.choices = profile(&value)?,
             _ => return None,
         }
     }
     Some(options)
 }
 
+/// `Some(None)` for another profile in each case.
+fn profile(name: &str) -> Option<Option<Choices>> {
+    let mut choices = Choices::AWS;
+    match name {
+        "aws" => {}
+        "random" => return Some(None),
+        name => {
+            let (_, choice) = choices.each().find(|(known, _)| *known == name)?;
+            *choice = !*choice;
+        }
+    }
+    Some(Some(choices))
+}
+
 impl Options {
     fn choices(&self, number: u64) -> Choices {
-        if self.random_profiles {
-            generator::choices(self.seed, number)
-        } else {
-            Choices::AWS
-        }
+        self.choices.unwrap_or_else(|| generator::choices(self.seed, number))
     }
 }
 
@@ -166,7 +171,7 @@ fn tell(options: &Options, differing: &[u64]) {
     for (line, difference, choices) in &found {
         if told.iter().all(|other| !other.is_like(difference)) {
             println!("\n{difference}");
-            if options.random_profiles {
+            if options.choices.is_none() {
                 println!("{choices:?}");
             }
             println!("{line}");

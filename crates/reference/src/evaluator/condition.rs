@@ -118,7 +118,6 @@ pub fn holds(condition: &Condition, has_variables: bool, keys: &Keys, choices: &
     match (condition.quantifier, found) {
         (Quantifier::Plain, Values::One(value)) => satisfies(value),
         (Quantifier::Plain, Values::List(_)) if choices.lists_need_a_set_qualifier => false,
-        (Quantifier::Plain, Values::List(values)) if condition.negated => values.iter().all(satisfies),
         (Quantifier::Plain, Values::List(values)) => values.iter().any(satisfies),
         (Quantifier::ForAllValues, found) => is_empty_set(found, choices) || list(found).iter().all(satisfies),
         (Quantifier::ForAnyValue, found) => list(found).iter().any(satisfies),
@@ -156,16 +155,24 @@ fn is_empty_set(values: &Values, choices: &Choices) -> bool {
 
 /// Whether one value of the request satisfies the operator: it is among the policy's values, or for a negation it is not.
 fn satisfies(condition: &Condition, value: &str, has_variables: bool, keys: &Keys, choices: &Choices) -> bool {
-    let answers: Vec<Option<bool>> = condition
-        .values
-        .iter()
-        .map(|expected| compare(condition.base, expected, value, has_variables, keys, choices))
-        .collect();
-    let is_among = answers.contains(&Some(true));
+    let mut expected = condition.values.iter();
+    let is_among =
+        expected.any(|expected| compare(condition.base, expected, value, has_variables, keys, choices) == Some(true));
     if condition.negated {
-        !is_among && (choices.uncomparable_satisfies_negation || !answers.contains(&None))
+        !is_among && (choices.uncomparable_satisfies_negation || is_readable(condition.base, value, choices))
     } else {
         is_among
+    }
+}
+
+/// Whether a value of the request is of the type that a negated operator compares.
+fn is_readable(base: Base, value: &str, choices: &Choices) -> bool {
+    match base {
+        Base::NumericEquals => number::compare(value, value, choices).is_some(),
+        Base::DateEquals => date::compare(value, value, choices).is_some(),
+        Base::IpAddress => address::is_in("::/0", value, choices).is_some(),
+        Base::ArnEquals | Base::ArnLike => value.matches(':').count() >= 5,
+        _ => true,
     }
 }
 
@@ -191,7 +198,8 @@ fn compare(
             let expected = pattern::literal(expected, has_variables, keys, choices)?;
             Some(boolean(&expected)? == boolean(value)?)
         }
-        Base::BinaryEquals => Some(binary::decode(expected)? == value.as_bytes()),
+        // A request's bytes come as they are, or as the same base64.
+        Base::BinaryEquals => Some(binary::decode(expected)? == value.as_bytes() || expected == value),
         Base::IpAddress => address::is_in(expected, value, choices),
         Base::ArnEquals | Base::ArnLike => arn::matches(expected, value, has_variables, keys, choices),
         Base::NumericEquals

@@ -82,6 +82,8 @@ fn time_of_day(text: &str) -> Option<Instant> {
         return None;
     }
     let seconds = hour * 3600 + (minute - offset) * 60 + second;
+    // A nanosecond is the shortest time there is.
+    let fraction = &fraction[..fraction.len().min(9)];
     Some((seconds, fraction.trim_end_matches('0').to_owned()))
 }
 

@@ -50,8 +50,16 @@ pub struct Names<T> {
     pub entries: Vec<T>,
 }
 
-/// One entry of `Principal` or `NotPrincipal`: the type and the text. `"*"` is read as `{"AWS": "*"}`.
-pub type PrincipalEntry = (String, String);
+/// One entry of `Principal` or `NotPrincipal`. `"*"` is read as `{"AWS": "*"}`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PrincipalEntry {
+    /// `AWS`, `Service`, `Federated` or `CanonicalUser`.
+    pub kind: String,
+    /// The text.
+    pub text: String,
+    /// The unique id that the ARN of a user or role had when the policy was saved.
+    pub id: Option<String>,
+}
 
 /// One statement.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -102,6 +110,21 @@ impl Document {
             has_variables,
             statements,
         })
+    }
+
+    /// Binds the ARNs of users and roles in principals to unique ids, as saving a policy does: who is deleted and made
+    /// anew under the same name is somebody else.
+    ///
+    /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
+    pub fn bind(&mut self, bindings: &[(String, String)]) {
+        for statement in &mut self.statements {
+            for entry in statement.principal.iter_mut().flat_map(|names| &mut names.entries) {
+                let found = bindings
+                    .iter()
+                    .find(|(arn, _)| entry.kind == "AWS" && *arn == entry.text);
+                entry.id = found.map(|(_, id)| id.clone());
+            }
+        }
     }
 }
 
@@ -167,7 +190,8 @@ fn permitted(kind: Kind, statement: &Statement) -> Result<(), String> {
     }
     match (kind, &statement.resource) {
         (Kind::Trust, Some(_)) => return Err("a resource in a trust policy".to_owned()),
-        (Kind::Trust, None) => {}
+        // The policy of some resources, such as repositories, is about that resource.
+        (Kind::Trust | Kind::Resource, None) => {}
         (_, None) => return Err("no resource".to_owned()),
         (_, Some(_)) => {}
     }
@@ -233,7 +257,7 @@ fn texts(json: &Json) -> Result<Vec<String>, String> {
 /// `"*"`, or an object from the types of principals to a string or a list of strings.
 fn principals(json: &Json) -> Result<Vec<PrincipalEntry>, String> {
     if *json == Json::Text("*".to_owned()) {
-        return Ok(vec![("AWS".to_owned(), "*".to_owned())]);
+        return Ok(vec![entry("AWS", "*")]);
     }
     let members = object(json.clone(), "Principal")?;
     only(&members, &["AWS", "Service", "Federated", "CanonicalUser"])?;
@@ -244,13 +268,21 @@ fn principals(json: &Json) -> Result<Vec<PrincipalEntry>, String> {
             if text.is_empty() || (text != "*" && text.contains(['*', '?'])) {
                 return Err(format!("`{text}` is no principal"));
             }
-            entries.push((name.clone(), text));
+            entries.push(entry(name, &text));
         }
     }
     if entries.is_empty() {
         return Err("no principal".to_owned());
     }
     Ok(entries)
+}
+
+fn entry(kind: &str, text: &str) -> PrincipalEntry {
+    PrincipalEntry {
+        kind: kind.to_owned(),
+        text: text.to_owned(),
+        id: None,
+    }
 }
 
 fn conditions(block: &Json) -> Result<Vec<Condition>, String> {

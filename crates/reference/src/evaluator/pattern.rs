@@ -44,7 +44,8 @@ pub(super) fn pieces(text: &str, has_variables: bool) -> Option<Vec<Piece>> {
     Some(pieces)
 }
 
-/// Reads a variable whose inside begins at `start`; also says where the text goes on after its `}`.
+/// Reads a variable whose inside begins at `start`; also says where the text goes on after its `}`. Blanks may stand around
+/// a default.
 fn variable(chars: &[char], start: usize) -> Option<(Piece, usize)> {
     if let [c @ ('*' | '?' | '$'), '}', ..] = chars[start..] {
         return Some((Piece::Escape(c), start + 2));
@@ -66,7 +67,8 @@ fn variable(chars: &[char], start: usize) -> Option<(Piece, usize)> {
     }
     let end = (quote + 1..chars.len()).find(|&at| chars[at] == '\'')?;
     let default = Some(chars[quote + 1..end].iter().collect());
-    (chars.get(end + 1) == Some(&'}')).then_some((Piece::Variable { key, default }, end + 2))
+    let close = (end + 1..chars.len()).find(|&at| chars[at] != ' ')?;
+    (chars[close] == '}').then_some((Piece::Variable { key, default }, close + 1))
 }
 
 /// A key's name is not empty and has no blanks, braces, quotes or wildcards.

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>.
 
 use super::Choices;
-use super::document::{Effect, Kind, Names, PrincipalEntry, Statement};
+use super::document::{Effect, Kind, PrincipalEntry, Statement};
 
 /// Who calls.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -58,7 +58,11 @@ impl Caller {
     ///
     /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html>.
     pub(super) fn is_linked_to_a_service(&self) -> bool {
-        matches!(self, Self::RoleSession { role_arn, .. } if role_arn.contains(":role/aws-service-role/"))
+        let Self::RoleSession { role_arn, .. } = self else {
+            return false;
+        };
+        let part = role_arn.splitn(6, ':').nth(5);
+        part.is_some_and(|part| part.starts_with("role/aws-service-role/"))
     }
 
     fn bears_a_token(&self) -> bool {
@@ -90,16 +94,31 @@ pub(super) fn closeness(
         return Some(Link::Itself);
     };
     let leaves_out = statement.effect == Effect::Allow && leaves_out(kind, caller, choices);
+    // What an entry names is denied something, or left out of what is allowed.
+    let takes_away = (statement.effect == Effect::Deny) != element.negated;
+    let everyone = if leaves_out && !element.negated {
+        vec![]
+    } else {
+        vec![Link::Account, Link::Behind, Link::Itself]
+    };
+    let named = || {
+        let entries = element.entries.iter();
+        entries.flat_map(|entry| match (entry.kind.as_str(), entry.text.as_str()) {
+            ("AWS", "*") => everyone.clone(),
+            ("Service", "*") if !takes_away => vec![],
+            _ => links(entry, caller),
+        })
+    };
     match (element.negated, statement.effect) {
-        (false, _) => named(element, caller, leaves_out).max(),
+        (false, _) => named().max(),
         (true, Effect::Allow) => {
-            let excepted = named(element, caller, false).next().is_some();
+            let excepted = named().next().is_some();
             (!excepted && !leaves_out).then_some(Link::Itself)
         }
         // With a permissions boundary, such a statement denies whomever it excepts.
         (true, Effect::Deny) if bounded => Some(Link::Itself),
         (true, Effect::Deny) => {
-            let named: Vec<Link> = named(element, caller, false).collect();
+            let named: Vec<Link> = named().collect();
             let excepted = if choices.not_principal_needs_the_whole_chain {
                 chain(caller).iter().all(|link| named.contains(link))
             } else {
@@ -129,29 +148,20 @@ fn chain(caller: &Caller) -> Vec<Link> {
     }
 }
 
-fn named<'n>(
-    element: &'n Names<PrincipalEntry>,
-    caller: &'n Caller,
-    leaves_out: bool,
-) -> impl Iterator<Item = Link> + 'n {
-    element
-        .entries
-        .iter()
-        .flat_map(move |(kind, text)| links(kind, text, caller, leaves_out))
-}
-
-/// The links of a caller that one entry names.
-fn links(kind: &str, text: &str, caller: &Caller, leaves_out: bool) -> Vec<Link> {
-    match kind {
-        "AWS" if text == "*" && leaves_out => vec![],
-        "AWS" if text == "*" => vec![Link::Account, Link::Behind, Link::Itself],
-        "AWS" => aws(text, caller),
+/// The links of a caller that one entry names. Of providers, `*` is any; of services it is none in particular: it can take
+/// away, and gives nothing.
+fn links(entry: &PrincipalEntry, caller: &Caller) -> Vec<Link> {
+    let text = &entry.text;
+    match entry.kind.as_str() {
+        "AWS" => aws(entry, caller),
         "Service" => match caller {
-            Caller::Service { names } if names.iter().any(|name| name == text) => vec![Link::Itself],
+            Caller::Service { names } if text == "*" || names.contains(text) => vec![Link::Itself],
             _ => vec![],
         },
         "Federated" => match caller {
-            Caller::WebIdentity { provider } | Caller::Saml { provider } if provider == text => vec![Link::Itself],
+            Caller::WebIdentity { provider } | Caller::Saml { provider } if text == "*" || provider == text => {
+                vec![Link::Itself]
+            }
             _ => vec![],
         },
         // No caller is known by a canonical user id.
@@ -159,8 +169,13 @@ fn links(kind: &str, text: &str, caller: &Caller, leaves_out: bool) -> Vec<Link>
     }
 }
 
-/// An account, an ARN or a unique id.
-fn aws(text: &str, caller: &Caller) -> Vec<Link> {
+/// An account, an ARN or a unique id. An ARN that was bound to a unique id names whoever has that id.
+fn aws(entry: &PrincipalEntry, caller: &Caller) -> Vec<Link> {
+    let text = &entry.text;
+    let is_entity = |arn: &String, id: &String| match &entry.id {
+        Some(bound) => bound == id,
+        None => text == arn || text == id,
+    };
     let mut links = Vec::new();
     if caller.account().is_some_and(|account| is_account(text, account)) {
         links.push(Link::Account);
@@ -169,11 +184,10 @@ fn aws(text: &str, caller: &Caller) -> Vec<Link> {
         }
     }
     match caller {
-        Caller::User { arn, id, .. } if text == arn || text == id => links.push(Link::Itself),
-        Caller::RoleSession { role_arn, role_id, .. } if text == role_arn || text == role_id => {
-            links.push(Link::Behind)
-        }
+        Caller::User { arn, id, .. } if is_entity(arn, id) => links.push(Link::Itself),
+        Caller::RoleSession { role_arn, role_id, .. } if is_entity(role_arn, role_id) => links.push(Link::Behind),
         Caller::RoleSession { arn, .. } | Caller::FederatedUser { arn, .. } if text == arn => links.push(Link::Itself),
+        // The id of the user behind a federated user is not known.
         Caller::FederatedUser { user_arn, .. } if text == user_arn => links.push(Link::Behind),
         _ => {}
     }

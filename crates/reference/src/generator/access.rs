@@ -54,18 +54,21 @@ pub(super) fn caller(random: &mut Random) -> Caller {
     let path = random.pick(&PATHS);
     let partition = if random.one_in(12) { "aws-cn" } else { "aws" };
     match random.below(20) {
-        0..=5 => Caller::User {
-            arn: format!("arn:{partition}:iam::{account}:user/{path}{name}"),
-            id: user_id(name),
-            account,
-        },
+        0..=5 => {
+            let arn = format!("arn:{partition}:iam::{account}:user/{path}{name}");
+            Caller::User {
+                id: unique_id(&arn),
+                arn,
+                account,
+            }
+        }
         6..=11 => Caller::RoleSession {
             arn: format!(
                 "arn:{partition}:sts::{account}:assumed-role/{name}/s{}",
                 random.below(2)
             ),
             role_arn: format!("arn:{partition}:iam::{account}:role/{path}{name}"),
-            role_id: role_id(name),
+            role_id: unique_id(&format!("arn:{partition}:iam::{account}:role/{path}{name}")),
             account,
         },
         12..=13 => Caller::FederatedUser {
@@ -92,12 +95,13 @@ pub(super) fn caller(random: &mut Random) -> Caller {
     }
 }
 
-pub(super) fn user_id(name: &str) -> String {
-    format!("AIDA{:X<17}", name.to_ascii_uppercase())
-}
-
-pub(super) fn role_id(name: &str) -> String {
-    format!("AROA{:X<17}", name.to_ascii_uppercase())
+/// The unique id of a user or role: another one for each ARN.
+pub(super) fn unique_id(arn: &str) -> String {
+    let prefix = if arn.contains(":role/") { "AROA" } else { "AIDA" };
+    let hash = arn.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{prefix}X{hash:016X}")
 }
 
 fn keys(random: &mut Random, caller: &Caller) -> Keys {

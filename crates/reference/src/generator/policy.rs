@@ -1,7 +1,7 @@
 //! Policies for a request.
 
 use super::Random;
-use super::access::{self, role_id, user_id};
+use super::access::{self, unique_id};
 use super::condition::{self, fields_widened};
 use super::text;
 use super::words::{self, ACCOUNTS, NAMES, PATHS};
@@ -94,7 +94,9 @@ impl Maker<'_> {
         let action = self.names(random, may_negate, wanted, &self.request.action, action);
         let wanted = wants(failing, Failing::Resource, random);
         let near = |random: &mut Random, given: &str| self.resource(random, given);
-        let resource = (kind != Kind::Trust).then(|| self.names(random, true, wanted, &self.request.resource, near));
+        let may_lack_resource = kind == Kind::Resource && random.one_in(30);
+        let resource = (kind != Kind::Trust && !may_lack_resource)
+            .then(|| self.names(random, true, wanted, &self.request.resource, near));
         let mut statement = DraftStatement {
             sid: random.one_in(4).then(|| format!("S{}", random.below(9))),
             effect,
@@ -270,6 +272,9 @@ fn everything(caller: &Caller) -> Vec<(&'static str, String)> {
 /// An entry about a caller, or almost.
 fn entry(caller: &Caller, random: &mut Random) -> (&'static str, String) {
     let account = caller.account().unwrap_or(ACCOUNTS[0]);
+    if random.one_in(40) {
+        return (random.pick(&["Service", "Federated", "CanonicalUser"]), "*".to_owned());
+    }
     let partition = if random.one_in(12) { "aws-cn" } else { "aws" };
     let text = match (random.below(8), caller) {
         (0, _) => account.to_owned(),
@@ -292,7 +297,10 @@ fn entry(caller: &Caller, random: &mut Random) -> (&'static str, String) {
             }
         }
         (_, Caller::Root { .. }) => account.to_owned(),
-        (5, _) => random.pick(&[user_id(NAMES[0]), role_id(NAMES[1])].each_ref()).clone(),
+        (5, _) => {
+            let part = random.pick(&["user/ann", "role/app", "role/team/app"]);
+            unique_id(&format!("arn:aws:iam::{}:{part}", random.pick(&ACCOUNTS)))
+        }
         (6, _) => format!(
             "arn:aws:iam::{account}:{}{}{}",
             random.pick(&["user/", "role/"]),
