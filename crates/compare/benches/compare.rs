@@ -198,3 +198,51 @@ fn hostile_patterns(bencher: Bencher<'_, '_>) {
     let old = document(&statement(r#""s3:GetObject""#, r#""arn:aws:s3:::b/*0*""#, ""));
     bencher.bench(|| gained(&old, &new, &Options::default()));
 }
+
+/// As many principals as a policy holds, each in a statement of its own.
+#[divan::bench(args = [30, 1500], sample_count = 5)]
+fn principals(bencher: Bencher<'_, '_>, count: usize) {
+    let text = |kinds: [&str; 3]| {
+        let all: Vec<String> = (0..count)
+            .map(|number| {
+                let kind = kinds[number % 3].replace("NUMBER", &number.to_string());
+                format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": "{kind}"}}, "Action": "s3:*", "Resource": "*"}}"#)
+            })
+            .collect();
+        format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, all.join(","))
+    };
+    let parse = |text: &str| match Document::parse("bench", PolicyKind::Resource, text) {
+        Ok(document) => document,
+        Err(error) => panic!("{error}"),
+    };
+    let old = parse(&text([
+        "arn:aws:iam::111122223333:user/uNUMBER",
+        "AROAEXAMPLENUMBER",
+        "arn:aws:iam::111122223333:role/rNUMBER",
+    ]));
+    let new = parse(&text([
+        "arn:aws:sts::111122223333:assumed-role/r/sNUMBER",
+        "AIDAEXAMPLENUMBER",
+        "arn:aws:sts::111122223333:federated-user/fNUMBER",
+    ]));
+    bencher.bench(|| compare(&old, &new, &Options::default()));
+}
+
+/// Variables in every statement, and constants for each.
+#[divan::bench(args = [2, 4, 20], sample_count = 5)]
+fn many_variables(bencher: Bencher<'_, '_>, count: usize) {
+    let all = |suffix: &str| -> Vec<String> {
+        (0..300)
+            .map(|number| {
+                let key = number % count;
+                statement(
+                    r#""s3:Get*""#,
+                    &format!(r#"["arn:aws:s3:::b/${{aws:PrincipalTag/t{key}}}/{number}{suffix}*", "arn:aws:s3:::c/*${{aws:PrincipalTag/t{key}}}*"]"#),
+                    &format!(r#""StringEquals": {{"aws:PrincipalTag/t{key}": "v{number}"}}"#),
+                )
+            })
+            .collect()
+    };
+    let (old, new) = (document(&all("x").join(",")), document(&all("").join(",")));
+    bencher.bench(|| compare(&old, &new, &Options::default()));
+}

@@ -237,7 +237,7 @@ impl Atoms {
                 && key.is_variable
             {
                 let plain = |text: &&String| {
-                    !text.is_empty() && !text.contains("${") && !(wildcards && text.contains(['*', '?']))
+                    !text.is_empty() && !text.contains("${") && (!wildcards || !text.contains(['*', '?']))
                 };
                 key.constants.extend(values.iter().filter(plain).cloned());
             }
@@ -323,7 +323,7 @@ fn condition(
             let tokens = tokens(value, wildcards, variables)?;
             steps(&tokens, fold, &mut *substitute)
         });
-        ValueTest::Text(TextTest::new(patterns.collect(), Vec::new()))
+        ValueTest::Text(Box::new(TextTest::new(patterns.collect(), Vec::new())))
     };
     let test = match operator.predicate {
         Predicate::Null => return Test::Null(values.iter().filter_map(|value| boolean(value)).collect()),
@@ -358,7 +358,7 @@ fn condition(
                         .map(|text| literal(&text, false)),
                 )
             });
-            ValueTest::Text(TextTest::new(patterns.flatten().collect(), Vec::new()))
+            ValueTest::Text(Box::new(TextTest::new(patterns.flatten().collect(), Vec::new())))
         }
         Predicate::Bool => {
             let (mut known, mut possible) = (Vec::new(), Vec::new());
@@ -380,7 +380,7 @@ fn condition(
                     }
                 }
             }
-            ValueTest::Text(TextTest::new(known, possible))
+            ValueTest::Text(Box::new(TextTest::new(known, possible)))
         }
         Predicate::Arn => {
             let patterns = values.iter().filter_map(|value| {
@@ -390,7 +390,7 @@ fn condition(
                 }
                 confine_arn(&tokens(value, true, variables)?, &mut *substitute)
             });
-            ValueTest::Text(TextTest::between(patterns.collect(), Vec::new()))
+            ValueTest::Text(Box::new(TextTest::between(patterns.collect(), Vec::new())))
         }
     };
     Test::Condition { operator, test }
@@ -432,7 +432,7 @@ pub(crate) enum Test {
 /// The meaning of a condition for one value, before negation.
 #[derive(Clone, Debug)]
 pub(crate) enum ValueTest {
-    Text(TextTest),
+    Text(Box<TextTest>),
     Typed(Typed),
 }
 

@@ -1,6 +1,6 @@
 //! One part of a request at a time: is there an action, a resource, a value of this key of which all this holds?
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use irsa_policy::syntax::Quantifier;
@@ -74,7 +74,7 @@ impl<'a> Tapes<'a> {
             let mut without: Vec<Steps> = key.constants.iter().map(|text| literal(text, false)).collect();
             without.extend((*colons == Some(false)).then(colon));
             excluded.push((!without.is_empty()).then(|| Union::new(&without)));
-            required.push((*colons == Some(true)).then(|| ValueTest::Text(TextTest::one(colon()))));
+            required.push((*colons == Some(true)).then(|| ValueTest::Text(Box::new(TextTest::one(colon())))));
         }
         let tests = atoms.compile(settings);
         Self {
@@ -122,22 +122,22 @@ impl<'a> Tapes<'a> {
 
     /// The keys that conditions take both for text and for a number, date or address.
     pub(crate) fn mixed_keys(&self) -> Vec<String> {
-        let mut families: Vec<[bool; 4]> = vec![[false; 4]; self.atoms.tapes()];
+        let mut families: Vec<BTreeSet<u8>> = vec![BTreeSet::new(); self.atoms.tapes()];
         for (atom, test) in self.tests.iter().enumerate() {
             let Test::Condition { test, .. } = test else { continue };
             if let Some(family) = families.get_mut(self.atoms.tape(atom)) {
-                family[match test {
+                family.insert(match test {
                     ValueTest::Text(_) => 0,
                     ValueTest::Typed(Typed::Number(..)) => 1,
                     ValueTest::Typed(Typed::Date(..)) => 2,
                     ValueTest::Typed(Typed::Address(_)) => 3,
-                }] = true;
+                });
             }
         }
         families
             .iter()
             .enumerate()
-            .filter(|(_, family)| family.iter().filter(|found| **found).count() > 1)
+            .filter(|(_, family)| family.len() > 1)
             .filter_map(|(tape, _)| Some(self.atoms.keys.get(tape_key(tape)?)?.name.clone()))
             .collect()
     }
@@ -247,10 +247,8 @@ impl<'a> Tapes<'a> {
         let mut wanted = Vec::new();
         for literal in literals {
             match self.test(*literal) {
-                Some(Test::Null(absences)) => {
-                    if absences.contains(&false) != literal.holds {
-                        return Ok(Solution::Never);
-                    }
+                Some(Test::Null(absences)) if absences.contains(&false) != literal.holds => {
+                    return Ok(Solution::Never);
                 }
                 Some(Test::Condition { operator, test }) => wanted.push(Wanted {
                     test,
@@ -279,10 +277,8 @@ impl<'a> Tapes<'a> {
         let mut some: Vec<Wanted<'_>> = Vec::new();
         for literal in literals {
             match self.test(*literal) {
-                Some(Test::Null(absences)) => {
-                    if absences.contains(&false) != literal.holds {
-                        return Ok(Solution::Never);
-                    }
+                Some(Test::Null(absences)) if absences.contains(&false) != literal.holds => {
+                    return Ok(Solution::Never);
                 }
                 Some(Test::Condition { operator, test }) => {
                     let wanted = Wanted {

@@ -214,7 +214,7 @@ impl Judge<'_> {
                 value.clone_from(chosen);
             }
         }
-        let nice = attempt % 2 == 0;
+        let nice = attempt.is_multiple_of(2);
         let action = self.action(case, nice, &values)?;
         let resource = self.resource(case, nice, &action, &values)?;
         let mut context = Vec::new();
@@ -364,7 +364,7 @@ fn learned(case: &Case<'_, '_>, key: usize, colons: Option<bool>, values: &[Stri
                 Test::Condition {
                     operator,
                     test: ValueTest::Text(test),
-                } => Some((test, literal.holds != operator.negated)),
+                } => Some((&**test, literal.holds != operator.negated)),
                 Test::Condition { .. } | Test::Null(_) => None,
             }
         });
@@ -432,7 +432,7 @@ fn filled(case: &Case<'_, '_>, tape: usize, values: &[String]) -> Vec<String> {
             Some(Test::Condition {
                 operator,
                 test: ValueTest::Text(test),
-            }) => (test, literal.holds != operator.negated),
+            }) => (&**test, literal.holds != operator.negated),
             _ => continue,
         };
         if !wanted {
