@@ -92,11 +92,17 @@ enum Test {
     Date(Comparison, Dates, Box<[Instant]>),
     /// A constant, or text with a variable in it.
     Bool(Box<[Result<bool, Pattern>]>),
-    /// The bytes, and the base64 that was written for them.
-    Binary(Box<[(Box<[u8]>, Box<str>)]>),
+    Binary(Box<[Bytes]>),
     Address(Addresses, Box<[AddressBlock]>),
     Arn(Box<[ArnPattern]>),
     Null(Box<[bool]>),
+}
+
+/// Bytes, and the base64 that was written for them.
+#[derive(Clone, Debug)]
+struct Bytes {
+    bytes: Box<[u8]>,
+    base64: Box<str>,
 }
 
 /// How numbers are read.
@@ -203,7 +209,11 @@ impl Condition {
                 Test::Bool(constants)
             }
             Predicate::Binary => {
-                let constant = |text: &str| Some((STANDARD.decode(text).ok()?.into(), text.into()));
+                let constant = |text: &str| {
+                    let bytes = STANDARD.decode(text).ok()?.into();
+                    let base64 = text.into();
+                    Some(Bytes { bytes, base64 })
+                };
                 let constants: Box<[_]> = texts().filter_map(constant).collect();
                 readable = constants.len();
                 Test::Binary(constants)
@@ -324,7 +334,7 @@ impl Condition {
             }
             Test::Binary(constants) => constants
                 .iter()
-                .any(|(bytes, base64)| **bytes == *value.as_bytes() || **base64 == *value),
+                .any(|constant| *constant.bytes == *value.as_bytes() || *constant.base64 == *value),
             Test::Address(addresses, blocks) => {
                 let read = match memo.address {
                     Some((at, len, address)) if at == value.as_ptr() && len == value.len() => address,

@@ -53,6 +53,11 @@
     )
 )]
 
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod action;
 mod arn;
 mod condition;

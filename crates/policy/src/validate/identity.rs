@@ -161,7 +161,8 @@ fn resource_fault(resource: &str) -> Option<String> {
         Some((partition, rest)) => (partition, Some(rest)),
         None => (rest, None),
     };
-    if !PARTITIONS.contains(&partition) {
+    // The documentation rules wildcards out in the service only, and policies of AWS have them here.
+    if !PARTITIONS.contains(&partition) && !partition.contains(['*', '?']) {
         return Some(partition_fault(partition, rest.unwrap_or_default()));
     }
     let vendor = rest.map(|rest| {

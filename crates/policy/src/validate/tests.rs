@@ -160,6 +160,7 @@ fn resources() {
             "IAM resource arn:aws:iam:us-east-1:111122223333:user/x cannot contain region information.",
         ),
         ("[\"*\",\"b\",\"a\"]", r#"Resource a must be in ARN format or "*"."#),
+        ("[\"arn:*:s3:::b\",\"arn:aws*:s3:::b\"]", ""),
     ] {
         assert_eq!(of_resource(resource), expected, "{resource}");
     }
