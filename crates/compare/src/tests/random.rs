@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
+use irsa_policy::syntax;
 use irsa_policy::{Context, Decision, Layers, Policy, PolicyKind, Principal, Request, decision};
 use proptest::prelude::*;
 
@@ -437,7 +438,56 @@ fn is_gain(kind: PolicyKind, old: &[Decision], new: &[Decision]) -> bool {
     })
 }
 
+/// The samples again, each with texts in the place of some of its own that the policies' patterns match, or nearly.
+fn aimed(old: &str, new: &str, samples: &[Sample]) -> Vec<Sample> {
+    let documents = [old, new].map(|text| syntax::Document::parse(text).unwrap());
+    let statements = || documents.iter().flat_map(|document| &document.statements);
+    let resources: Vec<String> = statements()
+        .flat_map(|statement| statement.resource.iter().chain(&statement.not_resource))
+        .flat_map(|element| element.value.iter().map(|text| text.value.to_string()))
+        .collect();
+    let conditions: Vec<(usize, String)> = statements()
+        .flat_map(|statement| statement.conditions.iter().flatten())
+        .filter_map(|condition| {
+            let key = KEYS.iter().position(|key| key.eq_ignore_ascii_case(&condition.key))?;
+            Some((key, condition))
+        })
+        .flat_map(|(key, condition)| condition.values.iter().map(move |value| (key, value.value.to_string())))
+        .collect();
+    samples
+        .iter()
+        .enumerate()
+        .map(|(number, sample)| {
+            let mut sample = sample.clone();
+            let fill = |pattern: &str, sample: &Sample| {
+                let mut text = pattern.to_owned();
+                for (name, at) in [("p", 2), ("P", 2), ("q", 3), ("Q", 3), ("p,'a'", 2)] {
+                    let value = match &sample.values[at] {
+                        Some(Ok(value)) => value.as_str(),
+                        _ => "a",
+                    };
+                    text = text.replace(&format!("${{{name}}}"), value);
+                }
+                let run = ["", "a", "b:", "AB"][number % 4];
+                text.replace('*', run).replace('?', "b")
+            };
+            // Several values at once: what is found often needs them together.
+            for (turn, (key, pattern)) in conditions.iter().enumerate() {
+                if (number >> (turn % 6)) & 1 == 1 {
+                    let value = fill(pattern, &sample);
+                    sample.values[*key] = Some(if number % 5 == 0 { Err(vec![value]) } else { Ok(value) });
+                }
+            }
+            if let Some(pattern) = resources.get(number % (resources.len() + 1)) {
+                sample.resource = fill(pattern, &sample);
+            }
+            sample
+        })
+        .collect()
+}
+
 fn check(shape: Shape, old: &str, new: &str, samples: &[Sample]) -> Result<Comparison, TestCaseError> {
+    let samples: Vec<Sample> = samples.iter().cloned().chain(aimed(old, new, samples)).collect();
     let comparison = compare_texts(shape.kind, old, new).map_err(|error| TestCaseError::fail(error.to_string()))?;
     for (answer, old, new) in [(&comparison.gained, old, new), (&comparison.lost, new, old)] {
         let (old_policy, new_policy) = (
@@ -446,7 +496,7 @@ fn check(shape: Shape, old: &str, new: &str, samples: &[Sample]) -> Result<Compa
         );
         match answer {
             Answer::None => {
-                for sample in samples {
+                for sample in &samples {
                     let context = context(sample);
                     // The root user of its own account is allowed by rule, not by a policy.
                     let by = |policy| decisions(shape.kind, policy, sample, &context);
