@@ -107,6 +107,13 @@ fn value(random: &mut Random, base: Base, kind: Type, found: Option<&Values>, ke
         return access::value(random, kind);
     }
     match base {
+        Base::StringEqualsIgnoreCase if random.one_in(4) => {
+            if random.one_in(2) {
+                given.to_uppercase()
+            } else {
+                given.to_lowercase()
+            }
+        }
         Base::StringEquals | Base::StringEqualsIgnoreCase => match random.below(8) {
             0..=2 => given,
             3 => text::swapped_case(&given, random),

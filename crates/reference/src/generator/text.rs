@@ -97,7 +97,9 @@ pub(super) fn with_variable(text: &str, keys: &Keys, random: &mut Random) -> Str
     let variable = match random.below(12) {
         0..=3 => format!("${{x:Missing, '{part}'}}"),
         4..=5 if !keys.is_empty() => {
-            let (key, _) = &keys[random.below(keys.len())];
+            // The default of an empty value is another matter than that of none.
+            let empty = keys.iter().find(|(_, values)| *values == Values::One(String::new()));
+            let (key, _) = empty.unwrap_or(&keys[random.below(keys.len())]);
             format!("${{{key}, '{part}'}}")
         }
         6 => "${x:Missing}".to_owned(),

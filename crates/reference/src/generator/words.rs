@@ -164,7 +164,9 @@ pub(super) const KEYS: [(&str, Type, bool); 24] = [
 ];
 
 /// Texts, plain and hostile.
-pub(super) const TEXTS: [&str; 28] = [
+pub(super) const TEXTS: [&str; 30] = [
+    "ünï",
+    "ÜNÏ",
     "ann",
     "bob",
     "Ann",
@@ -234,7 +236,10 @@ pub(super) const NUMBERS: [&str; 34] = [
 ];
 
 /// Dates, and what is none.
-pub(super) const DATES: [&str; 36] = [
+pub(super) const DATES: [&str; 39] = [
+    "2024",
+    "2024-01-01",
+    "1704067200",
     "2024-02-29T12:00:00Z",
     "2024-02-29T12:00Z",
     "2024-02-29T14:00:00+02:00",

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use irsa_reference::compare::compare;
+use irsa_reference::compare::{Agreement, compare};
 use irsa_reference::coverage::Coverage;
-use irsa_reference::evaluator::{Answer, Choices};
+use irsa_reference::evaluator::{Answer, Choices, decide};
 use irsa_reference::generator;
 use irsa_reference::shrink::shrink;
 
@@ -61,6 +61,33 @@ fn the_engine_agrees_and_every_part_of_the_language_is_asked_both_ways() {
 fn the_engine_agrees_whatever_choices_are_made() {
     let coverage = agree(7, CASES / 4, generator::choices);
     assert_eq!(coverage.decisions.len(), 3);
+}
+
+#[test]
+fn every_choice_decides_cases() {
+    let mut aws = Choices::AWS;
+    let mut undecided: Vec<&str> = aws.each().map(|(name, _)| name).collect();
+    for number in 0..CASES {
+        let case = generator::case(5, number);
+        let Ok(Agreement {
+            decision: Some(decision),
+            policies,
+        }) = compare(&case, &Choices::AWS)
+        else {
+            continue;
+        };
+        undecided.retain(|name| {
+            let mut other = Choices::AWS;
+            for (_, choice) in other.each().filter(|(known, _)| known == name) {
+                *choice = !*choice;
+            }
+            decide(&policies, &case.request, &other) == decision
+        });
+        if undecided.is_empty() {
+            return;
+        }
+    }
+    panic!("no case depends on {undecided:?}");
 }
 
 #[test]
