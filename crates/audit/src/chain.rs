@@ -17,10 +17,13 @@ pub(crate) const START: Link = [0; 32];
 /// The longest line, its end included.
 pub(crate) const MAX_LINE: usize = 20 + 1 + 64 + 1 + Journal::MAX_RECORD + 1;
 
-/// Keys of the chain and of the head, made from the journal's key.
+/// Keys of the chain, the head, the start and the indexes, made from the journal's key.
+#[derive(Clone)]
 pub(crate) struct Keys {
     chain: hmac::Key,
     head: hmac::Key,
+    start: hmac::Key,
+    index: hmac::Key,
 }
 
 impl Keys {
@@ -30,7 +33,19 @@ impl Keys {
         Self {
             chain: derive(b"irsa audit chain"),
             head: derive(b"irsa audit head"),
+            start: derive(b"irsa audit start"),
+            index: derive(b"irsa audit index"),
         }
+    }
+
+    /// The key of the indexes' pages.
+    pub(crate) fn index(&self) -> &hmac::Key {
+        &self.index
+    }
+
+    /// HMAC-SHA-256 of a start.
+    pub(crate) fn sign_start(&self, text: &[u8]) -> Link {
+        array(hmac::sign(&self.start, text).as_ref())
     }
 
     /// HMAC-SHA-256 over the link before, the sequence (8 bytes, big-endian) and the SHA-256 of the record, which needs no lock.

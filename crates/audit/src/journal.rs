@@ -2,6 +2,7 @@
 
 mod medium;
 mod open;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::chain::{Content, Keys, Position, segment_path};
 use crate::head::Head;
 use crate::journal::medium::Medium;
 use crate::journal::open::Lock;
+use crate::journal::upkeep::Upkeep;
 use crate::{AuditError, Sequence};
 
 /// When a record counts as written.
@@ -46,6 +48,21 @@ pub struct JournalOptions {
     /// The most bytes of all segments together; beyond it, appending fails as it does on a full disk, and the journal is not
     /// [healthy](Journal::healthy) from 512 KiB before. `None`: as many as the disk holds.
     pub max_bytes: Option<u64>,
+    /// What is removed, a whole segment at a time, the oldest first.
+    pub retention: Retention,
+    /// A part of a segment gets its index when it is so long, in bytes, or when the segment ends. At most 1 GiB. `None`: no indexes.
+    pub index_bytes: Option<u64>,
+}
+
+/// How long records are kept. What is given last for a segment whose records are all older, or where the journal is larger, goes; the rest, and
+/// always the segment that is written to, stays. The default keeps everything.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Retention {
+    /// A segment is removed when all its records are older than this. A segment holds a day at most.
+    pub age: Option<Duration>,
+    /// The oldest segments are removed while all segments and their indexes together have more bytes than this. Segments are not longer than an
+    /// eighth of it.
+    pub bytes: Option<u64>,
 }
 
 impl JournalOptions {
@@ -57,6 +74,8 @@ impl JournalOptions {
             key: Zeroizing::new(key),
             segment_bytes: 256 << 20,
             max_bytes: None,
+            retention: Retention::default(),
+            index_bytes: Some(32 << 20),
         }
     }
 }
@@ -67,6 +86,8 @@ impl fmt::Debug for JournalOptions {
             .field("durability", &self.durability)
             .field("segment_bytes", &self.segment_bytes)
             .field("max_bytes", &self.max_bytes)
+            .field("retention", &self.retention)
+            .field("index_bytes", &self.index_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -90,6 +111,7 @@ const LEAST: u64 = RESERVE / 2;
 pub struct Journal {
     shared: Arc<Shared>,
     flusher: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -104,6 +126,7 @@ struct Shared {
     /// Held for a whole flush; one at a time.
     head: Mutex<HeadFile>,
     progress: watch::Sender<Progress>,
+    upkeep: Upkeep,
 }
 
 struct State {
@@ -158,17 +181,31 @@ impl Journal {
     /// or does not fit the key; [`AuditError::Full`] and [`AuditError::File`] if it cannot be read or written.
     pub fn open(folder: &Path, options: JournalOptions) -> Result<Self, AuditError> {
         let shared = Arc::new(open::open(folder, options)?);
-        let flusher = std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || shared.run()
-            })
-            .map_err(|error| AuditError::file(folder, error))?;
-        Ok(Self {
-            shared,
-            flusher: Some(flusher),
-        })
+        let thread = |name: &str, work: fn(&Shared)| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || work(&shared))
+                .map_err(|error| AuditError::file(folder, error))
+        };
+        let mut journal = Self {
+            flusher: Some(thread("audit", Shared::run)?),
+            keeper: None,
+            shared: Arc::clone(&shared),
+        };
+        if shared.wants_upkeep() {
+            journal.keeper = Some(thread("audit-upkeep", Shared::keep_up)?);
+        }
+        Ok(journal)
+    }
+
+    /// Does now what a thread of the journal's does when there is work: makes the indexes of what was written, and removes what retention asks
+    /// for.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] and [`AuditError::Full`]; [`AuditError::Damaged`] if the journal's start is not as it was written. No record is lost.
+    pub fn tidy(&self) -> Result<(), AuditError> {
+        self.shared.tidy()
     }
 
     /// Adds a record, which is one JSON object on one line, and hands it to the kernel.
@@ -253,9 +290,10 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.shared.state().stop = true;
         self.shared.wake.notify_one();
-        if let Some(flusher) = self.flusher.take() {
+        self.shared.upkeep.stop();
+        for thread in self.flusher.take().into_iter().chain(self.keeper.take()) {
             // A panic of the thread has been reported by the panic hook already.
-            drop(flusher.join());
+            drop(thread.join());
         }
     }
 }
@@ -513,6 +551,9 @@ impl Shared {
         }
         self.progress
             .send_modify(|progress| progress.durable = progress.durable.max(position.sequence));
+        if self.wants_upkeep() {
+            self.upkeep.note(medium.first(), length);
+        }
         Ok(())
     }
 

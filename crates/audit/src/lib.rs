@@ -20,19 +20,24 @@
 mod chain;
 mod error;
 mod event;
+mod facts;
 mod head;
 mod identity;
+mod index;
 mod journal;
 mod json;
 mod lookup;
+mod start;
 mod verify;
 
 pub use error::AuditError;
 pub use event::{Category, Event, EventError, Resource, TlsDetails, event_id};
+pub use facts::{NamedResource, Verdict, named_resources};
 pub use identity::{SessionContext, SessionIssuer, UserIdentity};
-pub use journal::{Durability, Journal, JournalOptions};
+pub use journal::{Durability, Journal, JournalOptions, Retention};
 pub use json::ObjectWriter;
-pub use lookup::{Filter, Lookup, Record, lookup, user_name};
+pub use lookup::{Filter, Lookup, Record, lookup, origin, search, user_name};
+pub use start::{Cut, CutReason};
 pub use verify::{Problem, ProblemKind, Report, verify};
 
 /// The number of a record in its journal, counted from 1.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::chain::{Keys, Line, MAX_LINE, Position, Segment, segments};
 use crate::head::{self, Head};
+use crate::start::{self, Cut, Start};
 use crate::{AuditError, Sequence};
 
 /// What [`verify()`] found.
@@ -18,6 +19,8 @@ pub struct Report {
     pub segments: usize,
     /// Up to which record the head proves that none is missing at the end.
     pub durable: Sequence,
+    /// Where the journal begins, if older records were removed by retention. What is proven begins there.
+    pub cut: Option<Cut>,
     /// Whether the last line has no end yet: a write that is going on, or one that a crash tore, which the next start repairs.
     pub unfinished: bool,
     /// The first thing that is wrong.
@@ -58,6 +61,8 @@ pub enum ProblemKind {
     Truncated,
     /// The head is missing, was changed, or was made with another key.
     Head,
+    /// The file that says where the journal begins was changed, or was made with another key.
+    Start,
 }
 
 impl Problem {
@@ -84,6 +89,13 @@ impl fmt::Display for Problem {
             ProblemKind::Deleted => "was deleted",
             ProblemKind::Reordered => "was moved",
             ProblemKind::Truncated => "was cut off with all that followed",
+            ProblemKind::Start => {
+                return write!(
+                    f,
+                    "the file that says where the audit journal begins, `{}`, was changed, or made with another key",
+                    self.file.display()
+                );
+            }
             ProblemKind::Head => {
                 return write!(
                     f,
@@ -109,13 +121,20 @@ pub fn verify(folder: &Path, key: &[u8; 32]) -> Result<Report, AuditError> {
     let keys = Keys::new(key);
     let mut attempts = 3;
     loop {
-        let report = verify_once(folder, &keys)?;
         attempts -= 1;
-        // Behind the head, a server with a full disk may be taking back half a record while it is read. That is gone the next time.
-        let settled = report
-            .problem
-            .as_ref()
-            .is_none_or(|problem| problem.sequence <= report.durable);
+        let report = match verify_once(folder, &keys) {
+            // Retention was faster.
+            Err(AuditError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts > 0 => {
+                continue;
+            }
+            other => other?,
+        };
+        // Behind the head, a server with a full disk may be taking back half a record while it is read, and at the start it may be removing what
+        // is old. That is over the next time.
+        let settled = report.problem.as_ref().is_none_or(|problem| {
+            let start = Start::read(folder, &keys).ok().flatten();
+            problem.sequence <= report.durable && start.and_then(|start| start.cut) == report.cut
+        });
         if settled || attempts == 0 {
             return Ok(report);
         }
@@ -126,22 +145,35 @@ fn verify_once(folder: &Path, keys: &Keys) -> Result<Report, AuditError> {
     // Before the segments: what is appended meanwhile only makes them longer.
     let head_path = head::path(folder);
     let head = read_head(&head_path, keys).map_err(|error| AuditError::file(&head_path, error))?;
+    // Before the segments as well: those before it may go at any moment.
+    let start_path = start::path(folder);
+    let starts = Start::read_all(folder, keys).map_err(|error| AuditError::file(&start_path, error))?;
     let segments = segments(folder)?;
     if segments.is_empty() && !head_path.exists() {
         return Err(AuditError::Missing {
             folder: folder.to_path_buf(),
         });
     }
+    // The start of before counts where the segment that it begins with is not removed yet.
+    let begins = |start: &&Start| {
+        let first = segments.first().map(|segment| segment.first);
+        first.is_some() && first == start.position.sequence.checked_add(1)
+    };
+    let start = starts.iter().find(begins).or(starts.last());
+    let mut position = start.map_or(Position::START, |start| start.position);
     let mut report = Report {
+        cut: start.and_then(|start| start.cut),
         records: 0,
         segments: segments.len(),
         durable: head.map_or(0, |head| head.position.sequence),
         unfinished: false,
         problem: None,
     };
-    let mut position = Position::START;
-    let mut at_head = head.is_none_or(|head| head.position == Position::START);
+    let mut at_head = head.is_none_or(|head| head.position == position);
     report.problem = 'journal: {
+        if start.is_none() {
+            break 'journal Some(Problem::new(&start_path, 0, 0, ProblemKind::Start));
+        }
         for (number, segment) in segments.iter().enumerate() {
             let mut reader = open(segment)?;
             let mut line = Vec::new();

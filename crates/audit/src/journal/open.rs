@@ -10,19 +10,25 @@ use tokio::sync::watch;
 use crate::chain::{Keys, Line, MAX_LINE, Position, Segment, parse_name, segment_path, segments};
 use crate::head::{self, Head};
 use crate::journal::medium::Medium;
+use crate::journal::upkeep::{Upkeep, read_start, remove_leftovers};
 use crate::journal::{HeadFile, JournalOptions, Progress, RESERVE, Shared, State, day, seconds_now};
 use crate::verify::read_line;
 use crate::{AuditError, Problem, ProblemKind, Sequence};
 
 /// Opens the journal: lock, head, and the records after the head, which are the only ones that a crash may have torn.
-pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, AuditError> {
+pub(super) fn open(folder: &Path, mut options: JournalOptions) -> Result<Shared, AuditError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(|error| AuditError::file(folder, error))?;
     let lock = lock(folder)?;
+    if let Some(bytes) = options.retention.bytes {
+        options.segment_bytes = options.segment_bytes.min(bytes / 8);
+    }
+    options.index_bytes = options.index_bytes.map(|bytes| bytes.clamp(1, 1 << 30));
     let keys = Keys::new(&options.key);
+    remove_leftovers(folder, &read_start(folder, &keys)?)?;
     let segments = segments(folder)?;
     let (head_file, head) = open_head(folder, &keys, &segments)?;
     let (position, medium, segment_day) = match continue_at(&segments, &keys, &head)? {
@@ -73,6 +79,7 @@ pub(super) fn open(folder: &Path, options: JournalOptions) -> Result<Shared, Aud
             _lock: lock,
         }),
         progress,
+        upkeep: Upkeep::new(),
     };
     let mut state = shared.state();
     shared.reserve(&mut state);
