@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use crate::Run;
+use irsa_bench::Run;
 
 /// Prints the instructions of every run: those of many runs less those of none, divided.
 pub(crate) fn print(runs: &[Run]) -> io::Result<()> {

@@ -8,9 +8,11 @@ use iam_rs::{Arn, ContextValue, IAMPolicy, IAMRequest, PolicyEvaluator, Principa
 use crate::cases;
 
 /// A decision of each.
-pub(crate) struct Others {
-    pub(crate) iam_rs: Box<dyn FnMut()>,
-    pub(crate) cedar: Box<dyn FnMut()>,
+pub struct Others {
+    /// By iam-rs.
+    pub iam_rs: Box<dyn FnMut()>,
+    /// By Cedar.
+    pub cedar: Box<dyn FnMut()>,
 }
 
 /// An object is read under two statements.

@@ -38,11 +38,6 @@ fn batch(run: &mut dyn FnMut(), times: u32) -> Duration {
     start.elapsed()
 }
 
-/// How often one run asks for memory.
-pub(crate) fn allocations(run: &mut dyn FnMut()) -> u64 {
-    allocation_counter::measure(run).count_total
-}
-
 /// A time in its usual unit.
 pub(crate) fn spread(nanoseconds: f64) -> String {
     if nanoseconds < 1_000.0 {

@@ -165,9 +165,10 @@ fn bench(words: &[OsString]) -> Result<()> {
 
 /// The comparison is a workspace of its own, so that nothing else compiles the engines that it compares with.
 fn bench_policy(words: &[OsString]) -> Result<()> {
-    let mut command = cargo(&["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml"]);
-    command.arg("--target-dir").arg(target().join("bench")).arg("--");
-    run(command.args(words))
+    let folder = target().join("bench");
+    let mut build = cargo(&["build", "--release", "--manifest-path", "bench/Cargo.toml", "--target-dir"]);
+    run(build.arg(&folder))?;
+    run(std::process::Command::new(folder.join("release/irsa-bench")).args(words))
 }
 
 /// The binary has its own usage and exit codes; it is built for release, because it is about millions of cases.

@@ -193,29 +193,13 @@ impl Context {
             start,
             end: offset(self.spans.len()),
         };
-        self.put(
-            key.as_bytes(),
-            Entry {
-                hash: key_hash(key.as_bytes()),
-                key: name,
-                value,
-                list: true,
-            },
-        );
+        self.put(key.as_bytes(), key_hash(key.as_bytes()), name, value, true);
     }
 
     fn set_one(&mut self, key: &str, hash: u32, value: &str) {
         let name = self.push_text(key);
         let value = self.push_text(value);
-        self.put(
-            key.as_bytes(),
-            Entry {
-                hash,
-                key: name,
-                value,
-                list: false,
-            },
-        );
+        self.put(key.as_bytes(), hash, name, value, false);
     }
 
     /// As [`set`](Self::set), for keys that come from outside.
@@ -339,29 +323,30 @@ impl Context {
     }
 
     /// Puts an entry in place of the one with its name, or beside the others.
-    fn put(&mut self, key: &[u8], entry: Entry) {
+    fn put(&mut self, name: &[u8], hash: u32, key: Span, value: Span, list: bool) {
+        let entry = Entry { hash, key, value, list };
         let number = self.entries.len();
-        for slot in probe(entry.hash) {
-            match self.table.get_mut(slot) {
-                Some(free @ 0) if number < IN_TABLE => {
-                    *free = u8::try_from(number.saturating_add(1)).unwrap_or_default();
+        if number < IN_TABLE {
+            for slot in probe(hash) {
+                let Some(place) = self.table.get_mut(slot) else {
+                    break;
+                };
+                if *place == 0 {
+                    *place = u8::try_from(number.saturating_add(1)).unwrap_or_default();
                     self.entries.push(entry);
                     return;
                 }
-                Some(taken @ 1..) => {
-                    let index = usize::from(*taken).saturating_sub(1);
-                    if let Some(old) = self.entries.get_mut(index)
-                        && old.is(key, entry.hash, &self.texts)
-                    {
-                        *old = entry;
-                        return;
-                    }
+                let old = self.entries.get_mut(usize::from(*place).wrapping_sub(1));
+                if let Some(old) = old
+                    && old.is(name, hash, &self.texts)
+                {
+                    *old = entry;
+                    return;
                 }
-                _ => break,
             }
         }
-        let mut rest = self.entries.iter_mut().skip(IN_TABLE);
-        match rest.find(|old| old.is(key, entry.hash, &self.texts)) {
+        let old = self.entries.iter_mut().find(|old| old.is(name, hash, &self.texts));
+        match old {
             Some(old) => *old = entry,
             None => self.entries.push(entry),
         }

@@ -273,51 +273,62 @@ impl<'a, T: Tracer<'a>> Evaluation<'a, '_, '_, T> {
 
     /// Looks at one policy. However its statements are found, the first that denies is kept, and the strongest that
     /// allows, the first of equals.
+    #[inline]
     fn policy(&mut self, place: (Layer, usize), policy: &'a Policy, grant: &mut Grant<'a>) {
-        let (layer, _) = place;
-        let statements = &policy.statements;
-        let mut answers = Answers::default();
         match &policy.index {
             Index::Masks(masks) if !T::COMPLETE => {
                 // What is granted already cannot be granted more; denials still count.
                 if is_direct(grant) && masks.denials == 0 {
                     return;
                 }
-                let question = &self.question;
-                let candidates = masks.candidates(statements, &question.action, question.request.resource);
-                for statement in numbered(statements, candidates & masks.denials) {
-                    let result = self.question.rest_matches(layer, policy, statement, &mut answers);
-                    if result.is_ok() {
-                        self.denial = Some((layer, statement));
-                        return;
-                    }
-                }
-                for statement in numbered(statements, candidates & !masks.denials) {
-                    if is_direct(grant) {
-                        return;
-                    }
-                    let result = self.question.rest_matches(layer, policy, statement, &mut answers);
-                    strengthen(grant, result, statement);
+                let Question { request, action, .. } = &self.question;
+                let candidates = masks.candidates(&policy.statements, action, request.resource);
+                if candidates != 0 {
+                    let (denials, grants) = (candidates & masks.denials, candidates & !masks.denials);
+                    self.candidates(place.0, policy, denials, grants, grant);
                 }
             }
             Index::Tree(tree) if !T::COMPLETE => {
-                self.denial = self.question.large_policy(layer, policy, tree, grant);
+                self.denial = self.question.large_policy(place.0, policy, tree, grant);
             }
-            Index::None | Index::Masks(_) | Index::Tree(_) => {
-                for statement in statements {
-                    if !T::COMPLETE && !statement.denies() && is_direct(grant) {
-                        continue;
-                    }
-                    let result = self.question.matches(layer, policy, statement, &mut answers);
-                    self.tracer.statement(place, policy, statement, result);
-                    if !statement.denies() {
-                        strengthen(grant, result, statement);
-                    } else if result.is_ok() {
-                        self.denial = self.denial.or(Some((layer, statement)));
-                        if !T::COMPLETE {
-                            return;
-                        }
-                    }
+            Index::None | Index::Masks(_) | Index::Tree(_) => self.every_statement(place, policy, grant),
+        }
+    }
+
+    /// Looks at the statements that are about the action, as bits: first those that deny.
+    fn candidates(&mut self, layer: Layer, policy: &'a Policy, denials: u64, grants: u64, grant: &mut Grant<'a>) {
+        let mut answers = Answers::default();
+        for statement in numbered(&policy.statements, denials) {
+            let result = self.question.rest_matches(layer, policy, statement, &mut answers);
+            if result.is_ok() {
+                self.denial = Some((layer, statement));
+                return;
+            }
+        }
+        for statement in numbered(&policy.statements, grants) {
+            if is_direct(grant) {
+                return;
+            }
+            let result = self.question.rest_matches(layer, policy, statement, &mut answers);
+            strengthen(grant, result, statement);
+        }
+    }
+
+    /// Looks at one statement after the other.
+    fn every_statement(&mut self, place: (Layer, usize), policy: &'a Policy, grant: &mut Grant<'a>) {
+        let mut answers = Answers::default();
+        for statement in &policy.statements {
+            if !T::COMPLETE && !statement.denies() && is_direct(grant) {
+                continue;
+            }
+            let result = self.question.matches(place.0, policy, statement, &mut answers);
+            self.tracer.statement(place, policy, statement, result);
+            if !statement.denies() {
+                strengthen(grant, result, statement);
+            } else if result.is_ok() {
+                self.denial = self.denial.or(Some((place.0, statement)));
+                if !T::COMPLETE {
+                    return;
                 }
             }
         }

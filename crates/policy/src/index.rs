@@ -158,7 +158,6 @@ impl Masks {
     }
 
     /// The statements that can be about a request, the first in the lowest bit: about the action they are.
-    #[inline]
     pub(crate) fn candidates(&self, statements: &[Statement], action: &Action<'_>, resource: &str) -> u64 {
         let about = self.about(statements, action);
         match &self.resources {
