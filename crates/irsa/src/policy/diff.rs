@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use irsa_compare::{Answer, Comparison, ContextValue, Document, Options, Strength, Why, Witness, compare, kind_of};
 use irsa_metadata::Metadata;
-use irsa_policy::{Decision, Explanation, PolicyKind, StatementOutcome};
+use irsa_policy::{Decision, Explanation, PolicyKind, StatementOutcome, syntax};
 use serde_json::{Map, Value, json};
 
 use crate::cli::Output;
@@ -75,10 +75,10 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
     if arguments.old == "-" && arguments.new == "-" {
         return Err(Failure::usage("only one of the policies can come from stdin").into());
     }
-    let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
+    let (old_text, new_text) = (read(&arguments.old)?, read(&arguments.new)?);
     let kind = match arguments.kind {
         Some(kind) => kind.into(),
-        None => match (kind_of(&old), kind_of(&new)) {
+        None => match (kind_of(&old_text), kind_of(&new_text)) {
             (Some(one), Some(other)) if one != other => {
                 return Err(Failure::usage(format!(
                     "`{}` looks like {one}, `{}` like {other}",
@@ -94,12 +94,22 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
         Document::parse(name, kind, text)
             .map_err(|error| anyhow::Error::from(Failure::new(format!("`{name}` is not {kind}: {error}"))))
     };
-    let (old, new) = (document(&arguments.old, &old)?, document(&arguments.new, &new)?);
+    let (old, new) = (
+        document(&arguments.old, &old_text)?,
+        document(&arguments.new, &new_text)?,
+    );
+    let resources = [resources(&old_text), resources(&new_text)].concat();
+    // Best an action that is done to what the policies speak of.
     let known = |is_right: &dyn Fn(&str) -> bool| {
-        Metadata::aws()
-            .actions_matching("*")
+        let right = || {
+            Metadata::aws()
+                .actions_matching("*")
+                .filter(|action| is_right(&action.to_string()))
+        };
+        right()
+            .find(|action| resources.iter().any(|resource| action.accepts_resource(resource)))
+            .or_else(|| right().next())
             .map(|action| action.to_string())
-            .find(|action| is_right(action))
     };
     let comparison = compare(
         &old,
@@ -130,6 +140,16 @@ fn read(name: &str) -> anyhow::Result<String> {
     };
     read.map_err(|error| Failure::new(format!("cannot read `{name}`")).caused_by(error))?;
     Ok(text)
+}
+
+/// The resources that a policy speaks of.
+fn resources(text: &str) -> Vec<String> {
+    let statements = syntax::Document::parse(text).map_or_else(|_| Vec::new(), |document| document.statements);
+    statements
+        .iter()
+        .flat_map(|statement| &statement.resource)
+        .flat_map(|element| element.value.iter().map(|text| text.value.to_string()))
+        .collect()
 }
 
 fn print(comparison: &Comparison) {

@@ -3,6 +3,7 @@
 mod check;
 mod clients;
 mod commands;
+mod diff;
 mod manifests;
 mod quickstart;
 mod server;

@@ -1,6 +1,6 @@
 use crate::support::{Ended, irsa};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["quickstart"],
     &["up"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["explain"],
     &["policy"],
     &["policy", "check"],
+    &["policy", "diff"],
     &["policy", "simulate"],
     &["admin"],
     &["admin", "create-account"],
