@@ -87,10 +87,12 @@ fn record(number: u64) -> String {
     let later = format!(
         r#"{{"decision":"allowed","subject":"{subject}","statement":"statement 1 of the inline policy `access`"}}"#
     );
+    let holder = format!("{provider}:sts.amazonaws.com:{subject}");
+    let role_name = format!("app-{service_account}");
     Event {
         user_identity: if exchange {
             UserIdentity::WebIdentityUser {
-                principal_id: &format!("{provider}:sts.amazonaws.com:{subject}"),
+                principal_id: &holder,
                 user_name: &subject,
                 identity_provider: &provider,
             }
@@ -105,7 +107,7 @@ fn record(number: u64) -> String {
                         principal_id: principal.split(':').next().unwrap(),
                         arn: &role,
                         account,
-                        user_name: &format!("app-{service_account}"),
+                        user_name: &role_name,
                     }),
                     federated_provider: Some(&provider),
                     created: begun,
