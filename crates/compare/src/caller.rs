@@ -331,14 +331,18 @@ fn strength(statement: &Statement, kind: PolicyKind, caller: &Caller, bounded: b
         if !about {
             return None;
         }
-        let matched = explain(&layers, &request)
+        let delegates = explain(&layers, &request)
             .statements
             .first()
             .and_then(|trace| match trace.outcome {
                 StatementOutcome::Matched { delegates } => Some(delegates),
                 StatementOutcome::Missed(_) => None,
             })?;
-        if matched {
+        // Only resources' own policies tell strengths apart.
+        if !matches!(kind, PolicyKind::Resource | PolicyKind::Trust) {
+            return Some(Strength::Direct);
+        }
+        if delegates {
             return Some(Strength::Account);
         }
         // An empty session policy stops what names the role, and not what names the session itself.
@@ -347,7 +351,6 @@ fn strength(statement: &Statement, kind: PolicyKind, caller: &Caller, bounded: b
             ..layers
         };
         let ranked = statement.effect == Effect::Allow
-            && matches!(kind, PolicyKind::Resource | PolicyKind::Trust)
             && matches!(
                 principal,
                 Principal::RoleSession { .. } | Principal::FederatedUser { .. }

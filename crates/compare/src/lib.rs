@@ -184,7 +184,7 @@ pub struct Options<'a> {
 impl Default for Options<'_> {
     fn default() -> Self {
         Self {
-            budget: 8_000_000,
+            budget: 6_000_000,
             actions: None,
         }
     }

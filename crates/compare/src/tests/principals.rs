@@ -140,6 +140,15 @@ fn vpc_endpoints_and_tokens() {
 }
 
 #[test]
+fn an_endpoint_does_not_grade() {
+    let of = |principal: &str| resource_policy(&format!(r#"{{"AWS":"{principal}"}}"#), "");
+    let (account, user) = (of("111122223333"), of("arn:aws:iam::111122223333:user/a"));
+    let comparison = between(PolicyKind::VpcEndpoint, &account, &user);
+    assert_eq!(describe(&comparison.gained), "none");
+    assert!(matches!(comparison.lost, Answer::Witness(_)));
+}
+
+#[test]
 fn resource_control_policies_only_deny() {
     let deny = |resource: &str| {
         policy(&format!(

@@ -132,6 +132,20 @@ fn condition(variables: bool, sets: bool, mixed: bool) -> impl Strategy<Value = 
     })
 }
 
+trait Named {
+    /// Whether statements of this kind name principals.
+    fn names(self) -> bool;
+}
+
+impl Named for PolicyKind {
+    fn names(self) -> bool {
+        matches!(
+            self,
+            Self::Resource | Self::Trust | Self::VpcEndpoint | Self::ResourceControl
+        )
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     variables: bool,
@@ -182,13 +196,17 @@ fn statement(shape: Shape) -> impl Strategy<Value = String> {
                 let not = |no: bool| if no { "Not" } else { "" };
                 let mut members = vec![
                     format!(r#""Effect":"{}""#, if deny { "Deny" } else { "Allow" }),
-                    format!(r#""{}Action":{actions}"#, not(not_action)),
+                    format!(
+                        r#""{}Action":{actions}"#,
+                        not(not_action && shape.kind != PolicyKind::ResourceControl)
+                    ),
                 ];
                 if shape.kind != PolicyKind::Trust {
                     members.push(format!(r#""{}Resource":{resources}"#, not(not_resource)));
                 }
-                if matches!(shape.kind, PolicyKind::Resource | PolicyKind::Trust) {
-                    let not = not(not_principal && shape.kind == PolicyKind::Resource);
+                if shape.kind.names() {
+                    let not =
+                        not(not_principal && matches!(shape.kind, PolicyKind::Resource | PolicyKind::VpcEndpoint));
                     members.push(format!(r#""{not}Principal":{principal}"#));
                 }
                 let mut operators: BTreeSet<String> = BTreeSet::new();
@@ -348,23 +366,25 @@ fn context(sample: &Sample) -> Context {
 static CALLERS: LazyLock<Vec<Caller>> = LazyLock::new(callers);
 
 /// What allows everything, and what leaves everything to identity policies.
-static AROUND: LazyLock<([Arc<Policy>; 1], Policy)> = LazyLock::new(|| {
+static AROUND: LazyLock<([Arc<Policy>; 1], Policy, Policy)> = LazyLock::new(|| {
     let parse = |kind, text| Policy::parse("around", kind, text).unwrap();
     let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
     let open = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":["111122223333","444455556666"]},"Action":"*","Resource":"*"}}"#;
+    let all = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*","Federated":["idp.example.com","other.example.com"]},"Action":"*","Resource":"*"}}"#;
     (
         [Arc::new(parse(PolicyKind::Identity, everything))],
         parse(PolicyKind::Resource, open),
+        parse(PolicyKind::Resource, all),
     )
 });
 
 /// The decisions of the engine in several surroundings: nothing else allows, or everything else does.
 fn decisions(kind: PolicyKind, policy: &Arc<Policy>, sample: &Sample, context: &Context) -> Vec<Decision> {
-    let (everything, open) = &*AROUND;
+    let (everything, open, all) = &*AROUND;
     let policies = [Arc::clone(policy)];
     let levels = [policies.to_vec()];
     let callers = &*CALLERS;
-    let caller = if matches!(kind, PolicyKind::Resource | PolicyKind::Trust) {
+    let caller = if kind.names() {
         &callers[sample.caller % callers.len()]
     } else {
         &callers[3]
@@ -384,6 +404,16 @@ fn decisions(kind: PolicyKind, policy: &Arc<Policy>, sample: &Sample, context: &
             identity: everything,
             service_control: &levels,
             resource: Some(open),
+            ..base
+        }],
+        PolicyKind::VpcEndpoint => vec![Layers {
+            vpc_endpoint: Some(&policies),
+            resource: Some(all),
+            ..base
+        }],
+        PolicyKind::ResourceControl => vec![Layers {
+            resource_control: &levels,
+            resource: Some(all),
             ..base
         }],
         _ => {
@@ -524,6 +554,24 @@ fn check(shape: Shape, old: &str, new: &str, samples: &[Sample]) -> Result<Compa
             }
         }
     }
+    let policies = [old, new].map(|text| Arc::new(Policy::parse("p", shape.kind, text).unwrap()));
+    match &comparison.undenied {
+        Answer::None => {
+            for sample in &samples {
+                let context = context(sample);
+                let [before, after] = policies
+                    .each_ref()
+                    .map(|policy| decisions(shape.kind, policy, sample, &context));
+                let denied = |decisions: &[Decision]| decisions[0] == Decision::ExplicitlyDenied;
+                prop_assert!(!denied(&before) || denied(&after), "{sample:?}\nold {old}\nnew {new}");
+            }
+        }
+        Answer::Witness(witness) => {
+            prop_assert_eq!(witness.under_old.verdict.decision, Decision::ExplicitlyDenied);
+            prop_assert!(witness.under_new.verdict.decision != Decision::ExplicitlyDenied);
+        }
+        Answer::Unknown(_) => prop_assert!(shape.variables || shape.mixed),
+    }
     Ok(comparison)
 }
 
@@ -549,6 +597,15 @@ const TRUST: Shape = Shape {
 };
 const CONTROL: Shape = Shape {
     kind: PolicyKind::ServiceControl,
+    ..SETS
+};
+
+const ENDPOINT: Shape = Shape {
+    kind: PolicyKind::VpcEndpoint,
+    ..PLAIN
+};
+const RESOURCE_CONTROL: Shape = Shape {
+    kind: PolicyKind::ResourceControl,
     ..SETS
 };
 
@@ -592,6 +649,16 @@ proptest! {
     #[test]
     fn service_control_policies((old, new) in pair(CONTROL), samples in samples(CONTROL)) {
         check(CONTROL, &old, &new, &samples)?;
+    }
+
+    #[test]
+    fn endpoint_policies((old, new) in pair(ENDPOINT), samples in samples(ENDPOINT)) {
+        check(ENDPOINT, &old, &new, &samples)?;
+    }
+
+    #[test]
+    fn resource_control_policies((old, new) in pair(RESOURCE_CONTROL), samples in samples(RESOURCE_CONTROL)) {
+        check(RESOURCE_CONTROL, &old, &new, &samples)?;
     }
 
     /// A policy is equivalent to itself in any order, and says so even where variables are at play.
