@@ -172,7 +172,6 @@ fn objects_come_back_as_they_went() -> Result<()> {
         anyhow::ensure!(finished.code == Some(0), "aws {words:?}: {}", finished.stderr);
         anyhow::Ok(finished.stdout)
     };
-    // Below the size at which the CLI uploads in parts.
     let bytes: Vec<u8> = (0u32..1_500_000).flat_map(u32::to_le_bytes).collect();
     std::fs::write(folder.path().join("up"), &bytes)?;
     run(&["s3", "mb", "s3://things"])?;
@@ -210,6 +209,128 @@ fn objects_come_back_as_they_went() -> Result<()> {
     assert!(missing.stderr.contains("(NoSuchKey)"), "{}", missing.stderr);
     run(&["s3", "rb", "s3://things"])?;
     assert!(run(&["s3", "ls"])?.trim().is_empty());
+    Ok(())
+}
+
+/// With the CLI's own settings: above 8 MiB it uploads in parts, several at once, with checksums.
+#[test]
+fn large_objects_come_back_as_they_went() -> Result<()> {
+    let server = Server::start()?;
+    let folder = tempfile::tempdir()?;
+    let run = |words: &[&str]| {
+        let finished = shell::aws(&server, folder.path(), words)?;
+        anyhow::ensure!(finished.code == Some(0), "aws {words:?}: {}", finished.stderr);
+        anyhow::Ok(finished.stdout)
+    };
+    let bytes: Vec<u8> = (0u32..16 * 1024 * 1024).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(folder.path().join("up"), &bytes)?;
+    run(&["s3", "mb", "s3://large"])?;
+    run(&["s3", "cp", "--content-type", "text/x-large", "up", "s3://large/a"])?;
+    let head = run(&[
+        "s3api",
+        "head-object",
+        "--bucket",
+        "large",
+        "--key",
+        "a",
+        "--checksum-mode",
+        "ENABLED",
+    ])?;
+    let head: serde_json::Value = serde_json::from_str(&head)?;
+    assert_eq!(head["ContentLength"], 67_108_864);
+    assert_eq!(head["ContentType"], "text/x-large");
+    assert!(head["ETag"].as_str().unwrap_or_default().ends_with("-8\""), "{head}");
+    run(&["s3", "cp", "s3://large/a", "down"])?;
+    assert!(std::fs::read(folder.path().join("down"))? == bytes);
+    // From bucket to bucket, in parts that are copied.
+    run(&["s3", "mb", "s3://other"])?;
+    run(&["s3", "cp", "s3://large/a", "s3://other/b"])?;
+    std::fs::remove_file(folder.path().join("down"))?;
+    run(&["s3", "mv", "s3://other/b", "down"])?;
+    assert!(std::fs::read(folder.path().join("down"))? == bytes);
+
+    // Each operation by its name.
+    let api = |words: &[&str]| {
+        let mut all = vec!["s3api"];
+        all.extend_from_slice(words);
+        all.extend_from_slice(&["--bucket", "other", "--output", "json"]);
+        let printed = run(&all)?;
+        if printed.trim().is_empty() {
+            return Ok(serde_json::Value::Null);
+        }
+        anyhow::Ok(serde_json::from_str::<serde_json::Value>(&printed)?)
+    };
+    let upload = api(&[
+        "create-multipart-upload",
+        "--key",
+        "k",
+        "--checksum-algorithm",
+        "SHA256",
+    ])?;
+    let id = upload["UploadId"].as_str().unwrap_or_default().to_owned();
+    std::fs::write(folder.path().join("first"), &bytes[..5 * 1024 * 1024])?;
+    let place = ["--key", "k", "--upload-id", &id];
+    let first = api(&[
+        &[
+            "upload-part",
+            "--part-number",
+            "1",
+            "--body",
+            "first",
+            "--checksum-algorithm",
+            "SHA256",
+        ],
+        &place[..],
+    ]
+    .concat())?;
+    let second = api(&[
+        &[
+            "upload-part-copy",
+            "--part-number",
+            "2",
+            "--copy-source",
+            "large/a",
+            "--copy-source-range",
+            "bytes=0-9",
+        ],
+        &place[..],
+    ]
+    .concat())?;
+    let uploads = api(&["list-multipart-uploads"])?;
+    assert_eq!(uploads["Uploads"][0]["UploadId"], id.as_str(), "{uploads}");
+    let listed = api(&[&["list-parts"], &place[..]].concat())?;
+    assert_eq!(listed["Parts"].as_array().map(Vec::len), Some(2), "{listed}");
+    let parts = serde_json::json!({ "Parts": [
+        { "PartNumber": 1, "ETag": first["ETag"], "ChecksumSHA256": first["ChecksumSHA256"] },
+        { "PartNumber": 2, "ETag": second["CopyPartResult"]["ETag"], "ChecksumSHA256": second["CopyPartResult"]["ChecksumSHA256"] },
+    ] })
+    .to_string();
+    let done = api(&[&["complete-multipart-upload", "--multipart-upload", &parts], &place[..]].concat())?;
+    assert_eq!(done["ChecksumType"], "COMPOSITE", "{done}");
+    let got = api(&["get-object", "--key", "k", "--part-number", "2", "part"])?;
+    assert_eq!(
+        (got["PartsCount"].as_i64(), got["ContentLength"].as_i64()),
+        (Some(2), Some(10))
+    );
+    assert!(std::fs::read(folder.path().join("part"))? == bytes[..10]);
+    let upload = api(&["create-multipart-upload", "--key", "k"])?;
+    let id = upload["UploadId"].as_str().unwrap_or_default().to_owned();
+    api(&["abort-multipart-upload", "--key", "k", "--upload-id", &id])?;
+    let gone = shell::aws(
+        &server,
+        folder.path(),
+        &[
+            "s3api",
+            "list-parts",
+            "--bucket",
+            "other",
+            "--key",
+            "k",
+            "--upload-id",
+            &id,
+        ],
+    )?;
+    assert!(gone.stderr.contains("(NoSuchUpload)"), "{}", gone.stderr);
     Ok(())
 }
 

@@ -27,6 +27,13 @@ fn an_administrator_uses_iam() -> Result<()> {
     passes(shell::command(&server, "python", folder.path())?.arg(shell::scripts().join("administrator.py")))
 }
 
+#[test]
+fn objects_in_parts() -> Result<()> {
+    let server = Server::start()?;
+    let folder = tempfile::tempdir()?;
+    passes(shell::command(&server, "python", folder.path())?.arg(shell::scripts().join("objects.py")))
+}
+
 #[tokio::test]
 async fn a_pod_needs_nothing_but_its_role_and_its_token_file() -> Result<()> {
     let server = Server::start()?;

@@ -160,7 +160,7 @@ impl S3Access for Door {
             outcome.key.clone_from(&key);
         }
         let Some(operation) = operation::find(context.s3_op().name()) else {
-            return Err(error("NotImplemented", operation::why_not(context.s3_op().name())));
+            return Err(error("NotImplemented", NOT_IMPLEMENTED));
         };
         recorder.outcome().operation = Some(operation);
         if operation.object_body
@@ -169,6 +169,13 @@ impl S3Access for Door {
             arrival.expect_object();
         }
         let query = query_of(operation, context.uri())?;
+        recorder.outcome().parameters = RECORDED
+            .iter()
+            .filter_map(|name| {
+                let (_, value) = query.iter().find(|(given, _)| given == name)?;
+                Some((*name, value.clone()))
+            })
+            .collect();
         check_headers(operation, context.headers())?;
 
         let record = match (operation.resource, &bucket) {
@@ -387,6 +394,9 @@ pub(crate) fn recorder(extensions: &Extensions) -> S3Result<Recorder> {
         .cloned()
         .ok_or_else(|| unguarded("no recorder"))
 }
+
+/// Parameters that are part of the record.
+const RECORDED: [&str; 3] = ["partNumber", "uploadId", "versionId"];
 
 /// The parameters of the request, each of them once and known to the operation. Names that begin with `x-` mean nothing to S3,
 /// but for `x-amz-`, and of those none is left here that is written plainly.

@@ -5,6 +5,8 @@ mod private;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -42,6 +44,8 @@ pub struct FrontOptions {
     pub region: String,
     /// Host names, without port, whose subdomains are buckets: with `s3.example`, `logs.s3.example` is the bucket `logs`. May be empty.
     pub domains: Vec<String>,
+    /// How long a multipart upload may go on before it is ended and what has arrived of it goes; `None`: for ever.
+    pub upload_lifetime: Option<Duration>,
 }
 
 /// The S3 service.
@@ -52,6 +56,44 @@ pub struct FrontOptions {
 /// the body. The extensions of the response hold an [`S3Outcome`].
 pub struct Front {
     service: S3Service,
+    expiry: Option<Expiry>,
+}
+
+/// Ends uploads that nobody completes. It looks once an hour, when a request comes by.
+struct Expiry {
+    store: ObjectStore,
+    clock: Arc<dyn Clock>,
+    lifetime: Duration,
+    /// When to look again: Unix milliseconds.
+    next: AtomicI64,
+}
+
+impl Expiry {
+    const INTERVAL_SECONDS: i64 = 3600;
+
+    fn look(&self) {
+        let now = self.clock.now();
+        let next = self.next.load(Ordering::Relaxed);
+        if now.unix_millis() < next {
+            return;
+        }
+        let after = now.plus_seconds(Self::INTERVAL_SECONDS).unix_millis();
+        // One of those who come at the same time does it.
+        let mine = self
+            .next
+            .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_ok() {
+            let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+            let (store, before) = (self.store.clone(), now.plus_seconds(lifetime.saturating_neg()));
+            tokio::spawn(async move {
+                match store.expire_uploads(before).await {
+                    Ok(0) => {}
+                    Ok(ended) => tracing::info!(ended, "ended multipart uploads that nobody completed in time"),
+                    Err(error) => tracing::warn!(%error, "multipart uploads that are too old stay for an hour more"),
+                }
+            });
+        }
+    }
 }
 
 /// The ids that the response carries; put one into the request's extensions.
@@ -72,6 +114,8 @@ pub struct S3Outcome {
     pub bucket: Option<String>,
     /// The key of the path.
     pub key: Option<String>,
+    /// Parameters of the query that say which thing was meant, such as `uploadId`, as CloudTrail names them.
+    pub parameters: Vec<(&'static str, String)>,
     /// What was decided, in order, and whether it was allowed.
     pub targets: Vec<(Arc<Target>, bool)>,
     /// What became of each key that the body names, in its order, with error code and message of those that failed; empty for other
@@ -89,6 +133,12 @@ impl Front {
     /// Builds the service.
     #[must_use]
     pub fn new(options: FrontOptions) -> Self {
+        let expiry = options.upload_lifetime.map(|lifetime| Expiry {
+            store: options.store.clone(),
+            clock: Arc::clone(&options.clock),
+            lifetime,
+            next: AtomicI64::new(0),
+        });
         let mut builder = S3ServiceBuilder::new(Backend {
             store: options.store,
             buckets: Arc::clone(&options.buckets),
@@ -109,11 +159,15 @@ impl Front {
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             service: builder.build(),
+            expiry,
         }
     }
 
     /// Answers one request.
     pub async fn handle(&self, request: http::Request<Body>) -> http::Response<Body> {
+        if let Some(expiry) = &self.expiry {
+            expiry.look();
+        }
         let (mut parts, body) = request.into_parts();
         let identifiers = parts.extensions.get::<Identifiers>().cloned().unwrap_or_default();
         let resource = parts.uri.path().to_owned();

@@ -92,23 +92,6 @@ pub(crate) const COMMON_HEADERS: [&str; 18] = [
 /// The text of S3's `NotImplemented` for a header.
 pub(crate) const NOT_IMPLEMENTED: &str = "A header you provided implies functionality that is not implemented";
 
-/// What a caller of an operation without an entry is told. The AWS CLI and the SDKs turn to multipart uploads by themselves when a
-/// file is large, so it says how to stop them.
-pub(crate) fn why_not(name: &str) -> &'static str {
-    match name {
-        "CreateMultipartUpload"
-        | "UploadPart"
-        | "UploadPartCopy"
-        | "CompleteMultipartUpload"
-        | "AbortMultipartUpload"
-        | "ListParts"
-        | "ListMultipartUploads" => {
-            "Multipart uploads are not supported yet; use a single PUT (aws configure set default.s3.multipart_threshold 5GB)"
-        }
-        _ => NOT_IMPLEMENTED,
-    }
-}
-
 const NO_ACL: Values = Values::Only(
     &["bucket-owner-full-control"],
     "AccessControlListNotSupported",
@@ -125,12 +108,20 @@ const LIST_CONDITIONS: &[(&str, Source)] = &[
     ("s3:max-keys", Source::Query("max-keys")),
 ];
 const READ_QUERY: &[&str] = &[
+    "partNumber",
     "response-cache-control",
     "response-content-disposition",
     "response-content-encoding",
     "response-content-language",
     "response-content-type",
     "response-expires",
+];
+/// Of what only prepares an object.
+const UPLOAD_CONDITIONS: &[(&str, Source)] = &[
+    ("s3:x-amz-acl", Source::Header("x-amz-acl")),
+    ("s3:x-amz-storage-class", Source::Header("x-amz-storage-class")),
+    ("s3:x-amz-copy-source", Source::Header("x-amz-copy-source")),
+    ("s3:ObjectCreationOperation", Source::Constant("false")),
 ];
 const WRITE_CONDITIONS: &[(&str, Source)] = &[
     ("s3:x-amz-acl", Source::Header("x-amz-acl")),
@@ -344,6 +335,110 @@ pub const OPERATIONS: &[Operation] = &[
         data_event: true,
         object_body: false,
         query: &["delete"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "CreateMultipartUpload",
+        event_name: "CreateMultipartUpload",
+        action: "s3:PutObject",
+        resource: ResourceKind::Object,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["uploads"],
+        headers: &[("x-amz-acl", NO_ACL), ("x-amz-storage-class", STANDARD)],
+        conditions: UPLOAD_CONDITIONS,
+    },
+    Operation {
+        name: "UploadPart",
+        event_name: "UploadPart",
+        action: "s3:PutObject",
+        resource: ResourceKind::Object,
+        read_only: false,
+        data_event: true,
+        object_body: true,
+        query: &["partNumber", "uploadId"],
+        headers: &[],
+        conditions: UPLOAD_CONDITIONS,
+    },
+    Operation {
+        name: "UploadPartCopy",
+        event_name: "UploadPartCopy",
+        action: "s3:PutObject",
+        resource: ResourceKind::Copy,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["partNumber", "uploadId"],
+        headers: &[
+            ("x-amz-copy-source", Values::Any),
+            ("x-amz-copy-source-range", Values::Any),
+            ("x-amz-copy-source-if-match", Values::Any),
+            ("x-amz-copy-source-if-none-match", Values::Any),
+            ("x-amz-copy-source-if-modified-since", Values::Any),
+            ("x-amz-copy-source-if-unmodified-since", Values::Any),
+            ("x-amz-source-expected-bucket-owner", Values::Any),
+        ],
+        conditions: UPLOAD_CONDITIONS,
+    },
+    Operation {
+        name: "CompleteMultipartUpload",
+        event_name: "CompleteMultipartUpload",
+        action: "s3:PutObject",
+        resource: ResourceKind::Object,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["uploadId"],
+        headers: &[("x-amz-mp-object-size", Values::Any)],
+        conditions: &[
+            ("s3:if-match", Source::Header("if-match")),
+            ("s3:if-none-match", Source::Header("if-none-match")),
+            ("s3:ObjectCreationOperation", Source::Constant("true")),
+        ],
+    },
+    Operation {
+        name: "AbortMultipartUpload",
+        event_name: "AbortMultipartUpload",
+        action: "s3:AbortMultipartUpload",
+        resource: ResourceKind::Object,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["uploadId"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "ListParts",
+        event_name: "ListParts",
+        action: "s3:ListMultipartUploadParts",
+        resource: ResourceKind::Object,
+        read_only: true,
+        data_event: true,
+        object_body: false,
+        query: &["uploadId", "max-parts", "part-number-marker"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "ListMultipartUploads",
+        event_name: "ListMultipartUploads",
+        action: "s3:ListBucketMultipartUploads",
+        resource: ResourceKind::Bucket,
+        read_only: true,
+        data_event: true,
+        object_body: false,
+        query: &[
+            "uploads",
+            "prefix",
+            "delimiter",
+            "key-marker",
+            "upload-id-marker",
+            "max-uploads",
+            "encoding-type",
+        ],
         headers: &[],
         conditions: &[],
     },

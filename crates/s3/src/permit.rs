@@ -30,6 +30,9 @@ verbs! {
     ReadObject = "s3:GetObject", true;
     WriteObject = "s3:PutObject", true;
     DeleteObject = "s3:DeleteObject", true;
+    AbortUpload = "s3:AbortMultipartUpload", true;
+    ListParts = "s3:ListMultipartUploadParts", true;
+    ListUploads = "s3:ListBucketMultipartUploads", false;
     ListBucket = "s3:ListBucket", false;
     DeleteBucket = "s3:DeleteBucket", false;
     GetBucketLocation = "s3:GetBucketLocation", false;

@@ -46,6 +46,11 @@ pub trait Authorizer: Send + Sync {
     /// The caller's account; `None` for an anonymous caller.
     fn account(&self) -> Option<AccountId>;
 
+    /// The caller as uploads are listed with: an ARN. `None`: an anonymous caller, or one without an ARN.
+    fn principal(&self) -> Option<String> {
+        None
+    }
+
     /// Decides one target; called once for each target of a request, before anything is done for it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use irsa_core::AccountId;
 
@@ -38,6 +39,8 @@ pub struct ServerConfig {
     pub audit_durability: AuditDurability,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How long a multipart upload may go on before its parts are removed; `None`: for ever, as on AWS.
+    pub upload_lifetime: Option<Duration>,
 }
 
 impl ServerConfig {
@@ -56,6 +59,7 @@ impl ServerConfig {
             allow_private_issuers: false,
             audit_durability: AuditDurability::default(),
             trusted_proxies: Vec::new(),
+            upload_lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),
         }
     }
 }

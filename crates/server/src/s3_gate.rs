@@ -345,6 +345,10 @@ impl Authorizer for Gate {
         self.caller.as_ref().map(|caller| caller.account)
     }
 
+    fn principal(&self) -> Option<String> {
+        self.caller.as_ref().map(|caller| caller.arn().to_owned())
+    }
+
     fn authorize(&self, target: &Arc<Target>) -> Result<Allowed, Denied> {
         let kept = || self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         let first = kept().refused.is_none();

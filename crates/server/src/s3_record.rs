@@ -91,6 +91,9 @@ impl S3Record<'_> {
             .text_if("Host", self.context.host)
             .text_if("key", part.key)
             .text_if("x-amz-copy-source", self.copy_source);
+        for (name, value) in &self.outcome.parameters {
+            parameters.text(name, value);
+        }
         for (name, values) in part.targets.iter().flat_map(|target| &target.context) {
             let name = name.strip_prefix("s3:").unwrap_or(name);
             if name != "x-amz-copy-source" {

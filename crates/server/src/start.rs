@@ -251,6 +251,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         clock: Arc::clone(&clock),
         region: config.region.clone(),
         domains: vec!["localhost".to_owned()],
+        upload_lifetime: config.upload_lifetime,
     });
     let pipeline = Arc::new(Pipeline {
         keeper,

@@ -174,7 +174,13 @@ impl Backend {
                 return Err(error("BucketNotEmpty", "The bucket you tried to delete is not empty"));
             }
             match buckets.delete(&record).await {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    // What was never completed goes with the bucket. Should this fail, it goes when it is old.
+                    if let Err(failure) = store.end_uploads_of(&permit).await {
+                        store_failure(failure);
+                    }
+                    Ok(())
+                }
                 Err(BucketsError::Missing) => Err(error("NoSuchBucket", "The specified bucket does not exist")),
                 Err(failure) => {
                     store.reopen_bucket(&permit).await.map_err(store_failure)?;

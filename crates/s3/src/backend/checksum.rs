@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crc_fast::{CrcAlgorithm, checksum_combine};
 use http::HeaderMap;
 use s3s::S3Result;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
@@ -35,7 +36,17 @@ impl Algorithm {
         }
     }
 
-    fn header(self) -> &'static str {
+    /// The algorithm of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Whether checksums of pieces make the checksum of the whole.
+    pub(super) fn is_linear(self) -> bool {
+        matches!(self, Self::Crc32 | Self::Crc32c | Self::Crc64Nvme)
+    }
+
+    pub(super) fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
@@ -122,22 +133,37 @@ impl Claimed {
         Ok(Self { md5, algorithm, value })
     }
 
+    /// The algorithm of the client's checksum; `None`: it gives none.
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        (self.value != Value::None).then_some(self.algorithm)
+    }
+
     /// What to compute.
     pub(super) fn hashes(&self) -> Hashes {
-        Hashes {
-            md5: Md5::new(),
-            checksum: match self.algorithm {
-                Algorithm::Crc32 => Hasher::Crc32(Crc32::new()),
-                Algorithm::Crc32c => Hasher::Crc32c(Crc32c::new()),
-                Algorithm::Crc64Nvme => Hasher::Crc64Nvme(Crc64Nvme::new()),
-                Algorithm::Sha1 => Hasher::Sha1(Sha1::new()),
-                Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
-            },
+        Hashes::new(self.algorithm)
+    }
+
+    /// What to compute if a checksum of another algorithm is kept than the one that the client gives.
+    pub(super) fn hashes_and(&self, kept: Algorithm) -> Hashes {
+        let mut hashes = self.hashes();
+        if kept != self.algorithm {
+            hashes.second = Some((kept, Hasher::new(kept)));
         }
+        hashes
     }
 
     /// Compares with what was computed; gives the ETag and the checksum.
     pub(super) fn check(self, hashes: Hashes, trailers: Option<&HeaderMap>) -> S3Result<(String, Checksum)> {
+        let (etag, checksum, _) = self.check_both(hashes, trailers)?;
+        Ok((etag, checksum))
+    }
+
+    /// As [`Claimed::check`], with the checksum that is kept.
+    pub(super) fn check_both(
+        self,
+        hashes: Hashes,
+        trailers: Option<&HeaderMap>,
+    ) -> S3Result<(String, Checksum, Checksum)> {
         let md5 = hashes.md5.finalize();
         if self.md5.is_some_and(|claimed| claimed.as_slice() != md5.as_ref()) {
             return Err(error(
@@ -172,13 +198,18 @@ impl Claimed {
                 ),
             ));
         }
-        Ok((
-            hex::encode(md5),
-            Checksum {
-                algorithm: self.algorithm,
-                value: computed,
+        let claimed = Checksum {
+            algorithm: self.algorithm,
+            value: computed,
+        };
+        let kept = hashes.second.map_or_else(
+            || claimed.clone(),
+            |(algorithm, hasher)| Checksum {
+                algorithm,
+                value: hasher.finish(),
             },
-        ))
+        );
+        Ok((hex::encode(md5), claimed, kept))
     }
 }
 
@@ -208,11 +239,11 @@ fn check_form(algorithm: Algorithm, value: &str) -> S3Result<()> {
         })
 }
 
-/// A checksum over a whole object.
+/// A checksum of an object: over the whole of it, or, with the number of parts behind a hyphen, over the checksums of its parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Checksum {
-    algorithm: Algorithm,
-    value: String,
+    pub(super) algorithm: Algorithm,
+    pub(super) value: String,
 }
 
 impl Checksum {
@@ -222,20 +253,84 @@ impl Checksum {
 
     pub(super) fn from_stored(stored: Option<&(String, String)>) -> Option<Self> {
         let (name, value) = stored?;
-        let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)?;
         Some(Self {
-            algorithm,
+            algorithm: Algorithm::named(name)?,
             value: value.clone(),
         })
     }
+
+    /// The wire's name for what it is computed over.
+    pub(super) fn kind(&self) -> s3s::dto::ChecksumType {
+        s3s::dto::ChecksumType::from_static(if is_composite(&self.value) {
+            s3s::dto::ChecksumType::COMPOSITE
+        } else {
+            s3s::dto::ChecksumType::FULL_OBJECT
+        })
+    }
+
+    /// The checksum over the checksums of parts. `None`: one of them is not in base64.
+    pub(super) fn composite<'a>(algorithm: Algorithm, parts: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let (mut hasher, mut count) = (Hasher::new(algorithm), 0_usize);
+        for value in parts {
+            hasher.update(&STANDARD.decode(value).ok()?);
+            count = count.saturating_add(1);
+        }
+        Some(Self {
+            algorithm,
+            value: format!("{}-{count}", hasher.finish()),
+        })
+    }
+
+    /// The checksum over the whole, from those of its pieces and their lengths. `None`: the algorithm cannot, or a value is not of it.
+    pub(super) fn whole<'a>(algorithm: Algorithm, pieces: impl Iterator<Item = (&'a str, u64)>) -> Option<Self> {
+        let kind = match algorithm {
+            Algorithm::Crc32 => CrcAlgorithm::Crc32IsoHdlc,
+            Algorithm::Crc32c => CrcAlgorithm::Crc32Iscsi,
+            Algorithm::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
+            Algorithm::Sha1 | Algorithm::Sha256 => return None,
+        };
+        // The checksum of nothing is zero, for all three.
+        let mut whole = 0_u64;
+        for (value, length) in pieces {
+            let bytes = STANDARD
+                .decode(value)
+                .ok()
+                .filter(|bytes| bytes.len() == algorithm.length())?;
+            let piece = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+            if length > 0 {
+                whole = checksum_combine(kind, whole, piece, length);
+            }
+        }
+        let bytes = whole.to_be_bytes();
+        let bytes = bytes.get(bytes.len().checked_sub(algorithm.length())?..)?;
+        Some(Self {
+            algorithm,
+            value: STANDARD.encode(bytes),
+        })
+    }
+}
+
+/// Whether a value is one over parts: base64 has no hyphen.
+pub(super) fn is_composite(value: &str) -> bool {
+    value.contains('-')
 }
 
 /// Puts a checksum into the fields that an output has for each algorithm.
 macro_rules! set_checksum {
     ($output:expr, $checksum:expr) => {
         if let Some(checksum) = $checksum {
+            $output.checksum_type = Some(checksum.kind());
+            $crate::backend::checksum::set_checksum_value!($output, Some(checksum));
+        }
+    };
+}
+pub(super) use set_checksum;
+
+/// As [`set_checksum`], for outputs that do not say what the checksum is over.
+macro_rules! set_checksum_value {
+    ($output:expr, $checksum:expr) => {
+        if let Some(checksum) = $checksum {
             let (algorithm, value) = checksum.stored();
-            $output.checksum_type = Some(s3s::dto::ChecksumType::from_static(s3s::dto::ChecksumType::FULL_OBJECT));
             match algorithm.as_str() {
                 "CRC32" => $output.checksum_crc32 = Some(value),
                 "CRC32C" => $output.checksum_crc32c = Some(value),
@@ -246,12 +341,29 @@ macro_rules! set_checksum {
         }
     };
 }
-pub(super) use set_checksum;
+pub(super) use set_checksum_value;
 
 /// The digests of one upload.
 pub(super) struct Hashes {
     md5: Md5,
     checksum: Hasher,
+    second: Option<(Algorithm, Hasher)>,
+}
+
+impl Hashes {
+    /// The MD5 and one checksum.
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        Self {
+            md5: Md5::new(),
+            checksum: Hasher::new(algorithm),
+            second: None,
+        }
+    }
+
+    /// MD5 in hex, and checksum in base64, of what nobody made claims about.
+    pub(super) fn finish(self) -> (String, String) {
+        (hex::encode(self.md5.finalize()), self.checksum.finish())
+    }
 }
 
 enum Hasher {
@@ -263,6 +375,26 @@ enum Hasher {
 }
 
 impl Hasher {
+    fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Crc32 => Self::Crc32(Crc32::new()),
+            Algorithm::Crc32c => Self::Crc32c(Crc32c::new()),
+            Algorithm::Crc64Nvme => Self::Crc64Nvme(Crc64Nvme::new()),
+            Algorithm::Sha1 => Self::Sha1(Sha1::new()),
+            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc32(hasher) => hasher.update(bytes),
+            Self::Crc32c(hasher) => hasher.update(bytes),
+            Self::Crc64Nvme(hasher) => hasher.update(bytes),
+            Self::Sha1(hasher) => hasher.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+        }
+    }
+
     fn finish(self) -> String {
         match self {
             Self::Crc32(hasher) => STANDARD.encode(hasher.finalize()),
@@ -277,12 +409,9 @@ impl Hasher {
 impl Digest for Hashes {
     fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
-        match &mut self.checksum {
-            Hasher::Crc32(hasher) => hasher.update(bytes),
-            Hasher::Crc32c(hasher) => hasher.update(bytes),
-            Hasher::Crc64Nvme(hasher) => hasher.update(bytes),
-            Hasher::Sha1(hasher) => hasher.update(bytes),
-            Hasher::Sha256(hasher) => hasher.update(bytes),
+        self.checksum.update(bytes);
+        if let Some((_, hasher)) = &mut self.second {
+            hasher.update(bytes);
         }
     }
 }

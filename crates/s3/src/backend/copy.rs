@@ -1,12 +1,14 @@
+use futures_util::StreamExt as _;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag};
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
-use super::checksum::{Checksum, set_checksum};
+use super::checksum::{Algorithm, Checksum, Hashes, set_checksum};
 use super::read::{Conditions, Held};
 use super::{Backend, not_implemented, precondition_failed, put, refusal, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
+use crate::front::MAX_OBJECT;
 use crate::permit::{Permit, ReadObject, WriteObject};
-use crate::store::{Attributes, Content, NewRow, ObjectRow};
+use crate::store::{Attributes, Content, Found, NewRow, ObjectRow, Precondition, Staged, Tags};
 
 impl Backend {
     pub(super) async fn copy_object(
@@ -53,31 +55,55 @@ impl Backend {
             metadata: put::metadata(input.metadata)?,
             checksum: None,
         };
+        let wanted = match input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str()) {
+            None => None,
+            Some(name) => Some(Algorithm::named(name).ok_or_else(unknown_algorithm)?),
+        };
         let mut attempts = 0_u32;
         let row = loop {
-            let found: Option<Result<(ObjectRow, Content), S3Error>> = self
+            let (check, whole) = (conditions.clone(), wanted);
+            let found: Option<Result<Found, S3Error>> = self
                 .store
-                .read(source.clone(), |_| Ok(None))
+                .read(source.clone(), None, move |row, _| {
+                    if check.check(&row.etag, row.modified) != Held::Yes {
+                        return Err(precondition_failed());
+                    }
+                    if row.size > MAX_OBJECT {
+                        return Err(source_too_large());
+                    }
+                    // Bytes are only needed where something is computed of them.
+                    Ok(needs_bytes(row, whole).then_some(0..row.size))
+                })
                 .await
                 .map_err(store_failure)?;
             let Some(read) = found else {
                 return Err(grants.missing_key(&request.extensions, source_bucket));
             };
-            let (old, _) = read?;
-            if conditions.check(&old.etag, old.modified) != Held::Yes {
-                return Err(precondition_failed());
-            }
+            let Found { row: old, content, .. } = read?;
             let mut attributes = if replaces {
                 replacement.clone()
             } else {
                 old.attributes.clone()
             };
             attributes.checksum.clone_from(&old.attributes.checksum);
-            let new = NewRow {
-                etag: old.etag,
+            let mut new = NewRow {
+                etag: old.etag.clone(),
                 modified: self.clock.now(),
                 attributes,
+                tags: Tags::new(),
             };
+            if needs_bytes(&old, wanted) {
+                let algorithm = wanted
+                    .or_else(|| {
+                        Checksum::from_stored(old.attributes.checksum.as_ref()).map(|checksum| checksum.algorithm)
+                    })
+                    .unwrap_or(Algorithm::Crc64Nvme);
+                let (staged, hashes) = self.receive_copy(&destination, content, Hashes::new(algorithm)).await?;
+                let (etag, value) = hashes.finish();
+                (new.etag, new.attributes.checksum) = (etag, Some((algorithm.name().to_owned(), value)));
+                let done = self.store.commit(destination, staged, new, Precondition::None).await;
+                break done.map_err(store_failure)?.map_err(refusal)?;
+            }
             let linked = self.store.link(&source, old.content, destination.clone(), new).await;
             match linked.map_err(store_failure)? {
                 Some(done) => break done.map_err(refusal)?,
@@ -97,4 +123,42 @@ impl Backend {
             ..CopyObjectOutput::default()
         }))
     }
+
+    /// Takes bytes of another object.
+    pub(super) async fn receive_copy(
+        &self,
+        permit: &Permit<WriteObject>,
+        mut content: Content,
+        mut hashes: Hashes,
+    ) -> S3Result<(Staged, Hashes)> {
+        let mut staged = self.store.stage(permit);
+        while let Some(piece) = content.next().await {
+            let bytes = piece.map_err(|failure| {
+                tracing::error!(error = %failure, "the source of a copy could not be read");
+                error("InternalError", crate::front::INTERNAL)
+            })?;
+            (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
+        }
+        staged.finish(hashes).await.map_err(store_failure)
+    }
+}
+
+/// Whether a copy has other digests than its source: one that was put at once does not, unless another checksum is asked for.
+fn needs_bytes(row: &ObjectRow, wanted: Option<Algorithm>) -> bool {
+    let has = Checksum::from_stored(row.attributes.checksum.as_ref()).map(|checksum| checksum.algorithm);
+    row.parts > 0 || wanted.is_some_and(|wanted| has != Some(wanted))
+}
+
+pub(super) fn unknown_algorithm() -> S3Error {
+    error(
+        "InvalidRequest",
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+    )
+}
+
+pub(super) fn source_too_large() -> S3Error {
+    error(
+        "InvalidRequest",
+        format!("The specified copy source is larger than the maximum allowable size for a copy source: {MAX_OBJECT}"),
+    )
 }

@@ -28,7 +28,7 @@ impl Backend {
         let precondition = put::precondition(input.if_match.as_ref(), None)?;
         // That there was nothing to delete is no error, and so tells nobody what there is.
         self.store
-            .delete(permit, precondition)
+            .delete(permit, precondition, self.clock.now())
             .await
             .map_err(store_failure)?
             .map_err(|refused| match refused {
@@ -109,7 +109,7 @@ impl Backend {
             Some(ETag::Strong(etag)) => Precondition::ETag(etag),
             Some(ETag::Weak(_)) => return Err(failed("NotImplemented", crate::operation::NOT_IMPLEMENTED)),
         };
-        let refused = match self.store.delete(permit, precondition).await {
+        let refused = match self.store.delete(permit, precondition, self.clock.now()).await {
             Ok(Ok(_)) => None,
             Ok(Err(refused)) => Some(refusal(refused)),
             Err(failure) => Some(store_failure(failure)),

@@ -4,19 +4,21 @@ use irsa_core::AccountId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::crypto::{Checksum as _, Sha256};
 use s3s::dto::{
-    ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+    ChecksumAlgorithm, CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object, ObjectStorageClass,
 };
 use s3s::{S3Request, S3Response, S3Result};
 use uuid::Uuid;
 
+use super::checksum::is_composite;
+use super::multipart::checksum_type;
 use super::{Backend, owner, store_failure, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{ListBucket, Permit};
 use crate::store::{ListPage, ListQuery, Listed};
 
 /// A page has at most so many entries, whatever the client asks for.
-const MAX_KEYS: i32 = 1000;
+pub(super) const MAX_KEYS: i32 = 1000;
 
 /// What `encoding-type=url` leaves as it is.
 const URL_ENCODED: AsciiSet = NON_ALPHANUMERIC
@@ -156,14 +158,15 @@ fn max_keys(given: Option<i32>) -> S3Result<i32> {
     }
 }
 
+/// How keys are written into a listing.
 #[derive(Clone, Copy)]
-enum Encoding {
+pub(super) enum Encoding {
     Plain,
     Url,
 }
 
 impl Encoding {
-    fn of(given: Option<&EncodingType>) -> S3Result<Self> {
+    pub(super) fn of(given: Option<&EncodingType>) -> S3Result<Self> {
         match given.map(|encoding| encoding.as_str()) {
             None => Ok(Self::Plain),
             Some("url") => Ok(Self::Url),
@@ -171,7 +174,7 @@ impl Encoding {
         }
     }
 
-    fn text(self, text: &str) -> String {
+    pub(super) fn text(self, text: &str) -> String {
         match self {
             Self::Plain => text.to_owned(),
             Self::Url => utf8_percent_encode(text, &URL_ENCODED).to_string(),
@@ -194,10 +197,8 @@ fn entries(page: ListPage, encode: Encoding, account: Option<AccountId>) -> (Vec
                 modified,
                 checksum,
             } => contents.push(Object {
-                checksum_type: checksum
-                    .is_some()
-                    .then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
-                checksum_algorithm: checksum.map(|algorithm| vec![ChecksumAlgorithm::from(algorithm)]),
+                checksum_type: checksum.as_ref().map(|(_, value)| checksum_type(is_composite(value))),
+                checksum_algorithm: checksum.map(|(algorithm, _)| vec![ChecksumAlgorithm::from(algorithm)]),
                 e_tag: Some(ETag::Strong(etag)),
                 key: Some(encode.text(&key)),
                 last_modified: Some(wire_time(modified)),

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use s3s::dto::{ETag, ETagCondition, Metadata, PutObjectInput, PutObjectOutput};
+use s3s::dto::{ETag, ETagCondition, Metadata, PutObjectInput, PutObjectOutput, StreamingBlob};
 use s3s::{S3Request, S3Response, S3Result};
 
-use super::checksum::{Claimed, set_checksum};
+use super::checksum::{Claimed, Hashes, set_checksum};
 use super::{Backend, not_implemented, refusal, store_failure, unix_seconds};
 use crate::access::{Grants, error};
 use crate::front::{Arrival, INCOMPLETE, MAX_OBJECT, TOO_LARGE};
 use crate::permit::{Permit, WriteObject};
-use crate::store::{Attributes, NewRow, Precondition, Refused};
+use crate::store::{Attributes, NewRow, Precondition, Refused, Staged, Tags};
 
 /// User metadata may have so many bytes, names and values together.
 const MAX_METADATA: usize = 2048;
@@ -19,18 +19,7 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        let length = input
-            .content_length
-            .and_then(|length| u64::try_from(length).ok())
-            .ok_or_else(|| {
-                error(
-                    "MissingContentLength",
-                    "You must provide the Content-Length HTTP header.",
-                )
-            })?;
-        if length > MAX_OBJECT {
-            return Err(error("EntityTooLarge", TOO_LARGE));
-        }
+        let length = body_length(input.content_length)?;
         let precondition = precondition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let claimed = Claimed::of(&request.headers)?;
         let mut attributes = Attributes {
@@ -44,32 +33,15 @@ impl Backend {
             checksum: None,
         };
 
-        let mut staged = self.store.stage(&permit);
-        let mut hashes = claimed.hashes();
-        if let Some(mut body) = input.body {
-            while let Some(piece) = body.next().await {
-                // The reason is kept with the body, and told instead of this.
-                let bytes = piece.map_err(|_| error("IncompleteBody", INCOMPLETE))?;
-                if staged.size().saturating_add(bytes.len() as u64) > length {
-                    return Err(error("IncompleteBody", INCOMPLETE));
-                }
-                (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
-            }
-        }
-        if staged.size() != length {
-            return Err(error("IncompleteBody", INCOMPLETE));
-        }
-        let (staged, hashes) = staged.finish(hashes).await.map_err(store_failure)?;
-        let trailers = request
-            .extensions
-            .get::<Arc<Arrival>>()
-            .and_then(|arrival| arrival.trailers());
+        let (staged, hashes) = self.receive(&permit, input.body, length, claimed.hashes()).await?;
+        let trailers = trailers(&request.extensions);
         let (etag, checksum) = claimed.check(hashes, trailers.as_ref())?;
         attributes.checksum = Some(checksum.stored());
         let row = NewRow {
             etag,
             modified: self.clock.now(),
             attributes,
+            tags: Tags::new(),
         };
         let row = self
             .store
@@ -87,6 +59,52 @@ impl Backend {
         set_checksum!(output, Some(checksum));
         Ok(S3Response::new(output))
     }
+}
+
+impl Backend {
+    /// Takes the body of an object or of a part, which must have this length.
+    pub(super) async fn receive(
+        &self,
+        permit: &Permit<WriteObject>,
+        body: Option<StreamingBlob>,
+        length: u64,
+        mut hashes: Hashes,
+    ) -> S3Result<(Staged, Hashes)> {
+        let mut staged = self.store.stage(permit);
+        if let Some(mut body) = body {
+            while let Some(piece) = body.next().await {
+                // The reason is kept with the body, and told instead of this.
+                let bytes = piece.map_err(|_| error("IncompleteBody", INCOMPLETE))?;
+                if staged.size().saturating_add(bytes.len() as u64) > length {
+                    return Err(error("IncompleteBody", INCOMPLETE));
+                }
+                (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
+            }
+        }
+        if staged.size() != length {
+            return Err(error("IncompleteBody", INCOMPLETE));
+        }
+        staged.finish(hashes).await.map_err(store_failure)
+    }
+}
+
+/// The length of a body, which must be known before it comes.
+pub(super) fn body_length(given: Option<i64>) -> S3Result<u64> {
+    let length = given.and_then(|length| u64::try_from(length).ok()).ok_or_else(|| {
+        error(
+            "MissingContentLength",
+            "You must provide the Content-Length HTTP header.",
+        )
+    })?;
+    if length > MAX_OBJECT {
+        return Err(error("EntityTooLarge", TOO_LARGE));
+    }
+    Ok(length)
+}
+
+/// The headers that came behind the body.
+pub(super) fn trailers(extensions: &http::Extensions) -> Option<http::HeaderMap> {
+    extensions.get::<Arc<Arrival>>().and_then(|arrival| arrival.trailers())
 }
 
 /// The condition of a write. S3 knows `If-None-Match` with `*` only.

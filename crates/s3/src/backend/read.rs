@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use irsa_core::Timestamp;
 use s3s::dto::{
     ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Metadata,
@@ -12,13 +12,15 @@ use super::checksum::{Checksum, set_checksum};
 use super::{Backend, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{Permit, ReadObject};
-use crate::store::{Attributes, Content, ObjectRow};
+use crate::store::{Attributes, Found, ObjectPart, ObjectRow};
 
+/// The greatest number of a part.
+pub(super) const MAX_PARTS: u32 = 10_000;
 /// The type of objects that were stored without one.
 const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 /// The conditions of a read: RFC 9110, section 13.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     pub(super) matching: Option<ETagCondition>,
     pub(super) none_matching: Option<ETagCondition>,
@@ -59,18 +61,44 @@ impl Conditions {
     }
 }
 
-/// A read as it was planned on the object's row.
+/// A read as it is planned on the object's row.
 struct Plan {
     conditions: Conditions,
     range: Option<WireRange>,
+    part: Option<u32>,
 }
 
 impl Plan {
-    fn bytes(&self, row: &ObjectRow) -> S3Result<Range<u64>> {
+    fn new(conditions: Conditions, range: Option<WireRange>, part: Option<i32>) -> S3Result<Self> {
+        let part = part.map(part_number).transpose()?;
+        if range.is_some() && part.is_some() {
+            return Err(error(
+                "InvalidRequest",
+                "Cannot specify both Range header and partNumber query parameter",
+            ));
+        }
+        Ok(Self {
+            conditions,
+            range,
+            part,
+        })
+    }
+
+    fn bytes(&self, row: &ObjectRow, part: Option<&ObjectPart>) -> S3Result<Range<u64>> {
         match self.conditions.check(&row.etag, row.modified) {
             Held::Yes => {}
             Held::NotModified => return Err(not_modified(row)),
             Held::Failed => return Err(precondition_failed()),
+        }
+        if self.part.is_some() {
+            return match part {
+                Some(part) => Ok(part.start..part.start.saturating_add(part.row.size)),
+                None => {
+                    let mut refused = error("InvalidPartNumber", "The requested partnumber is not satisfiable");
+                    refused.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
+                    Err(refused)
+                }
+            };
         }
         match &self.range {
             None => Ok(0..row.size),
@@ -91,32 +119,45 @@ impl Plan {
     }
 }
 
+/// The number of a part.
+pub(super) fn part_number(given: i32) -> S3Result<u32> {
+    u32::try_from(given)
+        .ok()
+        .filter(|number| (1..=MAX_PARTS).contains(number))
+        .ok_or_else(|| {
+            error(
+                "InvalidArgument",
+                "Part number must be an integer between 1 and 10000, inclusive",
+            )
+        })
+}
+
 impl Backend {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        if input.version_id.is_some() || input.part_number.is_some() || input.sse_customer_key.is_some() {
+        if input.version_id.is_some() || input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
-        let plan = Plan {
-            conditions: Conditions {
-                matching: input.if_match,
-                none_matching: input.if_none_match,
-                modified_since: input.if_modified_since,
-                unmodified_since: input.if_unmodified_since,
-            },
-            range: input.range,
+        let conditions = Conditions {
+            matching: input.if_match,
+            none_matching: input.if_none_match,
+            modified_since: input.if_modified_since,
+            unmodified_since: input.if_unmodified_since,
         };
-        let is_part = plan.range.is_some();
-        let found = self.store.read(permit, move |row| plan.bytes(row).map(Some)).await;
+        let plan = Plan::new(conditions, input.range, input.part_number)?;
+        let (is_range, part) = (plan.range.is_some(), plan.part);
+        let found = self
+            .store
+            .read(permit, part, move |row, part| plan.bytes(row, part).map(Some))
+            .await;
         let Some(read) = found.map_err(store_failure)? else {
             return Err(grants.missing_key(&request.extensions, &input.bucket));
         };
-        let (row, content) = read?;
-        let range = is_part.then(|| content.range());
-        let with_checksum = !is_part && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
-        let common = Common::of(&row, range.as_ref());
+        let Found { row, part, content } = read?;
+        let range = (is_range || part.is_some()).then(|| content.range());
+        let common = Common::of(&row, range.as_ref(), part.as_ref());
         let mut output = GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             cache_control: row.attributes.cache_control.clone(),
@@ -130,10 +171,11 @@ impl Backend {
             expires: common.expires,
             last_modified: Some(common.modified),
             metadata: common.metadata,
+            parts_count: common.parts,
             ..GetObjectOutput::default()
         };
-        if with_checksum {
-            set_checksum!(output, Checksum::from_stored(row.attributes.checksum.as_ref()));
+        if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
+            set_checksum!(output, common.checksum);
         }
         output.body = Some(content.into_body().into());
         Ok(S3Response::new(output))
@@ -146,23 +188,29 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        if input.version_id.is_some() || input.part_number.is_some() || input.sse_customer_key.is_some() {
+        if input.version_id.is_some() || input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
-        let plan = Plan {
-            conditions: Conditions {
-                matching: input.if_match,
-                none_matching: input.if_none_match,
-                modified_since: input.if_modified_since,
-                unmodified_since: input.if_unmodified_since,
-            },
-            range: input.range,
+        let conditions = Conditions {
+            matching: input.if_match,
+            none_matching: input.if_none_match,
+            modified_since: input.if_modified_since,
+            unmodified_since: input.if_unmodified_since,
         };
-        let is_part = plan.range.is_some();
-        let (row, range) = self.head(grants, &request.extensions, permit, plan).await?;
-        let range = is_part.then_some(range);
-        let with_checksum = !is_part && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
-        let common = Common::of(&row, range.as_ref());
+        let plan = Plan::new(conditions, input.range, input.part_number)?;
+        let is_range = plan.range.is_some();
+        let found: Option<Result<Found, S3Error>> = self
+            .store
+            .read(permit, plan.part, |_, _| Ok(None))
+            .await
+            .map_err(store_failure)?;
+        let Some(read) = found else {
+            return Err(grants.missing_key(&request.extensions, &input.bucket));
+        };
+        let Found { row, part, .. } = read?;
+        let bytes = plan.bytes(&row, part.as_ref())?;
+        let range = (is_range || part.is_some()).then_some(bytes);
+        let common = Common::of(&row, range.as_ref(), part.as_ref());
         let mut output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             cache_control: row.attributes.cache_control.clone(),
@@ -176,30 +224,13 @@ impl Backend {
             expires: common.expires,
             last_modified: Some(common.modified),
             metadata: common.metadata,
+            parts_count: common.parts,
             ..HeadObjectOutput::default()
         };
-        if with_checksum {
-            set_checksum!(output, Checksum::from_stored(row.attributes.checksum.as_ref()));
+        if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
+            set_checksum!(output, common.checksum);
         }
         Ok(S3Response::new(output))
-    }
-
-    async fn head(
-        &self,
-        grants: &Grants,
-        extensions: &http::Extensions,
-        permit: Permit<ReadObject>,
-        plan: Plan,
-    ) -> S3Result<(ObjectRow, Range<u64>)> {
-        let bucket = permit.target().bucket.clone().unwrap_or_default();
-        let found: Option<Result<(ObjectRow, Content), S3Error>> =
-            self.store.read(permit, |_| Ok(None)).await.map_err(store_failure)?;
-        let Some(read) = found else {
-            return Err(grants.missing_key(extensions, &bucket));
-        };
-        let (row, _) = read?;
-        let range = plan.bytes(&row)?;
-        Ok((row, range))
     }
 }
 
@@ -212,14 +243,21 @@ struct Common {
     expires: Option<WireTimestamp>,
     modified: WireTimestamp,
     metadata: Option<Metadata>,
+    /// Of how many parts the object is, if one of them was asked for.
+    parts: Option<i32>,
+    /// Of the whole object, or of the part.
+    checksum: Option<Checksum>,
 }
 
 impl Common {
-    fn of(row: &ObjectRow, range: Option<&Range<u64>>) -> Self {
+    fn of(row: &ObjectRow, range: Option<&Range<u64>>, part: Option<&ObjectPart>) -> Self {
         let length = range.map_or(row.size, |range| range.end.saturating_sub(range.start));
         Self {
             length: i64::try_from(length).unwrap_or(i64::MAX),
-            range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), row.size)),
+            // Nothing has no first byte.
+            range: range
+                .filter(|range| !range.is_empty())
+                .map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), row.size)),
             content_type: row
                 .attributes
                 .content_type
@@ -232,6 +270,13 @@ impl Common {
                 .map(|seconds| wire_time(Timestamp::from_unix_seconds(seconds))),
             modified: wire_time(row.modified),
             metadata: metadata_of(&row.attributes),
+            parts: part
+                .filter(|_| row.parts > 0)
+                .and_then(|_| i32::try_from(row.parts).ok()),
+            checksum: Checksum::from_stored(match part {
+                Some(part) => part.row.checksum.as_ref(),
+                None => row.attributes.checksum.as_ref(),
+            }),
         }
     }
 }

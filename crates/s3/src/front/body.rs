@@ -36,8 +36,8 @@ impl BodyError {
     }
 }
 
-/// The largest body of a request that is not an object: 1,000 keys of 1,024 bytes with their markup fit.
-pub(super) const MAX_DOCUMENT: u64 = 2 * 1024 * 1024;
+/// The largest body of a request that is not an object: 1,000 keys of 1,024 bytes with their markup fit, and 10,000 parts with theirs.
+pub(super) const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
 
 /// What is known of a request's body while and after it is read.
 #[derive(Debug, Default)]

@@ -17,6 +17,7 @@ use crate::{OPERATIONS, ResourceKind};
 
 mod conformance;
 mod enforcement;
+mod multipart;
 mod objects;
 mod secrets;
 
@@ -114,6 +115,7 @@ impl Server {
             clock: Arc::new(FixedClock),
             region: region.to_owned(),
             domains: vec!["s3.example".to_owned()],
+            upload_lifetime: None,
         });
         Self {
             front,

@@ -1,10 +1,11 @@
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -52,6 +53,31 @@ pub(crate) struct Contents {
     uploads: PathBuf,
     generation: u64,
     janitor: Janitor,
+    pins: Mutex<HashMap<ContentId, Pinned>>,
+}
+
+/// An object of several parts that is being read: its files are opened one after the other, so they stay until its readers are done.
+#[derive(Default)]
+struct Pinned {
+    readers: usize,
+    /// What was removed in the meantime.
+    removed: Vec<ContentId>,
+}
+
+/// Content files that no row names any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Garbage {
+    /// What their readers have pinned, if they are parts of one object.
+    pub(super) owner: Option<ContentId>,
+    pub(super) files: Vec<ContentId>,
+}
+
+/// One stretch of one content file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Piece {
+    pub(super) content: ContentId,
+    /// Which of the file's bytes.
+    pub(super) range: Range<u64>,
 }
 
 impl Contents {
@@ -61,6 +87,7 @@ impl Contents {
             uploads: root.join("uploads"),
             generation,
             janitor,
+            pins: Mutex::default(),
         };
         if !this.objects.is_dir() {
             // Made under another name first, so that the folder is whole when it is there.
@@ -108,27 +135,68 @@ impl Contents {
     }
 
     /// Opens a content for reading: small pieces are read at once, large ones while they are sent.
-    pub(super) fn read(&self, id: ContentId, range: Range<u64>) -> Result<Content, ObjectStoreError> {
-        let path = self.path(id);
-        let mut file = File::open(&path).map_err(|source| fail("open", &path, source))?;
-        let length = range.end.saturating_sub(range.start);
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start))
-                .map_err(|source| fail("read", &path, source))?;
-        }
-        if length > SMALL {
+    pub(super) fn read(self: &Arc<Self>, id: ContentId, range: Range<u64>) -> Result<Content, ObjectStoreError> {
+        let piece = Piece {
+            content: id,
+            range: range.clone(),
+        };
+        self.read_pieces(vec![piece], range, None)
+    }
+
+    /// Opens the pieces of `range` for reading; the first file now, so that what is gone shows before anything is sent.
+    pub(super) fn read_pieces(
+        self: &Arc<Self>,
+        pieces: Vec<Piece>,
+        range: Range<u64>,
+        pin: Option<Pinning>,
+    ) -> Result<Content, ObjectStoreError> {
+        let remaining = range.end.saturating_sub(range.start);
+        let mut rest = pieces.into_iter();
+        let Some(first) = rest.next() else {
             return Ok(Content {
                 range,
-                remaining: length,
-                source: Source::File(Arc::new(file)),
+                remaining: 0,
+                source: Source::Memory(Bytes::new()),
+            });
+        };
+        let path = self.path(first.content);
+        let file = open_at(&path, first.range.start).map_err(|source| fail("open", &path, source))?;
+        let left = first.range.end.saturating_sub(first.range.start);
+        if remaining <= SMALL && left == remaining {
+            let bytes = read_piece(&file, remaining).map_err(|source| fail("read", &path, source))?;
+            return Ok(Content {
+                range,
+                remaining,
+                source: Source::Memory(bytes),
             });
         }
-        let bytes = read_piece(&file, length).map_err(|source| fail("read", &path, source))?;
         Ok(Content {
             range,
-            remaining: length,
-            source: Source::Memory(bytes),
+            remaining,
+            source: Source::Files(Files {
+                contents: Arc::clone(self),
+                current: file,
+                left,
+                rest,
+                _pin: pin,
+            }),
         })
+    }
+
+    /// Keeps the parts of an object until the pin is dropped. Look the object up again after this: it may have gone before.
+    pub(super) fn pin(self: &Arc<Self>, owner: ContentId) -> Pinning {
+        let mut pins = self.pins();
+        let pinned = pins.entry(owner).or_default();
+        pinned.readers = pinned.readers.saturating_add(1);
+        drop(pins);
+        Pinning {
+            contents: Arc::clone(self),
+            owner,
+        }
+    }
+
+    fn pins(&self) -> MutexGuard<'_, HashMap<ContentId, Pinned>> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The content of an object is gone though its row is not.
@@ -160,6 +228,38 @@ impl Contents {
     /// Removes a content that no row names any more, soon.
     pub(super) fn discard(&self, id: ContentId) {
         self.janitor.remove(self.path(id));
+    }
+
+    /// Removes contents that no row names any more: soon, or when the last reader of their object is done.
+    pub(super) fn discard_all(&self, garbage: &Garbage) {
+        if let Some(owner) = garbage.owner
+            && let Some(pinned) = self.pins().get_mut(&owner)
+        {
+            pinned.removed.extend_from_slice(&garbage.files);
+            return;
+        }
+        garbage.files.iter().for_each(|id| self.discard(*id));
+    }
+}
+
+/// See [`Contents::pin`].
+pub(super) struct Pinning {
+    contents: Arc<Contents>,
+    owner: ContentId,
+}
+
+impl Drop for Pinning {
+    fn drop(&mut self) {
+        let mut pins = self.contents.pins();
+        let Some(pinned) = pins.get_mut(&self.owner) else {
+            return;
+        };
+        pinned.readers = pinned.readers.saturating_sub(1);
+        if pinned.readers == 0 {
+            let removed = pins.remove(&self.owner).unwrap_or_default().removed;
+            drop(pins);
+            removed.into_iter().for_each(|id| self.contents.discard(id));
+        }
     }
 }
 
@@ -370,8 +470,7 @@ impl Drop for Sealed {
     }
 }
 
-/// Bytes of an object, in memory or still in their file. An open file stays readable when the object is replaced.
-#[derive(Debug)]
+/// Bytes of an object, in memory or still in their files. What is being read stays readable when the object is replaced.
 pub(crate) struct Content {
     /// Which bytes of the object they are.
     range: Range<u64>,
@@ -379,11 +478,43 @@ pub(crate) struct Content {
     source: Source,
 }
 
-#[derive(Debug)]
 enum Source {
     Memory(Bytes),
-    File(Arc<File>),
-    Reading(Arc<File>, JoinHandle<io::Result<Bytes>>),
+    Files(Files),
+    Reading(JoinHandle<io::Result<(Files, Bytes)>>),
+    /// Read to its end, or failed.
+    Done,
+}
+
+/// Content files that are read one after the other.
+struct Files {
+    contents: Arc<Contents>,
+    current: File,
+    /// Bytes that are wanted of the current file.
+    left: u64,
+    rest: std::vec::IntoIter<Piece>,
+    _pin: Option<Pinning>,
+}
+
+impl Files {
+    /// The next bytes; at least one, unless all were read.
+    fn read(mut self) -> io::Result<(Self, Bytes)> {
+        while self.left == 0 {
+            let Some(next) = self.rest.next() else {
+                return Ok((self, Bytes::new()));
+            };
+            self.current = open_at(&self.contents.path(next.content), next.range.start)?;
+            self.left = next.range.end.saturating_sub(next.range.start);
+        }
+        let length = self.left.min(PIECE);
+        let bytes = read_piece(&self.current, length)?;
+        self.left = self.left.saturating_sub(length);
+        Ok((self, bytes))
+    }
+
+    fn start(self) -> Source {
+        Source::Reading(tokio::task::spawn_blocking(move || self.read()))
+    }
 }
 
 impl Content {
@@ -391,7 +522,7 @@ impl Content {
         Self {
             range: 0..0,
             remaining: 0,
-            source: Source::Memory(Bytes::new()),
+            source: Source::Done,
         }
     }
 
@@ -404,14 +535,9 @@ impl Content {
     pub(crate) fn into_body(self) -> s3s::Body {
         match self.source {
             Source::Memory(bytes) => bytes.into(),
+            Source::Done => Bytes::new().into(),
             _ => s3s::dto::StreamingBlob::new(self).into(),
         }
-    }
-
-    fn start(file: Arc<File>, remaining: u64) -> Source {
-        let reader = Arc::clone(&file);
-        let length = remaining.min(PIECE);
-        Source::Reading(file, tokio::task::spawn_blocking(move || read_piece(&reader, length)))
     }
 }
 
@@ -420,39 +546,48 @@ impl Stream for Content {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let remaining = self.remaining;
-            match &mut self.source {
-                _ if remaining == 0 => return Poll::Ready(None),
-                Source::Memory(bytes) => {
-                    let bytes = std::mem::take(bytes);
-                    self.remaining = 0;
-                    return Poll::Ready(Some(Ok(bytes)));
+            let (bytes, next) = match std::mem::replace(&mut self.source, Source::Done) {
+                Source::Done => return Poll::Ready(None),
+                Source::Memory(bytes) => (bytes, Source::Done),
+                Source::Files(files) => {
+                    self.source = files.start();
+                    continue;
                 }
-                Source::File(file) => {
-                    let file = Arc::clone(file);
-                    self.source = Self::start(file, remaining);
-                }
-                Source::Reading(file, piece) => {
-                    let piece = ready!(Pin::new(piece).poll(cx)).map_err(io::Error::other).flatten();
-                    let file = Arc::clone(file);
-                    let bytes = match piece {
-                        Ok(bytes) => bytes,
+                Source::Reading(mut read) => {
+                    let Poll::Ready(read) = Pin::new(&mut read).poll(cx) else {
+                        self.source = Source::Reading(read);
+                        return Poll::Pending;
+                    };
+                    match read.map_err(io::Error::other).flatten() {
+                        Ok((files, bytes)) => {
+                            // The next bytes are read while these are sent.
+                            let more = self.remaining > bytes.len() as u64;
+                            (bytes, if more { files.start() } else { Source::Done })
+                        }
                         Err(error) => {
                             self.remaining = 0;
                             return Poll::Ready(Some(Err(error.into())));
                         }
-                    };
-                    self.remaining = remaining.saturating_sub(bytes.len() as u64);
-                    // The next piece is read while this one is sent.
-                    self.source = if self.remaining > 0 {
-                        Self::start(file, self.remaining)
-                    } else {
-                        Source::File(file)
-                    };
-                    return Poll::Ready(Some(Ok(bytes)));
+                    }
                 }
+            };
+            if bytes.is_empty() {
+                // The files held less than the row says.
+                let missing = std::mem::take(&mut self.remaining) > 0;
+                return Poll::Ready(missing.then(|| Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())));
             }
+            self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
+            self.source = next;
+            return Poll::Ready(Some(Ok(bytes)));
         }
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content")
+            .field("range", &self.range)
+            .finish_non_exhaustive()
     }
 }
 
@@ -460,6 +595,14 @@ impl ByteStream for Content {
     fn remaining_length(&self) -> RemainingLength {
         usize::try_from(self.remaining).map_or_else(|_| RemainingLength::unknown(), RemainingLength::new_exact)
     }
+}
+
+fn open_at(path: &Path, start: u64) -> io::Result<File> {
+    let mut file = File::open(path)?;
+    if start > 0 {
+        file.seek(SeekFrom::Start(start))?;
+    }
+    Ok(file)
 }
 
 /// Exactly `length` bytes from where the file stands; an early end is an error.

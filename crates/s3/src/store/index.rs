@@ -4,21 +4,24 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use irsa_core::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::content::{ContentId, Contents, Sealed};
-use super::{ObjectRow, ObjectStoreError, Precondition, Refused, bucket_key};
+use super::content::{Contents, Garbage, Sealed};
+use super::rows::{self, Stored};
+use super::{Deleted, ObjectRow, ObjectStoreError, Precondition, Refused, Tags, Version, Versioning, bucket_key};
 
 /// The version of the tables, kept in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// So many writes share one commit at most.
 const GROUP: usize = 512;
 /// So many idle read connections are kept.
 const IDLE_READERS: usize = 8;
 
-const TABLES: &str = "
+/// What makes version 1 of nothing, and each version of the one before.
+const STEPS: [&str; 2] = [
+    "
 BEGIN IMMEDIATE;
 CREATE TABLE objects (
     bucket BLOB NOT NULL,
@@ -33,7 +36,64 @@ CREATE TABLE objects (
 CREATE UNIQUE INDEX objects_content ON objects (content);
 PRAGMA user_version = 1;
 COMMIT;
-";
+",
+    // `content` of an object with parts is the `owner` of its parts, as it was the id of the upload.
+    "
+BEGIN IMMEDIATE;
+ALTER TABLE objects ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN tags TEXT;
+ALTER TABLE objects ADD COLUMN version BLOB;
+ALTER TABLE objects ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX objects_tagged ON objects (bucket) WHERE tags IS NOT NULL;
+CREATE TABLE versions (
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    version BLOB,
+    content BLOB,
+    parts INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    modified INTEGER NOT NULL,
+    attributes TEXT NOT NULL,
+    tags TEXT,
+    PRIMARY KEY (bucket, key, sequence)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX versions_content ON versions (content) WHERE content IS NOT NULL;
+CREATE INDEX versions_id ON versions (bucket, key, version);
+CREATE INDEX versions_tagged ON versions (bucket) WHERE tags IS NOT NULL;
+CREATE TABLE uploads (
+    id BLOB NOT NULL PRIMARY KEY,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    started INTEGER NOT NULL,
+    settings TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX uploads_key ON uploads (bucket, key, id);
+CREATE TABLE parts (
+    owner BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    start INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    checksum TEXT,
+    modified INTEGER NOT NULL,
+    PRIMARY KEY (owner, number)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX parts_content ON parts (content);
+CREATE TABLE completed (
+    id BLOB NOT NULL PRIMARY KEY,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    etag TEXT NOT NULL,
+    checksum TEXT,
+    version BLOB
+) WITHOUT ROWID;
+PRAGMA user_version = 2;
+COMMIT;
+",
+];
 
 /// Which object has which content. One thread writes, and gathers the writes that wait into one commit.
 pub(super) struct Index {
@@ -81,51 +141,58 @@ impl Index {
 
     /// Looks one object up. Blocks.
     pub(super) fn find(&self, bucket: Uuid, key: &str) -> Result<Option<ObjectRow>, ObjectStoreError> {
-        self.readers.with(|connection| find(connection, bucket, key))
+        self.readers
+            .with(|connection| Ok(rows::current(connection, bucket, key)?.and_then(|row| row.object)))
+    }
+
+    /// Looks one version up, or the newest, which may be a delete marker. Blocks.
+    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    pub(super) fn find_version(
+        &self,
+        bucket: Uuid,
+        key: &str,
+        version: Option<Version>,
+    ) -> Result<Option<Stored>, ObjectStoreError> {
+        self.readers.with(|connection| match version {
+            Some(version) => Ok(rows::version(connection, bucket, key, version)?),
+            None => match rows::current(connection, bucket, key)? {
+                Some(row) => Ok(Some(row)),
+                None => Ok(rows::newest(connection, bucket, key)?),
+            },
+        })
     }
 
     pub(super) async fn put(
         &self,
         bucket: Uuid,
         key: String,
-        row: ObjectRow,
+        mut row: ObjectRow,
         file: Sealed,
         precondition: Precondition,
+        versioning: Versioning,
     ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
-        let attributes = serde_json::to_string(&row.attributes).map_err(ObjectStoreError::Row)?;
         let mut file = Some(file);
         self.submit(
             move |connection, closed| {
                 if closed.contains(&bucket) {
                     return Ok(Err(Refused::BucketGone));
                 }
-                let old = content_and_etag(connection, bucket, &key)?;
-                if let Err(refused) = check(&precondition, old.as_ref().map(|(_, etag)| etag.as_str())) {
+                let current = rows::current(connection, bucket, &key)?;
+                if let Err(refused) = check(&precondition, etag_of(current.as_ref())) {
                     return Ok(Err(refused));
                 }
-                connection
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO objects (bucket, key, content, size, etag, modified, attributes)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    )?
-                    .execute(params![
-                        bucket_key(bucket),
-                        key.as_bytes(),
-                        row.content.0,
-                        i64::try_from(row.size).unwrap_or(i64::MAX),
-                        row.etag,
-                        row.modified.unix_millis(),
-                        attributes,
-                    ])?;
-                Ok(Ok((row.clone(), old.map(|(content, _)| content))))
+                let mut garbage = Vec::new();
+                let (version, sequence) =
+                    rows::supersede(connection, bucket, &key, current.as_ref(), versioning, &mut garbage)?;
+                row.version = version;
+                rows::insert(connection, bucket, &key, &row, sequence)?;
+                Ok(Ok((row.clone(), garbage)))
             },
             move |outcome| {
-                if let Ok(Ok((_, old))) = outcome
+                if let Ok(Ok((_, garbage))) = outcome
                     && let Some(file) = file.take()
                 {
-                    if let Some(old) = old {
-                        file.contents().discard(*old);
-                    }
+                    garbage.iter().for_each(|garbage| file.contents().discard_all(garbage));
                     file.keep();
                 }
             },
@@ -134,41 +201,135 @@ impl Index {
         .map(|done| done.map(|(row, _)| row))
     }
 
+    /// Removes an object, or hides it behind a delete marker.
     pub(super) async fn delete(
         &self,
         bucket: Uuid,
         key: String,
         contents: Arc<Contents>,
         precondition: Precondition,
-    ) -> Result<Result<bool, Refused>, ObjectStoreError> {
+        versioning: Versioning,
+        now: Timestamp,
+    ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
         self.submit(
-            move |connection, _| {
-                let Some((content, etag)) = content_and_etag(connection, bucket, &key)? else {
-                    return Ok(check(&precondition, None).map(|()| None));
-                };
-                if let Err(refused) = check(&precondition, Some(&etag)) {
+            move |connection, closed| {
+                let mut garbage = Vec::new();
+                let current = rows::current(connection, bucket, &key)?;
+                if let Err(refused) = check(&precondition, etag_of(current.as_ref())) {
                     return Ok(Err(refused));
                 }
-                connection
-                    .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
-                    .execute(params![bucket_key(bucket), key.as_bytes()])?;
-                Ok(Ok(Some(content)))
+                if versioning == Versioning::Off && current.is_none() {
+                    return Ok(Ok((Deleted::default(), garbage)));
+                }
+                if versioning != Versioning::Off && closed.contains(&bucket) {
+                    return Ok(Err(Refused::BucketGone));
+                }
+                let (version, sequence) =
+                    rows::supersede(connection, bucket, &key, current.as_ref(), versioning, &mut garbage)?;
+                let mut deleted = Deleted {
+                    existed: current.is_some(),
+                    ..Deleted::default()
+                };
+                if versioning != Versioning::Off {
+                    rows::insert_marker(connection, bucket, &key, version, now, sequence)?;
+                    (deleted.version, deleted.marker) = (Some(version), true);
+                }
+                Ok(Ok((deleted, garbage)))
             },
             move |outcome| {
-                if let Ok(Ok(Some(content))) = outcome {
-                    contents.discard(*content);
+                if let Ok(Ok((_, garbage))) = outcome {
+                    garbage.iter().for_each(|garbage| contents.discard_all(garbage));
                 }
             },
         )
         .await
-        .map(|done| done.map(|content| content.is_some()))
+        .map(|done| done.map(|(deleted, _)| deleted))
+    }
+
+    /// Removes one version for good; what is under it comes to light.
+    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    pub(super) async fn delete_version(
+        &self,
+        bucket: Uuid,
+        key: String,
+        version: Version,
+        contents: Arc<Contents>,
+        precondition: Precondition,
+    ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
+        self.submit(
+            move |connection, _| {
+                let mut garbage = Vec::new();
+                let found = rows::version(connection, bucket, &key, version)?;
+                if let Err(refused) = check(&precondition, etag_of(found.as_ref())) {
+                    return Ok(Err(refused));
+                }
+                let Some(found) = found else {
+                    return Ok(Ok((Deleted::default(), garbage)));
+                };
+                let is_current =
+                    rows::current(connection, bucket, &key)?.is_some_and(|current| current.version == version);
+                if is_current {
+                    // As if versioning were off: for good.
+                    rows::supersede(connection, bucket, &key, Some(&found), Versioning::Off, &mut garbage)?;
+                } else {
+                    rows::delete_old(connection, bucket, &key, version, &mut garbage)?;
+                }
+                rows::promote(connection, bucket, &key)?;
+                let deleted = Deleted {
+                    existed: true,
+                    version: Some(version),
+                    marker: found.object.is_none(),
+                };
+                Ok(Ok((deleted, garbage)))
+            },
+            move |outcome| {
+                if let Ok(Ok((_, garbage))) = outcome {
+                    garbage.iter().for_each(|garbage| contents.discard_all(garbage));
+                }
+            },
+        )
+        .await
+        .map(|done| done.map(|(deleted, _): (Deleted, Vec<Garbage>)| deleted))
+    }
+
+    /// Gives a version other tags, if it is there.
+    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    pub(super) async fn set_tags(
+        &self,
+        bucket: Uuid,
+        key: String,
+        version: Version,
+        tags: Tags,
+    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+        self.submit(
+            move |connection, _| {
+                let column = rows::tags_column(&tags)?;
+                for table in ["objects", "versions"] {
+                    let changed = connection
+                        .prepare_cached(&format!(
+                            "UPDATE {table} SET tags = ?4
+                             WHERE bucket = ?1 AND key = ?2 AND version IS ?3 AND content IS NOT NULL"
+                        ))?
+                        .execute(rusqlite::params![bucket_key(bucket), key.as_bytes(), version.0, column])?;
+                    if changed > 0 {
+                        return Ok(Ok(()));
+                    }
+                }
+                Ok(Err(Refused::NoSuchKey))
+            },
+            |_| {},
+        )
+        .await
     }
 
     pub(super) async fn close_bucket(&self, bucket: Uuid) -> Result<bool, ObjectStoreError> {
         self.submit(
             move |connection, closed| {
                 let occupied = connection
-                    .prepare_cached("SELECT EXISTS (SELECT 1 FROM objects WHERE bucket = ?1)")?
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM objects WHERE bucket = ?1)
+                             OR EXISTS (SELECT 1 FROM versions WHERE bucket = ?1)",
+                    )?
                     .query_row([bucket_key(bucket)], |row| row.get::<_, bool>(0))?;
                 if !occupied {
                     closed.insert(bucket);
@@ -193,7 +354,7 @@ impl Index {
 
     /// Hands a write to the writer. `run` may run twice, in transactions of which the first is rolled back; `settle` runs
     /// once, when the outcome is on disk, also when the caller has gone away.
-    async fn submit<T, R, S>(&self, run: R, settle: S) -> Result<T, ObjectStoreError>
+    pub(super) async fn submit<T, R, S>(&self, run: R, settle: S) -> Result<T, ObjectStoreError>
     where
         T: Send + 'static,
         R: FnMut(&Connection, &mut Closed) -> rusqlite::Result<T> + Send + 'static,
@@ -215,7 +376,7 @@ impl Index {
 }
 
 /// Buckets that take no more objects. They are removed from the registry next; ids are never used again.
-type Closed = HashSet<Uuid>;
+pub(super) type Closed = HashSet<Uuid>;
 
 trait Job: Send {
     fn run(&mut self, connection: &Connection, closed: &mut Closed) -> rusqlite::Result<()>;
@@ -330,15 +491,16 @@ fn connect(path: &Path) -> Result<Connection, ObjectStoreError> {
 }
 
 fn prepare(connection: &Connection) -> Result<(), ObjectStoreError> {
-    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => connection.execute_batch(TABLES)?,
-        VERSION => {
-            // Touches both trees, so that a file cut short is noticed now and not at the first request.
-            connection.query_row("SELECT max(bucket) FROM objects", [], |_| Ok(()))?;
-            connection.query_row("SELECT max(content) FROM objects", [], |_| Ok(()))?;
-        }
-        found => return Err(ObjectStoreError::Newer { found, known: VERSION }),
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let Some(steps) = usize::try_from(found).ok().and_then(|done| STEPS.get(done..)) else {
+        return Err(ObjectStoreError::Newer { found, known: VERSION });
+    };
+    for step in steps {
+        connection.execute_batch(step)?;
+    }
+    // Touches the trees, so that a file cut short is noticed now and not at the first request.
+    for (column, table) in [("bucket", "objects"), ("content", "objects"), ("owner", "parts")] {
+        connection.query_row(&format!("SELECT max({column}) FROM {table}"), [], |_| Ok(()))?;
     }
     Ok(())
 }
@@ -353,41 +515,12 @@ fn diagnose(path: &Path, source: rusqlite::Error) -> ObjectStoreError {
     }
 }
 
-fn find(connection: &Connection, bucket: Uuid, key: &str) -> Result<Option<ObjectRow>, ObjectStoreError> {
-    let row = connection
-        .prepare_cached("SELECT content, size, etag, modified, attributes FROM objects WHERE bucket = ?1 AND key = ?2")?
-        .query_row(params![bucket_key(bucket), key.as_bytes()], |row| {
-            Ok((
-                row.get::<_, [u8; 16]>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, String>(2)?,
-                row.get::<_, i64>(3)?,
-                row.get::<_, String>(4)?,
-            ))
-        })
-        .optional()?;
-    let Some((content, size, etag, modified, attributes)) = row else {
-        return Ok(None);
-    };
-    Ok(Some(ObjectRow {
-        content: ContentId(content),
-        size: u64::try_from(size).unwrap_or_default(),
-        etag,
-        modified: Timestamp::from_unix_millis(modified),
-        attributes: serde_json::from_str(&attributes).map_err(ObjectStoreError::Row)?,
-    }))
+fn etag_of(row: Option<&Stored>) -> Option<&str> {
+    row.and_then(|row| row.object.as_ref())
+        .map(|object| object.etag.as_str())
 }
 
-fn content_and_etag(connection: &Connection, bucket: Uuid, key: &str) -> rusqlite::Result<Option<(ContentId, String)>> {
-    connection
-        .prepare_cached("SELECT content, etag FROM objects WHERE bucket = ?1 AND key = ?2")?
-        .query_row(params![bucket_key(bucket), key.as_bytes()], |row| {
-            Ok((ContentId(row.get(0)?), row.get(1)?))
-        })
-        .optional()
-}
-
-fn check(precondition: &Precondition, etag: Option<&str>) -> Result<(), Refused> {
+pub(super) fn check(precondition: &Precondition, etag: Option<&str>) -> Result<(), Refused> {
     match (precondition, etag) {
         (Precondition::None, _) | (Precondition::Absent, None) | (Precondition::Present, Some(_)) => Ok(()),
         (Precondition::ETag(wanted), Some(etag)) if wanted == etag => Ok(()),
@@ -396,7 +529,13 @@ fn check(precondition: &Precondition, etag: Option<&str>) -> Result<(), Refused>
     }
 }
 
+/// The first version of the tables, as releases before multipart uploads made it.
+#[cfg(test)]
+pub(super) fn create_first_tables(connection: &Connection) {
+    connection.execute_batch(STEPS[0]).unwrap();
+}
+
 #[cfg(test)]
 pub(super) fn create_tables(connection: &Connection) {
-    connection.execute_batch(TABLES).unwrap();
+    STEPS.iter().for_each(|step| connection.execute_batch(step).unwrap());
 }

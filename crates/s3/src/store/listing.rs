@@ -33,8 +33,8 @@ pub(crate) enum Listed {
         size: u64,
         etag: String,
         modified: Timestamp,
-        /// The algorithm of the stored checksum.
-        checksum: Option<String>,
+        /// Algorithm and value of the stored checksum.
+        checksum: Option<(String, String)>,
     },
     Prefix(String),
 }
@@ -84,7 +84,7 @@ pub(super) fn list(connection: &Connection, bucket: Uuid, query: &ListQuery) -> 
                 size: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
                 etag: row.get(2)?,
                 modified: Timestamp::from_unix_millis(row.get(3)?),
-                checksum: attributes.checksum.map(|(algorithm, _)| algorithm),
+                checksum: attributes.checksum,
             });
         }
         return Ok(page);
@@ -92,7 +92,7 @@ pub(super) fn list(connection: &Connection, bucket: Uuid, query: &ListQuery) -> 
 }
 
 /// The smallest key that the page may hold.
-fn first_key(query: &ListQuery) -> Vec<u8> {
+pub(super) fn first_key(query: &ListQuery) -> Vec<u8> {
     let (prefix, after) = (query.prefix.as_bytes(), query.after.as_bytes());
     if after.is_empty() || after < prefix {
         return prefix.to_vec();
@@ -109,7 +109,7 @@ fn first_key(query: &ListQuery) -> Vec<u8> {
 }
 
 /// The smallest text that is greater than all that begin with `prefix`: its last byte is one more. UTF-8 has no byte 255.
-fn after_all(prefix: &[u8]) -> Vec<u8> {
+pub(super) fn after_all(prefix: &[u8]) -> Vec<u8> {
     let mut next = prefix.to_vec();
     if let Some(last) = next.last_mut() {
         *last = last.saturating_add(1);
@@ -118,7 +118,7 @@ fn after_all(prefix: &[u8]) -> Vec<u8> {
 }
 
 /// Where the first `needle` ends. An empty needle is nowhere.
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return None;
     }

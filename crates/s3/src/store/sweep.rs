@@ -43,7 +43,11 @@ pub(super) fn sweep(contents: &Contents, readers: &Readers) -> Result<u64, Objec
             }
             let named = readers.with(|connection| {
                 Ok(connection
-                    .prepare_cached("SELECT EXISTS (SELECT 1 FROM objects WHERE content = ?1)")?
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM objects WHERE content = ?1)
+                             OR EXISTS (SELECT 1 FROM parts WHERE content = ?1)
+                             OR EXISTS (SELECT 1 FROM versions WHERE content = ?1)",
+                    )?
                     .query_row(params![id.0], |row| row.get::<_, bool>(0))?)
             })?;
             if !named && fs::remove_file(entry.path()).is_ok() {

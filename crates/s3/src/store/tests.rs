@@ -14,6 +14,9 @@ use crate::bucket::BucketRecord;
 use crate::permit::Verb;
 use crate::target::{Allowed, Target};
 
+mod migration;
+mod multipart;
+
 /// A bucket that is the same in every process.
 fn record() -> BucketRecord {
     BucketRecord {
@@ -55,6 +58,7 @@ async fn put(store: &ObjectStore, key: &str, content: impl Into<Bytes>) -> Resul
         etag: format!("etag of {key}"),
         modified: Timestamp::from_unix_seconds(0),
         attributes: Attributes::default(),
+        tags: Tags::new(),
     };
     let done = store.commit(permit, staged, row, Precondition::None).await?;
     assert!(done.is_ok());
@@ -63,19 +67,20 @@ async fn put(store: &ObjectStore, key: &str, content: impl Into<Bytes>) -> Resul
 
 async fn get(store: &ObjectStore, key: &str) -> Option<Vec<u8>> {
     let read = store
-        .read::<std::convert::Infallible, _>(permit(Some(key)), |row| Ok(Some(0..row.size)))
+        .read::<std::convert::Infallible, _>(permit(Some(key)), None, |row, _| Ok(Some(0..row.size)))
         .await;
-    let (_, content) = read.unwrap()?.unwrap();
+    let content = read.unwrap()?.unwrap().content;
     let pieces: Vec<Bytes> = content.map(Result::unwrap).collect().await;
     Some(pieces.concat())
 }
 
 async fn delete(store: &ObjectStore, key: &str) -> bool {
     store
-        .delete(permit(Some(key)), Precondition::None)
+        .delete(permit(Some(key)), Precondition::None, Timestamp::from_unix_seconds(0))
         .await
         .unwrap()
         .unwrap()
+        .existed
 }
 
 /// The content files on disk.
@@ -121,9 +126,9 @@ async fn a_reader_finishes_what_it_began() {
     let store = ObjectStore::open(folder.path()).unwrap();
     put(&store, "a", vec![b'x'; 3_000_000]).await.unwrap();
     let read = store
-        .read::<(), _>(permit(Some("a")), |row| Ok(Some(1_000_000..row.size)))
+        .read::<(), _>(permit(Some("a")), None, |row, _| Ok(Some(1_000_000..row.size)))
         .await;
-    let (_, mut content) = read.unwrap().unwrap().unwrap();
+    let mut content = read.unwrap().unwrap().unwrap().content;
     let first = content.next().await.unwrap().unwrap();
     put(&store, "a", "new").await.unwrap();
     assert!(until(|| files(folder.path()) == 1));
@@ -149,9 +154,9 @@ async fn a_content_cut_short_is_an_error_and_not_a_short_object() {
         }
     }
     let read = store
-        .read::<(), _>(permit(Some("a")), |row| Ok(Some(0..row.size)))
+        .read::<(), _>(permit(Some("a")), None, |row, _| Ok(Some(0..row.size)))
         .await;
-    let (_, content) = read.unwrap().unwrap().unwrap();
+    let content = read.unwrap().unwrap().unwrap().content;
     let pieces: Vec<_> = content.collect().await;
     assert!(pieces.last().unwrap().is_err());
 }
@@ -226,6 +231,7 @@ async fn a_closed_bucket_takes_nothing() {
         etag: String::new(),
         modified: Timestamp::from_unix_seconds(0),
         attributes: Attributes::default(),
+        tags: Tags::new(),
     };
     let refused = store
         .commit(late.clone(), staged, row.clone(), Precondition::None)
@@ -261,11 +267,11 @@ fn damage_and_the_future_are_named() {
     drop(ObjectStore::open(folder.path()).unwrap());
     let path = folder.path().join("index.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA user_version = 2").unwrap();
+    connection.execute_batch("PRAGMA user_version = 3").unwrap();
     drop(connection);
     let error = ObjectStore::open(folder.path()).unwrap_err();
     assert!(
-        matches!(error, ObjectStoreError::Newer { found: 2, known: 1 }),
+        matches!(error, ObjectStoreError::Newer { found: 3, known: 2 }),
         "{error}"
     );
     fs::write(
@@ -478,7 +484,8 @@ proptest! {
                 let content = (number as u128 * 3 + offset).to_be_bytes();
                 connection
                     .execute(
-                        "INSERT INTO objects VALUES (?1, ?2, ?3, 0, '', 0, '{}')",
+                        "INSERT INTO objects (bucket, key, content, size, etag, modified, attributes)
+                         VALUES (?1, ?2, ?3, 0, '', 0, '{}')",
                         rusqlite::params![bucket_key(Uuid::from_u128(id)), key.as_bytes(), content],
                     )
                     .unwrap();

@@ -9,6 +9,7 @@ mod matrix;
 mod poison;
 mod routes;
 mod s3;
+mod s3_multipart;
 mod signatures;
 mod simulate;
 mod tls;

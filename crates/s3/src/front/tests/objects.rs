@@ -484,7 +484,7 @@ async fn a_body_that_is_not_what_was_promised_leaves_nothing() {
     // The janitor works on a thread of its own; a full store is what tells, not the moment.
     let mut waited = 0;
     while std::fs::read_dir(&uploads).unwrap().count() > 0 && waited < 500 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         waited += 1;
     }
     assert_eq!(std::fs::read_dir(&uploads).unwrap().count(), 0);
