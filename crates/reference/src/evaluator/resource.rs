@@ -34,7 +34,8 @@ pub(super) fn matches(entry: &str, resource: &str, reading: &Reading<'_>) -> boo
     };
     as_it_stands(&pieces, resource, reading)
         || (reading.choices.short_arns_are_padded
-            && is_padded(&pieces, reading.kind)
+            && colons(&pieces) < 5
+            && is_padded(entry, reading.kind)
             && as_it_stands(&padded(pieces), resource, reading))
 }
 
@@ -93,15 +94,14 @@ fn field_tokens(pieces: &[Piece]) -> Vec<Token> {
 }
 
 /// Whether an ARN that lacks fields gets them: always in policies of a principal, in those of resources and endpoints if
-/// it has a `*`, in service control policies if it ends with one, never in resource control policies.
-fn is_padded(pieces: &[Piece], kind: Kind) -> bool {
-    colons(pieces) < 5
-        && match kind {
-            Kind::Identity | Kind::Boundary | Kind::Session => true,
-            Kind::Resource | Kind::VpcEndpoint => pieces.contains(&Piece::Star),
-            Kind::ServiceControl => pieces.last() == Some(&Piece::Star),
-            Kind::ResourceControl | Kind::Trust => false,
-        }
+/// its text has a `*`, in service control policies if it ends with one, never in resource control policies.
+fn is_padded(entry: &str, kind: Kind) -> bool {
+    match kind {
+        Kind::Identity | Kind::Boundary | Kind::Session => true,
+        Kind::Resource | Kind::VpcEndpoint => entry.contains('*'),
+        Kind::ServiceControl => entry.ends_with('*'),
+        Kind::ResourceControl | Kind::Trust => false,
+    }
 }
 
 /// The fields that are missing are `*`.
