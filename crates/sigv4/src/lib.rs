@@ -1,4 +1,4 @@
-//! Request signatures: AWS Signature Version 4, the verifying side. This is the step from "signed request" to "which key
+//! Request signatures: AWS Signature Version 4. This is the step from "signed request" to "which key
 //! signed it"; whose key that is, and what it may do, is decided elsewhere.
 //!
 //! ```text
@@ -7,6 +7,7 @@
 //!
 //! [`presented`] reads who claims to have signed, and refuses everything that is malformed or that leaves a part of the
 //! request outside of the signature; [`Presented::verify`] checks scope, times, payload and signature by [`Rules`].
+//! [`authorization`] signs what a proxy sends on under credentials of its own.
 //!
 //! Invariants:
 //! - A [`Verified`] exists only for a request whose signature is right: there is no payload form, location or header
@@ -42,6 +43,7 @@ mod error;
 mod key;
 mod presented;
 mod rules;
+mod sign;
 mod verify;
 
 pub use checksum::{Checksum, ChecksumAlgorithm};
@@ -50,4 +52,5 @@ pub use error::{ExpiresFault, LocationKind, Missing, SigV4Error};
 pub use key::SigningKey;
 pub use presented::{Location, Payload, Presented, RequestHead, Scope, presented};
 pub use rules::{BodyRule, PathStyle, Rules};
+pub use sign::{SigningInput, authorization};
 pub use verify::Verified;
