@@ -151,6 +151,19 @@ pub(crate) struct Segment {
 
 /// The segments of a journal, oldest first.
 pub(crate) fn segments(folder: &Path) -> Result<Vec<Segment>, AuditError> {
+    // A folder that changes while it is listed may leave out a file and still give a later one.
+    let mut listed = list(folder)?;
+    for _ in 0..20 {
+        let again = list(folder)?;
+        if again == listed {
+            break;
+        }
+        listed = again;
+    }
+    Ok(listed)
+}
+
+fn list(folder: &Path) -> Result<Vec<Segment>, AuditError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|error| AuditError::file(folder, error))?,

@@ -46,6 +46,7 @@ pub(crate) enum Field {
     SourceAddress = 22,
     Region = 23,
     TokenId = 24,
+    Recipient = 25,
 }
 
 /// What became of a call.
@@ -190,6 +191,7 @@ impl<'a> Facts<'a> {
         slots(Field::RequestId, &[Slot::RequestId]);
         slots(Field::ErrorCode, &[Slot::ErrorCode]);
         slots(Field::Account, &[Slot::Recipient]);
+        slots(Field::Recipient, &[Slot::Recipient]);
         slots(Field::Role, &[Slot::IssuerArn, Slot::IssuerName]);
         slots(
             Field::SourceIdentity,

@@ -24,7 +24,7 @@ use crate::head::Head;
 use crate::journal::medium::Medium;
 use crate::journal::open::Lock;
 use crate::journal::upkeep::Upkeep;
-use crate::{AuditError, Sequence};
+use crate::{AuditError, Searcher, Sequence};
 
 /// When a record counts as written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -277,6 +277,12 @@ impl Journal {
     #[must_use]
     pub fn last(&self) -> Sequence {
         self.shared.state().position.sequence
+    }
+
+    /// Searches this journal.
+    #[must_use]
+    pub fn searcher(&self) -> Searcher {
+        Searcher::new(&self.shared.folder, &self.shared.keys)
     }
 
     /// The folder of the journal.

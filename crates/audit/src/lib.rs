@@ -36,7 +36,7 @@ pub use facts::{NamedResource, Verdict, named_resources};
 pub use identity::{SessionContext, SessionIssuer, UserIdentity};
 pub use journal::{Durability, Journal, JournalOptions, Retention};
 pub use json::ObjectWriter;
-pub use lookup::{Filter, Lookup, Record, lookup, origin, search, user_name};
+pub use lookup::{Filter, Lookup, Record, Searcher, lookup, origin, search, user_name};
 pub use start::{Cut, CutReason};
 pub use verify::{Problem, ProblemKind, Report, verify};
 

@@ -47,6 +47,38 @@ pub fn search(folder: &Path, key: &[u8; 32], filter: Filter) -> Result<Lookup, A
     Lookup::new(folder, Some(Keys::new(key)), filter)
 }
 
+/// Searches one journal, with its indexes, while it is written.
+#[derive(Clone)]
+pub struct Searcher {
+    folder: PathBuf,
+    keys: Keys,
+}
+
+impl Searcher {
+    pub(crate) fn new(folder: &Path, keys: &Keys) -> Self {
+        Self {
+            folder: folder.to_path_buf(),
+            keys: keys.clone(),
+        }
+    }
+
+    /// As [`search()`]. Reads files: a thread that answers requests has better things to do.
+    ///
+    /// # Errors
+    /// As [`search()`].
+    pub fn find(&self, filter: Filter) -> Result<Lookup, AuditError> {
+        Lookup::new(&self.folder, Some(self.keys.clone()), filter)
+    }
+}
+
+impl std::fmt::Debug for Searcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Searcher")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The running search of [`lookup()`] or [`search()`].
 pub struct Lookup {
     folder: PathBuf,

@@ -119,7 +119,7 @@ impl fmt::Display for Problem {
 /// but the report's [`Report::problem`].
 pub fn verify(folder: &Path, key: &[u8; 32]) -> Result<Report, AuditError> {
     let keys = Keys::new(key);
-    let mut attempts = 3;
+    let mut attempts = 20;
     loop {
         attempts -= 1;
         let report = match verify_once(folder, &keys) {

@@ -62,6 +62,8 @@ pub struct Filter {
     pub end: Option<Timestamp>,
     /// The account that the event belongs to, or whose resources it is about: who took a role of mine, from wherever.
     pub account: Option<AccountId>,
+    /// The account that the event belongs to.
+    pub recipient: Option<AccountId>,
     /// Only records before this one: where a page ended.
     pub before: Option<Sequence>,
     /// The most events.
@@ -132,6 +134,7 @@ impl Filter {
             (Field::Management, self.management.map(flag)),
             (Field::Verdict, self.verdict.map(|verdict| verdict.as_str().to_owned())),
             (Field::Account, self.account.map(|account| account.to_string())),
+            (Field::Recipient, self.recipient.map(|account| account.to_string())),
         ]
         .into_iter()
         .filter_map(|(field, text)| Some(Condition::Terms(vec![(field, text?)])));

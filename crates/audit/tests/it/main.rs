@@ -2,4 +2,6 @@
 
 mod crash;
 mod finding;
+mod index;
+mod retention;
 mod tampering;
