@@ -11,6 +11,7 @@ mod network;
 mod organizations;
 mod passing;
 mod principals;
+mod reach;
 mod redundancy;
 mod refusal;
 mod resources;

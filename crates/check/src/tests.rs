@@ -3,6 +3,7 @@
 mod cases;
 mod documents;
 mod good;
+mod reach;
 
 use irsa_policy::PolicyKind;
 

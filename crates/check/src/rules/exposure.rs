@@ -61,6 +61,15 @@ impl<'a> Gate<'a> {
             return false;
         };
         let mut context = Context::new();
+        // What every such request has; what the statement asks for comes after, and takes its place.
+        for (key, value) in USUAL {
+            context.set(key, value);
+        }
+        context.set("aws:FederatedProvider", &trusted.provider.text);
+        context.set("aws:userid", &trusted.provider.text);
+        context.set("aws:PrincipalAccount", account.to_string());
+        context.set("aws:ResourceAccount", account.to_string());
+        context.set_list(&format!("{}:amr", trusted.issuer), ["authenticated"]);
         let key = format!("{}:sub", trusted.issuer);
         context.set(&key, token_subject);
         let audience = format!("{}:aud", trusted.issuer);
@@ -95,6 +104,21 @@ impl<'a> Gate<'a> {
         decide(&layers, &request).is_allowed()
     }
 }
+
+/// Condition keys of every request of this kind, with usual values.
+const USUAL: [(&str, &str); 11] = [
+    ("aws:SourceIp", "203.0.113.7"),
+    ("aws:CurrentTime", "2026-06-15T12:00:00Z"),
+    ("aws:EpochTime", "1781524800"),
+    ("aws:SecureTransport", "true"),
+    ("aws:RequestedRegion", "us-east-1"),
+    ("aws:PrincipalType", "User"),
+    ("aws:ViaAWSService", "false"),
+    ("aws:PrincipalIsAWSService", "false"),
+    ("aws:UserAgent", "aws-sdk"),
+    ("sts:RoleSessionName", "example"),
+    ("sts:RoleAuthorizedByIdp", "false"),
+];
 
 /// A value that meets a condition, where one is easily found.
 fn meeting<'s>(condition: &'s Condition<'_>) -> Option<&'s str> {

@@ -2,6 +2,7 @@
 
 use irsa_policy::PolicyKind;
 use irsa_policy::syntax::Predicate;
+use irsa_policy::validate::non_whitespace_len;
 
 use super::trust::{WEB_IDENTITY, is_about};
 use crate::finding::FindingType;
@@ -95,7 +96,11 @@ pub(super) fn issuer_key(key: &str) -> Option<(&str, &str)> {
     if claim.is_empty() || claim.contains('/') || claim.starts_with("//") {
         return None;
     }
-    let bare = issuer.split_once("://").map_or(issuer, |(_, bare)| bare);
+    // Only these schemes: tags of requests have names such as `aws:RequestTag/x://y.z:sub`.
+    let bare = ["https://", "http://"]
+        .into_iter()
+        .find_map(|scheme| issuer.strip_prefix(scheme))
+        .unwrap_or(issuer);
     let end = bare.find([':', '/']).unwrap_or(bare.len());
     let (host, rest) = bare.split_at_checked(end)?;
     let has_port = rest
@@ -114,6 +119,12 @@ pub(super) fn is_subject(key: &str) -> bool {
     issuer_key(key).is_some_and(|(_, claim)| claim.eq_ignore_ascii_case("sub"))
 }
 
+/// Whether a condition key is this claim of this issuer's tokens.
+fn is_claim(key: &str, issuer: &str, claim: &str) -> bool {
+    key.rsplit_once(':')
+        .is_some_and(|(of, name)| of.eq_ignore_ascii_case(issuer) && name.eq_ignore_ascii_case(claim))
+}
+
 /// A statement that lets bearers of an issuer's tokens assume the role.
 pub(super) struct Trusted<'s, 't> {
     pub(super) statement: &'s Statement<'t>,
@@ -127,25 +138,50 @@ impl<'s, 't> Trusted<'s, 't> {
     /// The conditions on one claim of this issuer's tokens.
     pub(super) fn on(&self, claim: &'s str) -> impl Iterator<Item = &'s Condition<'t>> {
         let issuer = self.issuer;
-        self.statement.conditions().filter(move |condition| {
-            issuer_key(&condition.key.text)
-                .is_some_and(|(of, name)| of.eq_ignore_ascii_case(issuer) && name.eq_ignore_ascii_case(claim))
+        self.statement
+            .conditions()
+            .filter(move |condition| is_claim(&condition.key.text, issuer, claim))
+    }
+
+    /// Whether a condition, of any statement, is on a claim of this issuer's tokens.
+    pub(super) fn is_on(&self, condition: &Condition<'_>, claim: &str) -> bool {
+        is_claim(&condition.key.text, self.issuer, claim)
+    }
+
+    /// Whether a condition is on a claim that only another issuer's tokens have, so that nobody is let in.
+    pub(super) fn is_never_met(&self) -> bool {
+        self.statement.conditions().any(|condition| {
+            let foreign = issuer_key(&condition.key.text).is_some_and(|(of, name)| {
+                let (head, rest) = of.split_at_checked(self.issuer.len()).unwrap_or((of, ""));
+                // A claim's name may have a colon in it.
+                let own = head.eq_ignore_ascii_case(self.issuer) && (rest.is_empty() || rest.starts_with(':'));
+                !own && (name.eq_ignore_ascii_case("sub") || name.eq_ignore_ascii_case("aud"))
+            });
+            foreign && condition.operator.is_some() && !condition.holds_when_absent()
         })
     }
 
     /// Whether there is a condition on a claim, of this issuer's tokens or of another's, which has a finding of its own.
     pub(super) fn asks_any_for(&self, claim: &str) -> bool {
-        self.statement
-            .conditions()
-            .any(|condition| issuer_key(&condition.key.text).is_some_and(|(_, name)| name.eq_ignore_ascii_case(claim)))
+        self.statement.conditions().any(|condition| {
+            self.is_on(condition, claim)
+                || issuer_key(&condition.key.text).is_some_and(|(_, name)| name.eq_ignore_ascii_case(claim))
+        })
     }
 
     /// The conditions on any claim of this issuer's tokens.
     pub(super) fn on_any(&self) -> impl Iterator<Item = &'s Condition<'t>> {
         let issuer = self.issuer;
         self.statement.conditions().filter(move |condition| {
-            issuer_key(&condition.key.text).is_some_and(|(of, _)| of.eq_ignore_ascii_case(issuer))
+            let of = condition.key.text.rsplit_once(':').map(|(of, _)| of);
+            of.is_some_and(|of| of.eq_ignore_ascii_case(issuer))
         })
+    }
+
+    /// Whether these are GitHub's own tokens, whose subjects are repositories. IAM's rule takes in whatever begins so.
+    pub(super) fn is_of_repositories(&self) -> bool {
+        let rest = self.issuer.strip_prefix(GITHUB);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     pub(super) fn is_github(&self) -> bool {
@@ -166,20 +202,28 @@ pub(super) fn issuer_of(provider: &str) -> Option<&str> {
     (!provider.starts_with("arn:") && provider.contains('.') && !has_wildcard(provider)).then_some(provider)
 }
 
-/// Providers of one statement that are looked at, each with all conditions.
-pub(super) const MOST_PROVIDERS: usize = 50;
+/// Providers of one statement that are looked at, each with all conditions: all of a document that IAM takes.
+pub(super) fn most_providers(subject: &Subject<'_, '_>) -> usize {
+    const OF_TOO_MANY: usize = 50;
+    if non_whitespace_len(subject.text) > super::refusal::TRUST {
+        OF_TOO_MANY
+    } else {
+        usize::MAX
+    }
+}
 
 /// All issuers that statements trust.
 pub(super) fn trusted<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = Trusted<'s, 't>> {
     let statements = subject.tree.statements.iter();
+    let most = most_providers(subject);
     statements
         .filter(|statement| statement.allows() && is_about(statement, WEB_IDENTITY))
-        .flat_map(|statement| {
+        .flat_map(move |statement| {
             let providers = statement
                 .principal
                 .iter()
                 .flat_map(|principal| principal.of("Federated"))
-                .take(MOST_PROVIDERS);
+                .take(most);
             providers.filter_map(move |provider| {
                 issuer_of(&provider.text).map(|issuer| Trusted {
                     statement,
@@ -313,6 +357,7 @@ fn normal(issuer: &str) -> String {
 }
 
 fn issuer_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
+    let most = most_providers(subject);
     for statement in subject
         .tree
         .statements
@@ -325,7 +370,7 @@ fn issuer_mismatch(subject: &Subject<'_, '_>, findings: &mut Findings) {
         let providers: Vec<&str> = principal
             .of("Federated")
             .filter_map(|item| issuer_of(&item.text))
-            .take(MOST_PROVIDERS)
+            .take(most)
             .collect();
         if providers.is_empty() || principal.of("Federated").any(|item| item.text == "*") {
             continue;
@@ -444,6 +489,7 @@ mod tests {
             "aws:SourceIp",
             "saml:aud",
             "aws:RequestTag/a.b:c",
+            "aws:RequestTag/x://a.b:sub",
             "kms:EncryptionContext:aws:s3:arn",
             "s3:ExistingObjectTag/x",
             "sub",

@@ -103,7 +103,7 @@ pub(super) static RULES: &[Rule] = &[
 const MANAGED: usize = 6_144;
 /// All inline policies of a role together.
 const INLINE: usize = 10_240;
-const TRUST: usize = 2_048;
+pub(super) const TRUST: usize = 2_048;
 /// The highest that Service Quotas gives.
 const TRUST_ADJUSTED: usize = 4_096;
 /// Characters of any kind, for STS and for APIs.

@@ -1,11 +1,14 @@
 //! Which service accounts a trust policy lets in: subjects and audiences of web identity tokens.
 
+use std::collections::HashSet;
+
 use irsa_policy::syntax::Predicate;
 
 use super::exposure::{Gate, SERVICE_ACCOUNT, TRIES, examples, service_account};
 use super::issuers::{Trusted, pins, trusted};
+use super::reach::{Budget, Loose, Reach, Stray, denials};
 use crate::finding::FindingType;
-use crate::glob::{has_wildcard, matches};
+use crate::glob::{covers, has_wildcard, matches};
 use crate::rule::{Findings, Kinds, Rule, Subject, clip};
 use crate::tree::Condition;
 
@@ -101,7 +104,7 @@ const MOST_VALUES: usize = 100;
 
 /// Issuers whose tokens should be told apart by the subject.
 fn by_subject<'s, 't>(subject: &'s Subject<'_, 't>) -> impl Iterator<Item = Trusted<'s, 't>> {
-    trusted(subject).filter(|trusted| !trusted.is_by_audience() && !trusted.is_github())
+    trusted(subject).filter(|trusted| !trusted.is_by_audience() && !trusted.is_of_repositories())
 }
 
 fn subject_not_checked(subject: &Subject<'_, '_>, findings: &mut Findings) {
@@ -173,67 +176,110 @@ fn unusual_audience(subject: &Subject<'_, '_>, findings: &mut Findings) {
     }
 }
 
-/// The namespace that a pattern fixes, if it fixes one.
-fn fixed_namespace(pattern: &str) -> Option<&str> {
-    let (namespace, _) = pattern.strip_prefix(SERVICE_ACCOUNT)?.split_once(':')?;
-    (!has_wildcard(namespace)).then_some(namespace)
+/// What a pattern that lets strangers in does wrong.
+fn why(loose: &Loose<'_, '_>) -> &'static str {
+    let pattern = &*loose.value.text;
+    if loose.has_variable {
+        "the request says what the variable stands for, so it pins nothing down"
+    } else if covers(pattern, "system:serviceaccount:*:*", false) {
+        "every service account of the issuer is let in"
+    } else if pattern.matches(':').count() < 3 {
+        "`*` also stands for the colon between namespace and name, so other namespaces fit, too"
+    } else {
+        "the wildcard stands in the namespace: whoever may create a namespace that fits is let in"
+    }
 }
 
+/// An example that the engine lets in: one that reads well, else the one that was worked out.
+fn example(
+    trusted: &Trusted<'_, '_>,
+    reach: &Reach<'_, '_>,
+    gate: &Gate<'_>,
+    loose: &Loose<'_, '_>,
+    found: &str,
+) -> Option<String> {
+    let pattern = &*loose.value.text;
+    let readable = if loose.has_variable || !loose.condition.has_wildcards() || pattern.len() > 512 {
+        Vec::new()
+    } else {
+        examples(pattern)
+    };
+    readable
+        .into_iter()
+        .take(TRIES)
+        .filter(|example| matches(pattern, example, false) && reach.lets_stray(example))
+        .chain(service_account(found).map(|_| found.to_owned()))
+        .find(|example| gate.lets_in(trusted, example))
+}
+
+/// Every statement that lets in service accounts of a namespace that nobody named has a finding, of this rule if the
+/// subject is compared with anything at all, else of one of the others here.
 fn subject_too_wide(subject: &Subject<'_, '_>, findings: &mut Findings) {
     let gate = Gate::new(subject);
+    let (budget, denials) = (Budget::new(), denials(subject));
+    let mut seen: HashSet<usize> = HashSet::new();
     for trusted in by_subject(subject) {
-        let patterns = trusted
+        let mut positive = trusted
             .on("sub")
-            .filter(|condition| {
-                condition
-                    .operator
-                    .is_some_and(|operator| operator.predicate == Predicate::StringLike && !operator.negated)
-            })
-            .flat_map(|condition| &condition.values)
-            .filter(|value| has_wildcard(&value.text) && !value.text.contains("${"));
-        for value in patterns.take(MOST_VALUES) {
-            let pattern = &*value.text;
-            if fixed_namespace(pattern).is_some() || pattern.len() > 512 {
-                continue;
-            }
-            let examples = examples(pattern);
-            let example = examples
-                .iter()
-                .take(TRIES)
-                .find(|example| matches(pattern, example, false) && gate.lets_in(&trusted, example));
-            let is_everything = pattern.bytes().all(|byte| byte == b'*');
-            let Some(example) = example else {
-                if is_everything {
-                    findings
-                        .at(value, "every subject of the issuer is let in")
-                        .fix("name service accounts: `system:serviceaccount:NAMESPACE:NAME`");
-                }
-                continue;
-            };
-            let segments = pattern.matches(':').count();
-            let why = if is_everything {
-                "every service account of the issuer is let in"
-            } else if segments < 3 {
-                "`*` also stands for the colon between namespace and name, so other namespaces fit, too"
-            } else {
-                "the wildcard stands in the namespace: whoever may create a namespace that fits is let in"
-            };
-            let finding = findings.at(value, format!("{why}; for example `{example}`"));
-            match pattern
-                .strip_prefix(SERVICE_ACCOUNT)
-                .and_then(|rest| rest.strip_suffix('*'))
-            {
-                Some(namespace) if !namespace.is_empty() && !namespace.contains([':', '*', '?', '-']) => {
-                    finding.fix(format!(
-                        "if the service accounts of the namespace `{namespace}` are meant, write \
-                         `{SERVICE_ACCOUNT}{namespace}:*`"
-                    ));
-                }
-                _ => {
-                    finding.fix("name the namespaces, each in a value of its own");
-                }
-            }
+            .filter(|condition| !is_negated(condition) && !condition.is_null());
+        let Some(first) = positive.next() else {
+            continue;
+        };
+        if trusted.is_never_met() {
+            continue;
         }
+        let reach = Reach::new(subject, &trusted, &denials, &budget);
+        let mut is_found = false;
+        for loose in reach.loose.iter().take(MOST_VALUES) {
+            let Stray::Found(found) = reach.stray(Some(loose), &budget) else {
+                continue;
+            };
+            is_found = true;
+            if !seen.insert(loose.value.bytes.start) {
+                continue;
+            }
+            let message = match example(&trusted, &reach, &gate, loose, &found) {
+                Some(example) => format!("{}; for example `{example}`", why(loose)),
+                None => why(loose).to_owned(),
+            };
+            let finding = findings.at(loose.value, message);
+            finding.fix(remedy(loose));
+        }
+        // Nothing was found, or the search was cut short.
+        if is_found || reach.stray(None, &budget) == Stray::None {
+            continue;
+        }
+        let place = reach.loose.first().map_or(&first.value, |loose| &loose.value.bytes);
+        if seen.insert(place.start) {
+            let path = reach.loose.first().map_or(&first.key.path, |loose| &loose.value.path);
+            findings
+                .add(
+                    path,
+                    place,
+                    "this does not say which namespaces are meant: others may be let in, too",
+                )
+                .fix("name the namespaces, each in a value of its own");
+        }
+    }
+}
+
+/// What to write in place of a pattern that lets strangers in.
+fn remedy(loose: &Loose<'_, '_>) -> String {
+    let namespace = loose
+        .value
+        .text
+        .strip_prefix(SERVICE_ACCOUNT)
+        .and_then(|rest| rest.strip_suffix('*'));
+    match namespace {
+        Some(namespace)
+            if !loose.has_variable && !namespace.is_empty() && !namespace.contains([':', '*', '?', '-']) =>
+        {
+            format!(
+                "if the service accounts of the namespace `{namespace}` are meant, write \
+                 `{SERVICE_ACCOUNT}{namespace}:*`"
+            )
+        }
+        _ => "name the namespaces, each in a value of its own".to_owned(),
     }
 }
 
