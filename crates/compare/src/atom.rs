@@ -11,7 +11,9 @@ use irsa_policy::syntax::{
 };
 
 use crate::document::{Condition, Statement};
-use crate::pattern::{Steps, Substitute, Union, confine_arn, has_symbol, literal, relax, steps};
+use crate::pattern::{
+    ANYTHING, Steps, Substitute, Union, confine_arn, has_anything, has_symbol, literal, relax, steps,
+};
 use crate::value::Typed;
 
 /// The number of an atom.
@@ -280,6 +282,10 @@ impl Atoms {
                     key: crate::pattern::index(*key),
                     colons: *colons,
                 },
+                Some((_, Setting::Any)) => Substitute::Unknown {
+                    key: ANYTHING,
+                    colons: None,
+                },
                 Some((_, Setting::Unresolved)) | None => default().map_or(Substitute::Nothing, Substitute::Text),
             }
         };
@@ -410,6 +416,8 @@ pub(crate) enum Setting {
     Empty,
     /// It is absent or has a list of values.
     Unresolved,
+    /// Nothing is assumed: there are too many variables to follow this one.
+    Any,
 }
 
 /// The meaning of an atom.
@@ -459,11 +467,13 @@ impl TextTest {
 
     /// Of patterns that are known only as the most and the least that they match. These differ only if there are unknown
     /// variables in them.
-    fn between(patterns: Vec<(Steps, Option<Steps>)>, possible: Vec<Steps>) -> Self {
+    fn between(patterns: Vec<(Steps, Option<Steps>)>, mut possible: Vec<Steps>) -> Self {
         let mut plain: Vec<Steps> = Vec::new();
         let mut bounds = Vec::new();
         for (most, least) in patterns {
-            if has_symbol(&most) {
+            if has_anything(&most) {
+                possible.push(relax(&most));
+            } else if has_symbol(&most) {
                 bounds.push((most, least));
             } else {
                 plain.push(most);

@@ -12,7 +12,7 @@ use irsa_policy::{
 };
 
 use self::names::{Callers, enumerate};
-use crate::document::{Document, Statement, quote};
+use crate::document::{Condition, Document, Statement, quote};
 
 /// A caller, as [`Principal`] but with texts of its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -151,8 +151,22 @@ pub enum Strength {
 pub(crate) struct Candidate {
     pub(crate) caller: Caller,
     pub(crate) bounded: bool,
-    /// For every statement of the old policy and then of the new one, how strongly it is about the caller.
-    pub(crate) strengths: Vec<Option<Strength>>,
+    /// For every statement of the old policy, how strongly it is about the caller.
+    pub(crate) old: Vec<Option<Strength>>,
+    /// The same for the new policy.
+    pub(crate) new: Vec<Option<Strength>>,
+}
+
+impl Candidate {
+    /// The candidate for the comparison the other way round.
+    pub(crate) fn swapped(&self) -> Self {
+        Self {
+            caller: self.caller.clone(),
+            bounded: self.bounded,
+            old: self.new.clone(),
+            new: self.old.clone(),
+        }
+    }
 }
 
 /// The account that stands for the reader's own.
@@ -213,7 +227,8 @@ pub(crate) fn candidates(old: &Document, new: &Document) -> (Vec<Candidate>, boo
     let mut known = BTreeSet::new();
     for caller in callers.all.into_iter().take(most) {
         for bounded in boundaries {
-            if *bounded && !matches!(caller, Caller::User { .. } | Caller::RoleSession { .. }) {
+            // Only who belongs to an account can have a boundary.
+            if *bounded && caller.account().is_none() {
                 continue;
             }
             let answers: Vec<Option<Strength>> = asked
@@ -222,17 +237,36 @@ pub(crate) fn candidates(old: &Document, new: &Document) -> (Vec<Candidate>, boo
                 .collect();
             let kind_of_caller = (caller.account().is_some(), matches!(caller, Caller::Root { .. }));
             if known.insert((kind_of_caller, answers.clone())) {
-                let strengths = numbers
-                    .iter()
-                    .map(|number| answers.get(*number).copied().flatten())
-                    .collect();
+                let strengths = |numbers: &[usize]| {
+                    let answer = |number: &usize| answers.get(*number).copied().flatten();
+                    numbers.iter().map(answer).collect()
+                };
+                let (old, new) = numbers
+                    .split_at_checked(old.statements.len())
+                    .unwrap_or((&numbers, &[]));
                 candidates.push(Candidate {
                     caller: caller.clone(),
                     bounded: *bounded,
-                    strengths,
+                    old: strengths(old),
+                    new: strengths(new),
                 });
             }
         }
+    }
+    // A caller without an account has no keys that tell of its account.
+    let of_principals = |condition: &Condition| {
+        ["aws:principal", "aws:userid", "aws:username", "aws:token"]
+            .iter()
+            .any(|start| {
+                let head = condition.key.get(..start.len());
+                head.is_some_and(|head| head.eq_ignore_ascii_case(start))
+            })
+    };
+    if statements
+        .iter()
+        .any(|statement| statement.conditions.iter().any(of_principals))
+    {
+        candidates.sort_by_key(|candidate| candidate.caller.account().is_none());
     }
     (candidates, complete)
 }
@@ -244,6 +278,9 @@ struct Named<'s> {
     not: bool,
     deny: bool,
 }
+
+/// The label of these policies.
+pub(crate) const SURROUNDING: &str = "surroundings";
 
 /// Policies that stand around the one that is looked at.
 pub(crate) struct Surroundings {
@@ -265,13 +302,13 @@ pub(crate) fn open_to(caller: &Caller) -> Option<Policy> {
 fn open(principal: &str) -> Option<Policy> {
     let text =
         format!(r#"{{"Statement":{{"Effect":"Allow","Principal":{{{principal}}},"Action":"*","Resource":"*"}}}}"#);
-    Policy::parse("surroundings", PolicyKind::Resource, &text).ok()
+    Policy::parse(SURROUNDING, PolicyKind::Resource, &text).ok()
 }
 
 pub(crate) static SURROUNDINGS: LazyLock<Surroundings> = LazyLock::new(|| {
     let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
     Surroundings {
-        everything: Policy::parse("surroundings", PolicyKind::Identity, everything)
+        everything: Policy::parse(SURROUNDING, PolicyKind::Identity, everything)
             .map(Arc::new)
             .into_iter()
             .collect(),
@@ -363,4 +400,4 @@ fn strength(statement: &Statement, kind: PolicyKind, caller: &Caller, bounded: b
 }
 
 /// How often the engine is asked whether a statement is about a caller.
-const QUESTIONS: usize = 60_000;
+const QUESTIONS: usize = 240_000;

@@ -1,12 +1,12 @@
 //! One direction of a comparison: the questions that it comes to, and their answers put together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use irsa_policy::{Effect, PolicyKind};
 
-use crate::atom::{AtomId, Atoms, Literal, Setting};
-use crate::caller::{Candidate, Strength, candidates};
+use crate::atom::{AtomId, Atoms, Key, Literal, Setting};
+use crate::caller::{Candidate, Strength};
 use crate::document::Document;
 use crate::language::{Budget, Exhausted};
 use crate::search::{End, Problem, search};
@@ -26,7 +26,13 @@ pub(crate) enum Question {
 /// Needs no permission, so nobody gains or loses it.
 const FREE_ACTION: &str = "sts:GetCallerIdentity";
 
-pub(crate) fn difference(old: &Document, new: &Document, question: Question, options: &Options<'_>) -> Answer {
+pub(crate) fn difference(
+    old: &Document,
+    new: &Document,
+    question: Question,
+    options: &Options<'_>,
+    candidates: impl FnOnce() -> (Vec<Candidate>, bool),
+) -> Answer {
     if old.kind() != new.kind() {
         return Answer::Unknown(vec![Why::Kinds]);
     }
@@ -43,13 +49,17 @@ pub(crate) fn difference(old: &Document, new: &Document, question: Question, opt
             .collect()
     };
     let (old_parts, new_parts) = (parts(old), parts(new));
+    // Where nothing is granted that was not, and nothing denied that is not still, there is nothing to ask.
+    let grants = question == Question::Gained && new.kind() != PolicyKind::ResourceControl;
+    if are_among((old, &old_parts), (new, &new_parts), Effect::Deny)
+        && (!grants || are_among((new, &new_parts), (old, &old_parts), Effect::Allow))
+    {
+        return Answer::None;
+    }
     atoms.find_variables();
     let mut reasons: BTreeSet<Why> = BTreeSet::new();
-    let (settings, all) = settings(&mut atoms);
-    if !all {
-        reasons.insert(Why::TooMany);
-    }
-    let (candidates, all) = candidates(old, new);
+    let settings = settings(&mut atoms);
+    let (candidates, all) = candidates();
     if !all {
         reasons.insert(Why::TooMany);
     }
@@ -104,15 +114,15 @@ impl Inquiry<'_> {
         self.budget.spend(self.atoms.size())?;
         let mut tapes = Tapes::new(self.atoms, settings);
         for candidate in candidates {
-            self.budget.spend(candidate.strengths.len().saturating_mul(2))?;
-            let after = old.len();
-            let old_denials = about(old, candidate, 0, Effect::Deny);
-            let old_grants = about(old, candidate, 0, Effect::Allow);
-            let spared = about(new, candidate, after, Effect::Deny);
+            let statements = candidate.old.len().saturating_add(candidate.new.len());
+            self.budget.spend(statements.saturating_mul(2))?;
+            let old_denials = about(old, &candidate.old, Effect::Deny);
+            let old_grants = about(old, &candidate.old, Effect::Allow);
+            let spared = about(new, &candidate.new, Effect::Deny);
             // In a resource control policy everything is allowed that is not denied.
             let mut grants = vec![(None, Strength::Direct)];
             if self.question == Question::Gained && self.new.kind() != PolicyKind::ResourceControl {
-                let all = about(new, candidate, after, Effect::Allow);
+                let all = about(new, &candidate.new, Effect::Allow);
                 grants = all.into_iter().map(|(part, strength)| (Some(part), strength)).collect();
             }
             for (grant, strength) in grants {
@@ -195,10 +205,10 @@ fn clauses<'p>(parts: impl Iterator<Item = &'p (&'p Part, Strength)>) -> Vec<Rc<
 }
 
 /// The statements of one effect that are about the caller, and how strongly.
-fn about<'p>(parts: &'p [Part], candidate: &Candidate, skip: usize, effect: Effect) -> Vec<(&'p Part, Strength)> {
+fn about<'p>(parts: &'p [Part], strengths: &[Option<Strength>], effect: Effect) -> Vec<(&'p Part, Strength)> {
     parts
         .iter()
-        .zip(candidate.strengths.iter().skip(skip))
+        .zip(strengths)
         .filter(|(part, _)| part.effect == effect)
         .filter_map(|(part, strength)| Some((part, (*strength)?)))
         .collect()
@@ -223,54 +233,58 @@ fn why(atoms: &Atoms, tapes: &Tapes<'_>) -> Why {
     }
 }
 
+/// Whether every statement of this effect stands in the other policy, too, word for word or nearly.
+fn are_among(these: (&Document, &[Part]), others: (&Document, &[Part]), effect: Effect) -> bool {
+    let all = |(document, parts): (&'_ Document, &'_ [Part])| {
+        document
+            .statements
+            .iter()
+            .zip(parts)
+            .filter(|(statement, _)| statement.effect == effect)
+            .map(|(statement, part)| {
+                let named = (statement.not_principal, statement.principals.clone());
+                (named, Rc::clone(&part.literals))
+            })
+            .collect::<HashSet<_>>()
+    };
+    all(these).is_subset(&all(others))
+}
+
 /// How many combinations of settings are looked at.
 const MANY: usize = 300;
 
-/// Every combination of what the variables' keys may be; and whether that is all.
-fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
-    let combinations = |atoms: &Atoms| {
-        atoms
-            .keys
-            .iter()
+/// Every combination of what the variables' keys may be.
+fn settings(atoms: &mut Atoms) -> Vec<Vec<Option<Setting>>> {
+    let choices = |key: &Key| key.constants.len().saturating_add(if key.splits { 4 } else { 3 });
+    let all = |keys: &[Key]| {
+        keys.iter()
             .filter(|key| key.is_variable)
-            .try_fold(1_usize, |product, key| {
-                product.checked_mul(key.constants.len().saturating_add(if key.splits { 4 } else { 3 }))
-            })
-            .unwrap_or(usize::MAX)
+            .try_fold(1_usize, |product, key| product.checked_mul(choices(key)))
     };
-    if combinations(atoms) > MANY {
+    if all(&atoms.keys).is_none_or(|count| count > MANY) {
         // The constants are then part of "any other text", which is less exact and no less true.
         for key in &mut atoms.keys {
             key.constants.clear();
         }
     }
     let mut all: Vec<Vec<Option<Setting>>> = vec![Vec::new()];
-    if combinations(atoms) > MANY {
-        // Too many variables: none of them is followed, and the caller says so.
-        return (
-            vec![
-                atoms
-                    .keys
-                    .iter()
-                    .map(|key| key.is_variable.then_some(Setting::Other { colons: None }))
-                    .collect(),
-            ],
-            false,
-        );
-    }
     for key in &atoms.keys {
-        let mut choices = vec![None];
-        if key.is_variable {
-            choices = if key.splits {
-                [false, true]
-                    .map(|colons| Some(Setting::Other { colons: Some(colons) }))
-                    .to_vec()
+        let choices = if !key.is_variable {
+            vec![None]
+        } else if all.len().saturating_mul(choices(key)) > MANY {
+            // And of these nothing is assumed at all.
+            vec![Some(Setting::Any)]
+        } else {
+            let colons: &[Option<bool>] = if key.splits {
+                &[Some(false), Some(true)]
             } else {
-                vec![Some(Setting::Other { colons: None })]
+                &[None]
             };
-            choices.extend(key.constants.iter().map(|text| Some(Setting::Value(text.clone()))));
-            choices.extend([Some(Setting::Unresolved), Some(Setting::Empty)]);
-        }
+            let others = colons.iter().map(|colons| Setting::Other { colons: *colons });
+            let values = key.constants.iter().cloned().map(Setting::Value);
+            let all = others.chain(values).chain([Setting::Unresolved, Setting::Empty]);
+            all.map(Some).collect()
+        };
         all = choices
             .iter()
             .flat_map(|choice| {
@@ -282,7 +296,7 @@ fn settings(atoms: &mut Atoms) -> (Vec<Vec<Option<Setting>>>, bool) {
             })
             .collect();
     }
-    (all, true)
+    all
 }
 
 /// A statement as the conjunction that it is.

@@ -117,6 +117,8 @@ impl Statement {
             }
             None => {}
         }
+        principals.sort_unstable();
+        principals.dedup();
         let probe = principal.and_then(|_| {
             let text = probe(&principals, not_principal, effect, kind);
             Policy::parse("probe", kind, &text).ok().map(Arc::new)
@@ -222,6 +224,6 @@ mod tests {
         let document = Document::parse("d", PolicyKind::Resource, text).unwrap();
         let statement = &document.statements[0];
         assert!(statement.probe.is_some());
-        assert_eq!(statement.principals[0].1, "a\"\\\n\u{1}");
+        assert_eq!(statement.principals[1].1, "a\"\\\n\u{1}");
     }
 }

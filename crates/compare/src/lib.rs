@@ -29,7 +29,7 @@
 //! A policy variable stands for the value of a condition key, so it ties two parts of a request together. The cases are
 //! split over what that value is: absent, empty, one of the constants it is compared with, or any other text. The last is
 //! an unknown letter in the texts, which is exact where both policies write the variable in the same way; where it is
-//! not, a question can end undecided.
+//! not, a question can end undecided. Of more variables than can be tried in all combinations nothing is assumed.
 //!
 //! # What an answer means
 //!
@@ -68,6 +68,7 @@ mod atom;
 mod caller;
 mod difference;
 mod document;
+mod find;
 mod language;
 mod pattern;
 mod search;
@@ -75,6 +76,7 @@ mod tape;
 mod value;
 mod witness;
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use irsa_policy::{PolicyError, PolicyKind};
@@ -83,6 +85,7 @@ pub use caller::{Caller, Strength};
 pub use document::{Document, kind_of};
 pub use witness::{ContextValue, Witness};
 
+use caller::{Candidate, candidates};
 use difference::{Question, difference};
 
 /// What two policies allow, one against the other.
@@ -132,7 +135,7 @@ pub enum Why {
     Variables(Vec<String>),
     /// Conditions of different types are asked of one of these keys.
     MixedTypes(Vec<String>),
-    /// There are more principals or variables than are looked at in all combinations.
+    /// There are more principals than are looked at in all combinations.
     TooMany,
     /// A request was found that the engine does not confirm: a fault of this crate.
     Unconfirmed,
@@ -150,9 +153,7 @@ impl fmt::Display for Why {
                 "the conditions on one key take its value for text and for a number, a date or an address: {}",
                 list(keys)
             ),
-            Self::TooMany => {
-                f.write_str("the policies name too many principals or variables to try them in all combinations")
-            }
+            Self::TooMany => f.write_str("the policies name too many principals to try them in all combinations"),
             Self::Unconfirmed => f.write_str("a difference was found that the policy engine does not confirm"),
         }
     }
@@ -175,7 +176,8 @@ pub type KnownActions<'a> = &'a dyn Fn(&dyn Fn(&str) -> bool) -> Option<String>;
 /// How to compare.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// How much work may be done for one answer, in steps of a few nanoseconds.
+    /// How much work may be done to find out what is gained, in steps of some ten nanoseconds; for each of the other
+    /// answers half as much.
     pub budget: u64,
     /// The actions that witnesses are taken from where the policies name none.
     pub actions: Option<KnownActions<'a>>,
@@ -201,17 +203,26 @@ impl fmt::Debug for Options<'_> {
 /// Compares two policies in both directions.
 #[must_use]
 pub fn compare(old: &Document, new: &Document, options: &Options<'_>) -> Comparison {
+    let candidates = LazyCell::new(|| candidates(old, new));
+    let swapped = || {
+        let (all, complete) = &*candidates;
+        (all.iter().map(Candidate::swapped).collect(), *complete)
+    };
+    let half = Options {
+        budget: options.budget / 2,
+        ..*options
+    };
     Comparison {
-        gained: gained(old, new, options),
-        lost: gained(new, old, options),
-        undenied: difference(old, new, Question::Undenied, options),
+        gained: difference(old, new, Question::Gained, options, || candidates.clone()),
+        lost: difference(new, old, Question::Gained, &half, swapped),
+        undenied: difference(old, new, Question::Undenied, &half, || candidates.clone()),
     }
 }
 
 /// What the new policy allows and the old one does not.
 #[must_use]
 pub fn gained(old: &Document, new: &Document, options: &Options<'_>) -> Answer {
-    difference(old, new, Question::Gained, options)
+    difference(old, new, Question::Gained, options, || candidates(old, new))
 }
 
 /// Reads and compares two policies of one kind.

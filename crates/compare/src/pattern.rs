@@ -34,6 +34,9 @@ pub(crate) struct Symbol {
     pub(crate) in_field: bool,
 }
 
+/// The key of a symbol of which nothing is known: not even that it is the same text, or a text, wherever it stands.
+pub(crate) const ANYTHING: u32 = u32::MAX;
+
 /// What a text is made of, as far as it is known.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Letter {
@@ -179,11 +182,19 @@ pub(crate) fn has_symbol(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step, Step::Symbol(_)))
 }
 
-/// The pattern with any text in the place of its unknown variables, which are never empty.
+/// Whether something stands in the pattern of which nothing is known.
+pub(crate) fn has_anything(steps: &[Step]) -> bool {
+    steps
+        .iter()
+        .any(|step| matches!(step, Step::Symbol(symbol) if symbol.key == ANYTHING))
+}
+
+/// The pattern with any text in the place of its unknown variables, which are not empty if anything is known of them.
 pub(crate) fn relax(steps: &[Step]) -> Steps {
     let mut relaxed = Steps::new();
     for step in steps {
         match step {
+            Step::Symbol(Symbol { key: ANYTHING, .. }) => push_run(&mut relaxed, Step::Run),
             Step::Symbol(Symbol { in_field: true, .. }) => relaxed.extend([Step::OneInField, Step::RunInField]),
             Step::Symbol(_) => relaxed.extend([Step::One, Step::Run]),
             Step::Run | Step::RunInField => push_run(&mut relaxed, *step),
@@ -227,6 +238,15 @@ impl Union {
             }
         }
         union
+    }
+
+    /// Each pattern as a union of its own.
+    pub(crate) fn singles(&self) -> impl Iterator<Item = Self> {
+        let ends = self.starts.iter().skip(1).copied().chain([index(self.steps.len())]);
+        self.starts.iter().zip(ends).map(|(start, end)| {
+            let steps = self.steps.get(*start as usize..(end as usize).saturating_sub(1));
+            Self::new([&steps.unwrap_or_default().to_vec()])
+        })
     }
 
     pub(crate) fn step(&self, at: u32) -> Step {

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use irsa_policy::syntax::Quantifier;
 
 use crate::atom::{ACTION, AtomId, Atoms, Literal, RESOURCE, Setting, Test, TextTest, ValueTest, tape_key};
-use crate::language::{Budget, Exhausted, Part, Role, search};
+use crate::find::find_text;
+use crate::language::{Budget, Exhausted};
 use crate::pattern::{Letter, Step, Steps, Union, letters, literal};
 use crate::value::{Typed, candidates};
 
@@ -182,7 +183,11 @@ impl<'a> Tapes<'a> {
     /// Tries every shape that a key can have: absent, one value, a list.
     fn key(&self, tape: usize, literals: &[Literal], budget: &mut Budget) -> Result<Solution, Exhausted> {
         let key = tape_key(tape).unwrap_or_default();
-        let setting = self.settings.get(key).and_then(Option::as_ref);
+        let setting = self
+            .settings
+            .get(key)
+            .and_then(Option::as_ref)
+            .filter(|setting| **setting != Setting::Any);
         let mut undecided = false;
         let mut settle = |found: Solution| match found {
             Solution::Never => None,
@@ -211,7 +216,7 @@ impl<'a> Tapes<'a> {
                     return Ok(found);
                 }
             }
-            Some(Setting::Unresolved) => {}
+            Some(Setting::Unresolved | Setting::Any) => {}
         }
         if matches!(setting, None | Some(Setting::Unresolved)) {
             if let Some(found) = settle(self.list(literals, budget)?) {
@@ -351,7 +356,9 @@ impl<'a> Tapes<'a> {
         }
         let tests: Vec<&Typed> = typed.iter().map(|(test, _)| *test).collect();
         let (values, complete) = candidates(&tests);
-        let work = tests.iter().fold(1_usize, |sum, test| sum.saturating_add(test.len()));
+        let work = tests
+            .iter()
+            .fold(1_usize, |sum, test| sum.saturating_add(test.weight()));
         budget.spend(values.len().saturating_mul(work))?;
         let is_typed = |value: &str| typed.iter().all(|(test, matches)| test.accepts(value) == *matches);
         let is_text = |value: &str| {
@@ -451,7 +458,7 @@ fn weight(test: &Test) -> usize {
         Test::Action(test) | Test::Resource { test, .. } => test.possible().starts.len(),
         Test::Condition { test, .. } => match test {
             ValueTest::Text(test) => test.possible().starts.len(),
-            ValueTest::Typed(test) => test.len(),
+            ValueTest::Typed(test) => test.weight(),
         },
         Test::Null(absences) => absences.len(),
     }
@@ -481,64 +488,4 @@ fn matched(test: &TextTest, text: &Text) -> Option<bool> {
     }
     let is_known = text.iter().all(|letter| matches!(letter, Letter::Char(_)));
     (is_known && (test.is_exact() || !test.possible().matches(text))).then_some(false)
-}
-
-/// The shortest text that matches these tests and not those. With unknown variables, what is found is what there would
-/// be if they matched nothing by chance; that nothing is found is certain.
-///
-/// A text that a pattern with an unknown variable matches has the variable's value in a known place, which becomes a
-/// symbol. What of the other patterns must match is then taken for more than it is, and what must not for less: so a
-/// true answer is never lost. Which pattern it is must be tried.
-fn find_text(tests: &[(&TextTest, bool)], without: &[&Union], budget: &mut Budget) -> Result<Option<Text>, Exhausted> {
-    let positive: Vec<&TextTest> = tests
-        .iter()
-        .filter(|(_, wanted)| *wanted)
-        .map(|(test, _)| *test)
-        .collect();
-    let refused: Vec<&TextTest> = tests
-        .iter()
-        .filter(|(_, wanted)| !*wanted)
-        .map(|(test, _)| *test)
-        .collect();
-    let negative: Vec<&Union> = refused
-        .iter()
-        .map(|test| test.certain())
-        .chain(without.iter().copied())
-        .collect();
-    let mut ask = |kept: Option<(usize, &Union)>| {
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(tests.len());
-        for (number, test) in positive.iter().enumerate() {
-            parts.push(match kept {
-                Some((at, union)) if at == number => Part {
-                    union,
-                    role: Role::Kept,
-                },
-                Some((at, _)) if at < number => Part {
-                    union: test.possible(),
-                    role: Role::Positive,
-                },
-                _ => Part {
-                    union: &test.plain,
-                    role: Role::Positive,
-                },
-            });
-        }
-        parts.extend(negative.iter().map(|union| Part {
-            union,
-            role: Role::Negative,
-        }));
-        search(&parts, budget)
-    };
-    for (number, test) in positive.iter().enumerate() {
-        for (pattern, symbolic) in test.symbolic.iter().enumerate() {
-            // What is to match a pattern and not to match it is nothing, however little is known of it.
-            if refused.iter().any(|other| test.shares(pattern, other)) {
-                continue;
-            }
-            if let Some(text) = ask(Some((number, symbolic)))? {
-                return Ok(Some(text));
-            }
-        }
-    }
-    ask(None)
 }

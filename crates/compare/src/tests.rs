@@ -433,6 +433,35 @@ fn a_variable_meets_a_text_without_wildcards() {
 }
 
 #[test]
+fn more_variables_than_can_be_followed() {
+    let all = |from: usize| -> String {
+        let tags: Vec<String> = (from..from + 12)
+            .map(|tag| format!("${{aws:PrincipalTag/t{tag}}}"))
+            .collect();
+        format!(r#""arn:aws:s3:::b/{}""#, tags.join("/"))
+    };
+    let get = |resource: &str| on(r#""s3:GetObject""#, resource);
+    wider(&get(&all(0)), &get(r#""arn:aws:s3:::b/*""#));
+    equivalent(&get(&all(0)), &get(&all(0)));
+    let gained = between(PolicyKind::Identity, &get(&all(0)), &get(&all(1))).gained;
+    assert!(!matches!(gained, Answer::None), "{}", describe(&gained));
+}
+
+#[test]
+fn patterns_one_by_one_where_all_are_too_many() {
+    let patterns = |end: &str| -> String {
+        let all: Vec<String> = (0..20)
+            .map(|number| format!(r#""arn:aws:s3:::b/*a{number}*z*{end}""#))
+            .collect();
+        format!("[{}]", all.join(","))
+    };
+    wider(
+        &on(r#""s3:GetObject""#, &patterns("y")),
+        &on(r#""s3:GetObject""#, &patterns("")),
+    );
+}
+
+#[test]
 fn what_variables_leave_open() {
     // Every name has one letter, or two and more; but the unknown one is not taken apart.
     let old = on(

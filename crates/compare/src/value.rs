@@ -30,12 +30,14 @@ impl Typed {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// What it costs to ask it.
+    pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Number(_, constants) => constants.len(),
-            Self::Date(_, constants) => constants.len(),
-            Self::Address(constants) => constants.len(),
+            Self::Date(_, constants) => constants.len() / 8,
+            Self::Address(constants) => constants.len() / 8,
         }
+        .saturating_add(1)
     }
 }
 

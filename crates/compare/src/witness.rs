@@ -1,11 +1,13 @@
 //! From a case to a request: readable texts where they will do, and the engine's word on it.
 
 use irsa_core::AccountId;
-use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Principal, Request, decide, explain};
+use irsa_policy::{
+    Context, Decision, Explanation, Layers, PolicyKind, Principal, Request, StatementRef, decide, explain,
+};
 
 use crate::Options;
 use crate::atom::{ACTION, RESOURCE, Setting, Test, ValueTest, key_tape};
-use crate::caller::{ACCOUNT, Caller, Candidate, SURROUNDINGS, Strength, open_to};
+use crate::caller::{ACCOUNT, Caller, Candidate, SURROUNDING, SURROUNDINGS, Strength, open_to};
 use crate::difference::Question;
 use crate::document::Document;
 use crate::language::{Budget, Part, Role, search};
@@ -64,7 +66,7 @@ struct Draft {
 }
 
 /// Ways to fill in a request, from the most readable to the barest.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 9;
 
 impl Judge<'_> {
     /// The request of a case, if the engine confirms it.
@@ -105,8 +107,8 @@ impl Judge<'_> {
         Some(Witness {
             caller: named.then(|| self.candidate.caller.clone()),
             has_boundary: self.candidate.bounded,
-            under_old: self.ask(self.old, &draft, &context, explain),
-            under_new: self.ask(self.new, &draft, &context, explain),
+            under_old: own(self.ask(self.old, &draft, &context, explain)),
+            under_new: own(self.ask(self.new, &draft, &context, explain)),
             strength: self.strength,
             action: draft.action,
             resource: draft.resource,
@@ -209,14 +211,16 @@ impl Judge<'_> {
                 .chain(usual)
                 .chain(Some(own).filter(fits))
                 .collect();
-            let chosen = choices.get(attempt / 2).or(choices.last());
+            let chosen = choices.get(attempt / 3).or(choices.last());
             if let (Some(value), Some(chosen)) = (values.get_mut(number), chosen) {
                 value.clone_from(chosen);
             }
         }
-        let nice = attempt.is_multiple_of(2);
-        let action = self.action(case, nice, &values)?;
-        let resource = self.resource(case, nice, &action, &values)?;
+        // Action and resource are readable for longer than the values of keys, which more often hang together.
+        let bare = attempt % 3 == 2;
+        let action = self.action(case, !bare, &values)?;
+        let resource = self.resource(case, !bare, &action, &values)?;
+        let nice = attempt.is_multiple_of(3);
         let mut context = Vec::new();
         for (number, key) in keys.iter().enumerate() {
             let tape = key_tape(number);
@@ -280,8 +284,15 @@ impl Judge<'_> {
             if let Some(text) = found.or_else(|| self.options.actions.and_then(|known| known(&is_right))) {
                 return Some(text);
             }
-            let made_up = std::iter::once("example:Action".to_owned()).chain(filled(case, ACTION, values));
-            if let Some(text) = made_up.into_iter().find(|text| is_right(text)) {
+            let patterns = self.new.statements.iter().chain(&self.old.statements);
+            let spelled = patterns
+                .flat_map(|statement| &statement.actions.texts)
+                .filter(|text| text.contains(':'))
+                .flat_map(|text| ["Example", "x", ""].map(|word| text.replace('*', word).replace('?', "x")));
+            let mut made_up = std::iter::once("example:Action".to_owned())
+                .chain(spelled)
+                .chain(filled(case, ACTION, values));
+            if let Some(text) = made_up.find(|text| is_right(text)) {
                 return Some(text);
             }
         }
@@ -318,8 +329,19 @@ impl Judge<'_> {
                 return found;
             }
         }
-        Some(spell(text, values))
+        let text = spell(text, values);
+        // A text that is no ARN is no resource that anybody has.
+        let star = nice && !text.starts_with("arn:") && allows(case, RESOURCE, &Model::Star);
+        Some(if star { "*".to_owned() } else { text })
     }
+}
+
+/// An explanation without what the surroundings have to say.
+fn own(mut explanation: Explanation) -> Explanation {
+    let is_own = |statement: &StatementRef| statement.label() != SURROUNDING;
+    explanation.statements.retain(|trace| is_own(&trace.statement));
+    explanation.verdict.statement = explanation.verdict.statement.filter(is_own);
+    explanation
 }
 
 /// Whether nothing that is asked of a tape speaks against a model.
@@ -489,7 +511,7 @@ fn usual_values(key: &str) -> Vec<String> {
         "aws:sourceip" | "aws:vpcsourceip" => &["203.0.113.10", "198.51.100.10"],
         "aws:requestedregion" => &["us-east-1", "eu-west-1"],
         "aws:securetransport" | "aws:multifactorauthpresent" | "aws:viaawsservice" => &["true", "false"],
-        "aws:currenttime" => &["2026-01-02T03:04:05Z"],
+        "aws:currenttime" | "aws:tokenissuetime" => &["2026-01-02T03:04:05Z"],
         "aws:epochtime" => &["1767323045"],
         "aws:principalorgid" | "aws:resourceorgid" => &["o-example1234"],
         "aws:sourcevpc" => &["vpc-0example"],

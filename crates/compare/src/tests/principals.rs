@@ -125,6 +125,45 @@ fn a_session_has_a_role_that_may_not_be_named() {
 }
 
 #[test]
+fn a_federated_user_may_have_a_boundary() {
+    let old = r#"{"Statement":[{"Effect":"Deny","NotPrincipal":{"AWS":"*"},"Action":"s3:GetObject","Resource":"*"},
+        {"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::111122223333:federated-user/f"},"Action":"s3:GetObject","Resource":"*"}]}"#;
+    let new = policy(
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::111122223333:federated-user/f"},"Action":"s3:GetObject","Resource":"*"}"#,
+    );
+    let Answer::Witness(witness) = between(PolicyKind::Resource, old, &new).gained else {
+        panic!()
+    };
+    assert!(witness.has_boundary);
+}
+
+#[test]
+fn what_stands_in_both_needs_no_thought() {
+    let names: Vec<String> = (0..9)
+        .map(|number| format!(r#""logs.region-{number}.amazonaws.com""#))
+        .collect();
+    let services = resource_policy(&format!(r#"{{"Service":[{}]}}"#, names.join(",")), "");
+    assert_eq!(
+        between(PolicyKind::Resource, &services, &services).is_equivalent(),
+        Some(true)
+    );
+    let roles: Vec<String> = (0..200)
+        .map(|number| {
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{number:012}:role/r"}},"Action":"s3:*","Resource":"*"}}"#
+            )
+        })
+        .collect();
+    let mut turned = roles.clone();
+    turned.reverse();
+    let (roles, turned) = (policy(&roles.join(",")), policy(&turned.join(",")));
+    assert_eq!(
+        between(PolicyKind::Resource, &roles, &turned).is_equivalent(),
+        Some(true)
+    );
+}
+
+#[test]
 fn vpc_endpoints_and_tokens() {
     let of = |resource: &str| {
         policy(&format!(

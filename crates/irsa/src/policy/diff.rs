@@ -132,11 +132,13 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
 }
 
 fn read(name: &str) -> anyhow::Result<String> {
+    // What is longer is no policy, and need not be read to its end.
+    const LONGEST: u64 = 1 << 20;
     let mut text = String::new();
     let read = if name == "-" {
-        std::io::stdin().read_to_string(&mut text)
+        std::io::stdin().take(LONGEST).read_to_string(&mut text)
     } else {
-        std::fs::File::open(name).and_then(|mut file| file.read_to_string(&mut text))
+        std::fs::File::open(name).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
     };
     read.map_err(|error| Failure::new(format!("cannot read `{name}`")).caused_by(error))?;
     Ok(text)
@@ -248,7 +250,6 @@ fn matching(explanation: &Explanation) -> Vec<String> {
         .statements
         .iter()
         .filter(|trace| matches!(trace.outcome, StatementOutcome::Matched { .. }))
-        .filter(|trace| trace.statement.label() != "surroundings")
         .map(|trace| trace.statement.to_string())
         .collect()
 }
