@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use irsa_core::{AccountId, Timestamp};
+use irsa_server::GatewayUpstream;
 
 use crate::output::Format;
 use crate::policy::Policy;
@@ -23,7 +24,12 @@ pub(crate) enum Command {
     /// See the whole of it work, in a temporary folder, in seconds
     Quickstart(Quickstart),
     /// Run a server in the foreground: IAM, STS, EKS, S3 and the clusters' issuers
-    Up(Up),
+    Up(Box<Up>),
+    /// Run a server whose first purpose is to stand before other AWS services: `irsa up` with at least one `--gateway`
+    ///
+    /// Every request to such a service is verified, decided by the policies of its caller, and recorded; what is allowed is sent on,
+    /// signed with credentials of the gateway's own, to the server that the service's upstream is.
+    Gateway(Box<Gateway>),
     /// Point the AWS CLI and SDKs of a shell at the server: `eval "$(irsa env)"`
     Env(Env),
     /// Clusters whose service accounts can be trusted
@@ -128,8 +134,47 @@ pub(crate) struct Up {
     /// Proxies whose X-Forwarded-For is believed
     #[arg(long, value_name = "IP", num_args = 1..)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
+    /// A service behind this server and where it is, such as dynamodb=http://127.0.0.1:8000; may be repeated
+    #[arg(long, value_name = "[ACCOUNT/]SERVICE=URL")]
+    pub(crate) gateway: Vec<GatewayUpstream>,
+    #[command(flatten)]
+    pub(crate) gateway_options: GatewayOptions,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// `irsa up` whose `--gateway` is required.
+#[derive(Args, Debug)]
+#[command(mut_arg("gateway", |argument| argument.required(true)))]
+pub(crate) struct Gateway {
+    #[command(flatten)]
+    pub(crate) up: Up,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GatewayOptions {
+    /// What requests to those services are signed with: what the AWS SDK finds in this environment, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub(crate) gateway_credentials: GatewayCredentials,
+    /// Rules over the built-in ones: services, operations, resources
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gateway_rules: Option<PathBuf>,
+    /// Refuse operations without rules, and those whose resource the rules can't tell exactly
+    #[arg(long)]
+    pub(crate) gateway_strict: bool,
+    /// Regions beside --region that requests to those services may be signed for
+    #[arg(long, value_name = "REGION", num_args = 1.., value_parser = region)]
+    pub(crate) gateway_region: Vec<String>,
+    /// Certificate authorities, in PEM, of those services
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gateway_ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum GatewayCredentials {
+    #[default]
+    Environment,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -465,6 +510,27 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_gateway_needs_a_service() {
+        let of = |words: &[&str]| Cli::try_parse_from([&["irsa"], words].concat());
+        let cli = of(&[
+            "gateway",
+            "--gateway",
+            "dynamodb=http://127.0.0.1:8000",
+            "--gateway",
+            "sqs=https://queues",
+        ])
+        .unwrap();
+        let Command::Gateway(gateway) = cli.command else {
+            panic!("another command")
+        };
+        assert_eq!(gateway.up.gateway.len(), 2);
+        assert!(of(&["gateway"]).is_err());
+        assert!(of(&["up"]).is_ok());
+        assert!(of(&["up", "--gateway", "dynamodb"]).is_err());
+        assert!(of(&["up", "--gateway", "dynamodb=http://x/path"]).is_err());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::policy;
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Quickstart(arguments) => quickstart::run(arguments).await,
-        Command::Up(arguments) => up::run(arguments).await,
+        Command::Up(arguments) => up::run(*arguments).await,
+        Command::Gateway(arguments) => up::run(arguments.up).await,
         Command::Env(arguments) => env::run(&arguments),
         Command::Cluster(Cluster::Register(arguments)) => cluster::register(arguments).await,
         Command::Cluster(Cluster::List(arguments)) => cluster::list(arguments).await,

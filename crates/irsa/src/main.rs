@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 /// Logs go to stderr: what a server does by default, of other commands only warnings.
 fn start_log(command: &Command) {
     // The S3 library calls every refusal an error; what matters of it is in the audit journal.
-    let default = if matches!(command, Command::Up(_)) {
+    let default = if matches!(command, Command::Up(_) | Command::Gateway(_)) {
         "info,s3s=off"
     } else {
         "warn,s3s=off"

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use irsa_core::AccountId;
 
+use crate::gateway::GatewayConfig;
+
 /// When an audit record counts as written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AuditDurability {
@@ -39,6 +41,8 @@ pub struct ServerConfig {
     pub audit_durability: AuditDurability,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Services that stand behind the server.
+    pub gateway: GatewayConfig,
     /// How long a multipart upload may go on before its parts are removed; `None`: for ever, as on AWS.
     pub upload_lifetime: Option<Duration>,
 }
@@ -59,6 +63,7 @@ impl ServerConfig {
             allow_private_issuers: false,
             audit_durability: AuditDurability::default(),
             trusted_proxies: Vec::new(),
+            gateway: GatewayConfig::default(),
             upload_lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),
         }
     }

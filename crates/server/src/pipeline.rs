@@ -21,6 +21,7 @@ use crate::authenticate::SigningKeys;
 use crate::body::{ReadError, full, read_whole};
 use crate::call::{Call, Done};
 use crate::config::{AuditDurability, ServerConfig};
+use crate::gateway::{self, Gateway};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
@@ -43,6 +44,7 @@ pub(crate) struct Pipeline {
     pub(crate) journal: Journal,
     pub(crate) trusted: Trusted,
     pub(crate) front: Front,
+    pub(crate) gateway: Gateway,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quotas: Quotas,
     pub(crate) metrics: Metrics,
@@ -101,6 +103,19 @@ impl Pipeline {
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
             return response;
+        }
+        if let Ok(Some(presented)) = &presented
+            && let Some(service) = self.gateway.serves(presented.scope().service)
+        {
+            let (id, record_seed) = request_id();
+            let context = RequestContext {
+                id: &id,
+                record_seed,
+                facts,
+                peer,
+                host,
+            };
+            return Box::pin(gateway::serve(self, &context, service, presented, parts.clone(), body)).await;
         }
         match route(&parts.method, path, query, headers, &presented) {
             Route::Query => {
@@ -411,7 +426,7 @@ fn both(query: &str, body: &Bytes) -> Result<Params, irsa_wire::ParamsError> {
     Params::parse(&joined)
 }
 
-fn digest_of(body: &[u8]) -> [u8; 32] {
+pub(crate) fn digest_of(body: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
     hash

@@ -38,6 +38,11 @@ pub(crate) struct Recording<'a> {
 impl Recording<'_> {
     /// The record as one line of JSON.
     pub(crate) fn to_json(&self) -> String {
+        self.to_json_of(self.service.event_source())
+    }
+
+    /// The same under another `eventSource`: that of a service behind the gateway.
+    pub(crate) fn to_json_of(&self, event_source: &str) -> String {
         let principal_id;
         let user_identity = match (self.caller, self.web_identity) {
             (Some(caller), _) => identity(caller),
@@ -76,7 +81,7 @@ impl Recording<'_> {
         Event {
             user_identity,
             event_time: self.facts.now,
-            event_source: self.service.event_source(),
+            event_source,
             event_name: self.event_name,
             aws_region: self.facts.region,
             source_ip_address: &source_ip,

@@ -23,6 +23,7 @@ use crate::buckets::StoreBuckets;
 use crate::config::{AuditDurability, ServerConfig};
 use crate::data_folder::{DataFolder, DataFolderError, write_private};
 use crate::first_start::{FirstStartError, RootKey, first_start};
+use crate::gateway::{Gateway, GatewayConfigError};
 use crate::keeper::{Keeper, KeeperError};
 use crate::listener::{DRAIN_DEADLINE, Face, Service, bind, serve};
 use crate::metrics::Metrics;
@@ -73,6 +74,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The gateway.
+    #[error("the gateway can't be used: {0}")]
+    Gateway(#[from] GatewayConfigError),
     /// `--account` names another account than the one that the data folder began with.
     #[error(
         "the data folder's first account is {found}, not {asked}; leave --account away, or choose another --data folder"
@@ -253,12 +257,14 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         domains: vec!["localhost".to_owned()],
         upload_lifetime: config.upload_lifetime,
     });
+    let gateway = Gateway::new(&config.gateway, &config.region, account)?;
     let pipeline = Arc::new(Pipeline {
         keeper,
         signing_keys: SigningKeys::default(),
         journal,
         trusted,
         front,
+        gateway,
         clock: Arc::clone(&clock),
         quotas: Quotas::default(),
         metrics: Metrics::new(),

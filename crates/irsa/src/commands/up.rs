@@ -1,10 +1,10 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use irsa_server::{AuditDurability, ServerConfig, start};
+use irsa_server::{AuditDurability, GatewayConfig, ServerConfig, UpstreamCredentials, start};
 use serde_json::json;
 
-use crate::cli::{Durability, Up};
+use crate::cli::{Durability, GatewayCredentials, Up};
 use crate::failure::Failure;
 use crate::output::{self, Format, STRONG};
 use crate::signals;
@@ -30,6 +30,17 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             Durability::Disk => AuditDurability::Disk,
         },
         trusted_proxies: arguments.trusted_proxy,
+        gateway: GatewayConfig {
+            upstreams: arguments.gateway,
+            credentials: match arguments.gateway_options.gateway_credentials {
+                GatewayCredentials::Environment => UpstreamCredentials::Environment,
+                GatewayCredentials::None => UpstreamCredentials::None,
+            },
+            rules: arguments.gateway_options.gateway_rules,
+            strict: arguments.gateway_options.gateway_strict,
+            regions: arguments.gateway_options.gateway_region,
+            ca: arguments.gateway_options.gateway_ca,
+        },
         ..ServerConfig::new(data.clone())
     };
     let server = start(config).await.context("the server can't start")?;

@@ -3,6 +3,7 @@
 mod audit;
 mod authorization_message;
 mod client;
+mod gateway;
 mod harness;
 mod lifecycle;
 mod matrix;
