@@ -3,6 +3,7 @@
 //! `s3s` asks [`Door`] before each operation, but only if an authenticator is set (otherwise it asks nobody), so [`RefuseCredentials`]
 //! exists to be set. Were the door passed by all the same, the operation would find no [`Grants`] and stop.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,15 +12,17 @@ use http::{Extensions, HeaderMap, StatusCode, Uri};
 use irsa_core::AccountId;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::{CopySource, CreateBucketInput, DeleteObjectsInput};
+use s3s::dto::{CopySource, CreateBucketInput, DeleteObjectsInput, PutObjectTaggingInput};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use crate::backend::checksum::check_document;
+use crate::backend::{store_failure, tagging};
 use crate::bucket::{BucketRecord, Buckets};
 use crate::front::{Arrival, S3Outcome};
 use crate::operation::{self, COMMON_HEADERS, NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
-use crate::permit::{Permit, Verb};
+use crate::permit::{EXISTING_TAG, Permit, Verb, is_action_of};
+use crate::store::{ObjectStore, Tags};
 use crate::target::{Allowed, Authorizer, Denied, Target};
 
 /// Knows no credentials. Requests come here with theirs checked and removed; one that still carries some is not to be trusted.
@@ -46,6 +49,8 @@ impl Recorder {
 pub(crate) struct Door {
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) partition: &'static str,
+    /// For the tags that decisions depend on.
+    pub(crate) objects: ObjectStore,
 }
 
 /// One thing that was allowed, on one bucket.
@@ -79,7 +84,7 @@ impl Grants {
             .iter()
             .find(|grant| {
                 let target = grant.allowed.target();
-                target.action == V::ACTION && target.bucket.as_deref() == Some(bucket) && target.key.as_deref() == key
+                is_action_of::<V>(target) && target.bucket.as_deref() == Some(bucket) && target.key.as_deref() == key
             })
             .and_then(|grant| Permit::new(&grant.allowed, grant.bucket.as_deref()?))
             .ok_or_else(|| unguarded(V::ACTION))
@@ -117,25 +122,42 @@ impl Grants {
         let Some(authorizer) = extensions.get::<Arc<dyn Authorizer>>() else {
             return unguarded("no authorizer");
         };
+        match authorizer.permits(&self.unasked("s3:ListBucket", bucket, None)) {
+            Ok(()) => error("NoSuchKey", "The specified key does not exist."),
+            Err(denied) => refusal(denied),
+        }
+    }
+
+    /// Whether the caller may know the tags of an object whose content is told.
+    pub(crate) fn may_read_tags(&self, extensions: &Extensions, bucket: &str, key: &str) -> bool {
+        let mut target = self.unasked("s3:GetObjectTagging", bucket, Some(key));
+        let known = self.grants.iter().map(|grant| grant.allowed.target());
+        if let Some(seen) = known.clone().find(|seen| seen.key.as_deref() == Some(key)) {
+            target.context.clone_from(&seen.context);
+        }
+        extensions
+            .get::<Arc<dyn Authorizer>>()
+            .is_some_and(|authorizer| authorizer.permits(&target).is_ok())
+    }
+
+    /// A question that the request itself does not ask.
+    fn unasked(&self, action: &'static str, bucket: &str, key: Option<&str>) -> Target {
         let record = self
             .grants
             .iter()
             .filter_map(|grant| grant.bucket.as_ref())
             .find(|record| record.name == bucket);
-        let target = Target {
+        Target {
             event_name: self.operation.event_name,
-            action: "s3:ListBucket",
+            action,
             bucket: Some(bucket.to_owned()),
-            key: None,
-            resource_arn: arn(self.partition, bucket, None),
+            key: key.map(str::to_owned),
+            version: None,
+            resource_arn: arn(self.partition, bucket, key),
             resource_account: record.map(|record| record.account),
             context: Vec::new(),
             read_only: true,
             data_event: self.operation.data_event,
-        };
-        match authorizer.permits(&target) {
-            Ok(()) => error("NoSuchKey", "The specified key does not exist."),
-            Err(denied) => refusal(denied),
         }
     }
 }
@@ -190,6 +212,7 @@ impl S3Access for Door {
             action,
             bucket: bucket.map(str::to_owned),
             key: key.map(str::to_owned),
+            version: None,
             resource_arn: bucket.map_or_else(
                 || format!("arn:{}:s3:::*", self.partition),
                 |bucket| arn(self.partition, bucket, key),
@@ -204,7 +227,8 @@ impl S3Access for Door {
         match (operation.resource, &bucket, &key) {
             (ResourceKind::Service, None, None) => asked.push((target(operation.action, None, None, None), None)),
             // Decided when the body is known.
-            (ResourceKind::NewBucket, Some(_), None) | (ResourceKind::Keys, Some(_), None) => {}
+            (ResourceKind::NewBucket | ResourceKind::Keys, Some(_), None)
+            | (ResourceKind::Tagged, Some(_), Some(_)) => {}
             (ResourceKind::Bucket, Some(bucket), None) => {
                 asked.push((target(operation.action, Some(bucket), None, owner), record.clone()));
             }
@@ -228,7 +252,7 @@ impl S3Access for Door {
                 // The headers say what is written, not what is read.
                 source
                     .context
-                    .retain(|(name, _)| matches!(*name, "s3:ResourceAccount" | "s3:x-amz-content-sha256"));
+                    .retain(|(name, _)| matches!(&**name, "s3:ResourceAccount" | "s3:x-amz-content-sha256"));
                 asked.push((source, Some(source_record)));
                 asked.push((target(operation.action, Some(bucket), Some(key), owner), record.clone()));
             }
@@ -255,6 +279,41 @@ impl S3Access for Door {
         {
             asked.push((target("s3:GetObject", Some(bucket), Some(key), owner), record.clone()));
         }
+        if let (true, Some(bucket), Some(key)) = (operation.name == "GetObjectAttributes", &bucket, &key) {
+            asked.push((target("s3:GetObject", Some(bucket), Some(key), owner), record.clone()));
+        }
+        let replaced = request_tags(operation, context.headers())?;
+        let copies_tags = operation.name == "CopyObject" && !replaces_tags(context.headers());
+        let mut source_tags = Tags::new();
+        for (number, (target, record)) in asked.iter_mut().enumerate() {
+            let seen = self.add_existing_tags(target, record.as_deref()).await?;
+            if copies_tags && number == 0 {
+                source_tags = seen;
+            }
+        }
+        // Tags that go along with a copy are read and written.
+        if !source_tags.is_empty()
+            && let Some((source, source_record)) = asked.first()
+        {
+            let reading = Target {
+                action: "s3:GetObjectTagging",
+                ..source.clone()
+            };
+            let source_record = source_record.clone();
+            asked.push((reading, source_record));
+        }
+        if let (Some(bucket), Some(key)) = (&bucket, &key)
+            && (replaced.is_some() || !source_tags.is_empty())
+        {
+            let mut writing = target("s3:PutObjectTagging", Some(bucket), Some(key), owner);
+            self.add_existing_tags(&mut writing, record.as_deref()).await?;
+            asked.push((writing, record.clone()));
+        }
+        if let Some(tags) = &replaced {
+            for (target, _) in &mut asked {
+                add_request_tags(target, tags);
+            }
+        }
         let grants = asked
             .into_iter()
             .map(|(target, bucket)| decide(&*authorizer, &recorder, target, bucket).map_err(refusal))
@@ -275,13 +334,14 @@ impl S3Access for Door {
         let mut context = conditions(grants.operation, &[], &request.headers, None);
         let configuration = request.input.create_bucket_configuration.as_ref();
         if let Some(constraint) = configuration.and_then(|configuration| configuration.location_constraint.as_ref()) {
-            context.push(("s3:locationconstraint", vec![constraint.as_str().to_owned()]));
+            context.push(("s3:locationconstraint".into(), vec![constraint.as_str().to_owned()]));
         }
         let target = Target {
             event_name: grants.operation.event_name,
             action: grants.operation.action,
             bucket: Some(request.input.bucket.clone()),
             key: None,
+            version: None,
             resource_arn: arn(self.partition, &request.input.bucket, None),
             // A bucket is made in the caller's account.
             resource_account: authorizer.account(),
@@ -325,6 +385,7 @@ impl S3Access for Door {
                     action,
                     bucket: Some(record.name.clone()),
                     key: Some(object.key.clone()),
+                    version: None,
                     resource_arn: arn(self.partition, &record.name, Some(&object.key)),
                     resource_account: Some(record.account),
                     context: context.clone(),
@@ -343,6 +404,110 @@ impl S3Access for Door {
         request.extensions.insert(grants);
         Ok(())
     }
+
+    async fn put_object_tagging(&self, request: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {
+        let mut grants = Grants::of(&request.extensions)?.clone();
+        let (recorder, authorizer) = (recorder(&request.extensions)?, authorizer(&request.extensions)?);
+        let Some(record) = grants
+            .bucket
+            .clone()
+            .filter(|record| record.name == request.input.bucket)
+        else {
+            return Err(unguarded("no bucket"));
+        };
+        let mut target = Target {
+            event_name: grants.operation.event_name,
+            action: grants.operation.action,
+            bucket: Some(record.name.clone()),
+            key: Some(request.input.key.clone()),
+            version: None,
+            resource_arn: arn(self.partition, &record.name, Some(&request.input.key)),
+            resource_account: Some(record.account),
+            context: conditions(grants.operation, &[], &request.headers, Some(record.account)),
+            read_only: false,
+            data_event: grants.operation.data_event,
+        };
+        self.add_existing_tags(&mut target, Some(&record)).await?;
+        // Tags that cannot be are refused after the decision: who may not write them learns nothing.
+        let tags = tagging::of_document(&request.input.tagging.tag_set);
+        if let Ok(tags) = &tags {
+            add_request_tags(&mut target, tags);
+        }
+        let grant = decide(&*authorizer, &recorder, target, Some(record)).map_err(refusal)?;
+        tags?;
+        check_digest(request)?;
+        grants.grants = Arc::new(vec![grant]);
+        request.extensions.insert(grants);
+        Ok(())
+    }
+}
+
+impl Door {
+    /// Puts the tags that the object has into a question whose action knows such keys; what they are.
+    async fn add_existing_tags(&self, target: &mut Target, record: Option<&BucketRecord>) -> S3Result<Tags> {
+        let (Some(record), Some(key)) = (record, target.key.as_deref()) else {
+            return Ok(Tags::new());
+        };
+        if !EXISTING_TAG_ACTIONS.contains(&target.action) {
+            return Ok(Tags::new());
+        }
+        let tags = self
+            .objects
+            .tags_to_decide(record.id, key)
+            .await
+            .map_err(store_failure)?;
+        for (name, value) in &tags {
+            target
+                .context
+                .push((format!("{EXISTING_TAG}{name}").into(), vec![value.clone()]));
+        }
+        Ok(tags)
+    }
+}
+
+/// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
+const EXISTING_TAG_ACTIONS: [&str; 6] = [
+    "s3:GetObject",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:PutObjectTagging",
+    "s3:DeleteObjectTagging",
+    "s3:PutObjectAcl",
+];
+
+/// Puts the tags that a request brings into a question whose action knows such keys.
+fn add_request_tags(target: &mut Target, tags: &Tags) {
+    if !matches!(target.action, "s3:PutObject" | "s3:PutObjectTagging") || tags.is_empty() {
+        return;
+    }
+    for (name, value) in tags {
+        target
+            .context
+            .push((format!("s3:RequestObjectTag/{name}").into(), vec![value.clone()]));
+    }
+    let names = tags.iter().map(|(name, _)| name.clone()).collect();
+    target.context.push(("s3:RequestObjectTagKeys".into(), names));
+}
+
+/// The header with the tags of a new object.
+pub(crate) fn tagging_header(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get("x-amz-tagging")
+        .map(|value| value.to_str().unwrap_or_default())
+}
+
+fn replaces_tags(headers: &HeaderMap) -> bool {
+    headers
+        .get("x-amz-tagging-directive")
+        .is_some_and(|directive| directive.as_bytes() == b"REPLACE")
+}
+
+/// The tags that a write gives its object; a copy does only if it says so. `None`: none are given.
+fn request_tags(operation: &Operation, headers: &HeaderMap) -> S3Result<Option<Tags>> {
+    if operation.name == "CopyObject" && !replaces_tags(headers) {
+        return Ok(None);
+    }
+    tagging_header(headers).map(tagging::of_header).transpose()
 }
 
 impl Door {
@@ -494,14 +659,14 @@ fn conditions(
     query: &[(String, String)],
     headers: &HeaderMap,
     owner: Option<AccountId>,
-) -> Vec<(&'static str, Vec<String>)> {
+) -> Vec<(Cow<'static, str>, Vec<String>)> {
     let header = |name: &str| {
         headers
             .get(name)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned)
     };
-    let mut context: Vec<(&'static str, Vec<String>)> = operation
+    let mut context: Vec<(Cow<'static, str>, Vec<String>)> = operation
         .conditions
         .iter()
         .filter_map(|(key, source)| {
@@ -517,14 +682,14 @@ fn conditions(
                 Source::Header(name) => header(name),
                 Source::Constant(value) => Some((*value).to_owned()),
             };
-            value.map(|value| (*key, vec![value]))
+            value.map(|value| (Cow::Borrowed(*key), vec![value]))
         })
         .collect();
     if let Some(value) = header("x-amz-content-sha256") {
-        context.push(("s3:x-amz-content-sha256", vec![value]));
+        context.push(("s3:x-amz-content-sha256".into(), vec![value]));
     }
     if let Some(owner) = owner {
-        context.push(("s3:ResourceAccount", vec![owner.to_string()]));
+        context.push(("s3:ResourceAccount".into(), vec![owner.to_string()]));
     }
     context
 }
@@ -547,7 +712,7 @@ fn unguarded(what: &'static str) -> S3Error {
 }
 
 /// An S3 error of this code, with the HTTP status that S3 gives it.
-pub(crate) fn error(code: &str, message: impl Into<std::borrow::Cow<'static, str>>) -> S3Error {
+pub(crate) fn error(code: &str, message: impl Into<Cow<'static, str>>) -> S3Error {
     let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
     let mut error = S3Error::with_message(code, message);
     if error.status_code().is_none() {

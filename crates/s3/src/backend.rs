@@ -1,5 +1,6 @@
 //! The operations themselves. Each takes its permit first, and has nothing to work with before.
 
+mod attributes;
 mod buckets;
 pub(crate) mod checksum;
 mod copy;
@@ -8,6 +9,7 @@ mod listing;
 mod multipart;
 mod put;
 mod read;
+pub(crate) mod tagging;
 mod uploads;
 
 use std::sync::Arc;
@@ -19,11 +21,14 @@ use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
     CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput, CreateMultipartUploadInput,
     CreateMultipartUploadOutput, DeleteBucketInput, DeleteBucketOutput, DeleteObjectInput, DeleteObjectOutput,
-    DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
-    ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput,
-    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Owner, PutObjectInput, PutObjectOutput,
-    Timestamp as WireTimestamp, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+    DeleteObjectTaggingInput, DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    GetBucketLocationInput, GetBucketLocationOutput, GetObjectAttributesInput, GetObjectAttributesOutput,
+    GetObjectInput, GetObjectOutput, GetObjectTaggingInput, GetObjectTaggingOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, Owner, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
+    PutObjectTaggingOutput, Timestamp as WireTimestamp, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 
@@ -134,6 +139,34 @@ impl S3 for Backend {
         self.abort_multipart_upload(request).await
     }
 
+    async fn get_object_attributes(
+        &self,
+        request: S3Request<GetObjectAttributesInput>,
+    ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
+        self.get_object_attributes(request).await
+    }
+
+    async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        self.get_object_tagging(request).await
+    }
+
+    async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+        self.put_object_tagging(request).await
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+        self.delete_object_tagging(request).await
+    }
+
     async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
         self.list_parts(request).await
     }
@@ -147,7 +180,7 @@ impl S3 for Backend {
 }
 
 /// A failure of the store. The operator sees why, the caller only that it is not the caller's fault.
-fn store_failure(failure: ObjectStoreError) -> S3Error {
+pub(crate) fn store_failure(failure: ObjectStoreError) -> S3Error {
     let source = std::error::Error::source(&failure).map(ToString::to_string);
     tracing::error!(error = %failure, source, "the object store failed");
     error("InternalError", crate::front::INTERNAL)
@@ -159,7 +192,16 @@ fn refusal(refused: Refused) -> S3Error {
         Refused::Precondition => precondition_failed(),
         Refused::NoSuchKey => error("NoSuchKey", "The specified key does not exist."),
         Refused::NoSuchUpload => no_such_upload(),
+        Refused::Changed => changed(),
     }
+}
+
+/// The object was decided with other tags than it has now.
+fn changed() -> S3Error {
+    error(
+        "OperationAborted",
+        "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+    )
 }
 
 fn no_such_upload() -> S3Error {

@@ -44,6 +44,8 @@ pub enum ResourceKind {
     Copy,
     /// Each object that the body names, one by one.
     Keys,
+    /// The object of the path; decided when the body, which holds the tags, is known.
+    Tagged,
 }
 
 /// Values of a header that we can honour.
@@ -284,7 +286,11 @@ pub const OPERATIONS: &[Operation] = &[
         data_event: true,
         object_body: true,
         query: &[],
-        headers: &[("x-amz-acl", NO_ACL), ("x-amz-storage-class", STANDARD)],
+        headers: &[
+            ("x-amz-acl", NO_ACL),
+            ("x-amz-storage-class", STANDARD),
+            ("x-amz-tagging", Values::Any),
+        ],
         conditions: WRITE_CONDITIONS,
     },
     Operation {
@@ -305,11 +311,8 @@ pub const OPERATIONS: &[Operation] = &[
             ("x-amz-copy-source-if-modified-since", Values::Any),
             ("x-amz-copy-source-if-unmodified-since", Values::Any),
             ("x-amz-metadata-directive", Values::Any),
-            // No object has tags.
-            (
-                "x-amz-tagging-directive",
-                Values::Only(&["COPY"], "NotImplemented", NOT_IMPLEMENTED),
-            ),
+            ("x-amz-tagging", Values::Any),
+            ("x-amz-tagging-directive", Values::Any),
             ("x-amz-source-expected-bucket-owner", Values::Any),
         ],
         conditions: WRITE_CONDITIONS,
@@ -347,7 +350,11 @@ pub const OPERATIONS: &[Operation] = &[
         data_event: true,
         object_body: false,
         query: &["uploads"],
-        headers: &[("x-amz-acl", NO_ACL), ("x-amz-storage-class", STANDARD)],
+        headers: &[
+            ("x-amz-acl", NO_ACL),
+            ("x-amz-storage-class", STANDARD),
+            ("x-amz-tagging", Values::Any),
+        ],
         conditions: UPLOAD_CONDITIONS,
     },
     Operation {
@@ -419,6 +426,58 @@ pub const OPERATIONS: &[Operation] = &[
         data_event: true,
         object_body: false,
         query: &["uploadId", "max-parts", "part-number-marker"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "GetObjectAttributes",
+        event_name: "GetObjectAttributes",
+        action: "s3:GetObjectAttributes",
+        resource: ResourceKind::Object,
+        read_only: true,
+        data_event: true,
+        object_body: false,
+        query: &["attributes"],
+        headers: &[
+            ("x-amz-object-attributes", Values::Any),
+            ("x-amz-max-parts", Values::Any),
+            ("x-amz-part-number-marker", Values::Any),
+        ],
+        conditions: &[],
+    },
+    Operation {
+        name: "GetObjectTagging",
+        event_name: "GetObjectTagging",
+        action: "s3:GetObjectTagging",
+        resource: ResourceKind::Object,
+        read_only: true,
+        data_event: true,
+        object_body: false,
+        query: &["tagging"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "PutObjectTagging",
+        event_name: "PutObjectTagging",
+        action: "s3:PutObjectTagging",
+        resource: ResourceKind::Tagged,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["tagging"],
+        headers: &[],
+        conditions: &[],
+    },
+    Operation {
+        name: "DeleteObjectTagging",
+        event_name: "DeleteObjectTagging",
+        action: "s3:DeleteObjectTagging",
+        resource: ResourceKind::Object,
+        read_only: false,
+        data_event: true,
+        object_body: false,
+        query: &["tagging"],
         headers: &[],
         conditions: &[],
     },

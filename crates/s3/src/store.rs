@@ -14,10 +14,11 @@ mod sweep;
 mod tests;
 mod uploads;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use irsa_core::Timestamp;
 use uuid::Uuid;
@@ -29,7 +30,8 @@ pub(crate) use uploads::{
 };
 
 use crate::permit::{
-    AbortUpload, DeleteBucket, DeleteObject, ListBucket, ListParts, ListUploads, Permit, ReadObject, WriteObject,
+    AbortUpload, DeleteBucket, DeleteObject, DeleteTags, ListBucket, ListParts, ListUploads, Permit, ReadAttributes,
+    ReadObject, ReadTags, Verb, WriteObject, WriteTags,
 };
 use content::{ContentId, Contents, Janitor};
 use index::Index;
@@ -45,6 +47,8 @@ pub struct ObjectStore {
 struct Inner {
     index: Index,
     contents: Arc<Contents>,
+    /// Buckets in which some object has or had tags. Of others nobody needs to look for any.
+    tagged: RwLock<HashSet<Uuid>>,
     /// Held as long as the store is open: a second process on the same folder would sweep away our uploads.
     _lock: File,
 }
@@ -241,6 +245,8 @@ pub(crate) enum Refused {
     NoSuchKey,
     /// There is no upload of this id, bucket and key.
     NoSuchUpload,
+    /// The object has other tags than when it was decided.
+    Changed,
 }
 
 impl ObjectStore {
@@ -285,6 +291,7 @@ impl ObjectStore {
         sweep::start(Arc::clone(&contents), index.readers());
         Ok(Self {
             inner: Arc::new(Inner {
+                tagged: RwLock::new(index.tagged()?),
                 index,
                 contents,
                 _lock: lock,
@@ -293,11 +300,13 @@ impl ObjectStore {
     }
 
     /// Reads one object. `plan` sees what is known of it, and of its part of that number if one is asked for, and says which bytes are
-    /// wanted (`None`: none of them) or why not. `Ok(None)`: there is no such object.
+    /// wanted (`None`: none of them) or why not. `Ok(None)`: there is no such object. `changed` says that the object has other tags than those
+    /// that the decision saw.
     pub(crate) async fn read<E, P>(
         &self,
         permit: Permit<ReadObject>,
         part: Option<u32>,
+        changed: fn() -> E,
         plan: P,
     ) -> Result<Option<Result<Found, E>>, ObjectStoreError>
     where
@@ -311,6 +320,9 @@ impl ObjectStore {
                 let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
                     return Ok(None);
                 };
+                if !same_tags(&permit.seen_tags(), &row.tags) {
+                    return Ok(Some(Err(changed())));
+                }
                 let part = inner.part_of(&row, part)?;
                 let range = match plan(&row, part.as_ref()) {
                     Ok(range) => range,
@@ -374,6 +386,7 @@ impl ObjectStore {
         row: NewRow,
         precondition: Precondition,
     ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        self.will_have(permit.bucket(), &row.tags);
         let row = ObjectRow {
             content: file.id(),
             parts: 0,
@@ -447,6 +460,7 @@ impl ObjectStore {
         started: Timestamp,
         settings: UploadSettings,
     ) -> Result<Result<UploadId, Refused>, ObjectStoreError> {
+        self.will_have(permit.bucket(), &settings.tags);
         self.inner
             .index
             .create_upload(permit.bucket(), permit.key().to_owned(), started, settings)
@@ -593,6 +607,111 @@ impl ObjectStore {
         }
     }
 
+    /// The tags of an object, for the decision whether its tags or anything else of it may be told. No tags: none, or no object.
+    pub(crate) async fn tags_to_decide(&self, bucket: Uuid, key: &str) -> Result<Tags, ObjectStoreError> {
+        let is_tagged = self
+            .inner
+            .tagged
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&bucket);
+        if !is_tagged {
+            return Ok(Tags::new());
+        }
+        let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
+        blocking(move || Ok(inner.index.find(bucket, &key)?.map(|row| row.tags).unwrap_or_default())).await
+    }
+
+    /// Before an object has tags, its bucket is known to have some: a decision that looks later sees them.
+    fn will_have(&self, bucket: Uuid, tags: &Tags) {
+        if !tags.is_empty() {
+            let mut tagged = self.inner.tagged.write().unwrap_or_else(PoisonError::into_inner);
+            tagged.insert(bucket);
+        }
+    }
+
+    /// What is known of an object; `Ok(None)`: there is none.
+    pub(crate) async fn describe(
+        &self,
+        permit: Permit<ReadAttributes>,
+    ) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+        self.look(permit).await
+    }
+
+    /// The parts of an object after a number, one more than `limit` if there are more.
+    pub(crate) async fn parts_of(
+        &self,
+        _permit: Permit<ReadAttributes>,
+        row: &ObjectRow,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<PartRow>, ObjectStoreError> {
+        let (inner, content) = (Arc::clone(&self.inner), row.content);
+        blocking(move || {
+            inner
+                .index
+                .readers()
+                .with(|connection| Ok(uploads::parts(connection, content, after, limit.saturating_add(1))?))
+        })
+        .await
+    }
+
+    /// The tags of an object; `Ok(None)`: there is none.
+    pub(crate) async fn tags(
+        &self,
+        permit: Permit<ReadTags>,
+    ) -> Result<Option<Result<Tags, Refused>>, ObjectStoreError> {
+        Ok(self.look(permit).await?.map(|found| found.map(|row| row.tags)))
+    }
+
+    async fn look<V: Verb>(&self, permit: Permit<V>) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
+                return Ok(None);
+            };
+            if !same_tags(&permit.seen_tags(), &row.tags) {
+                return Ok(Some(Err(Refused::Changed)));
+            }
+            Ok(Some(Ok(row)))
+        })
+        .await
+    }
+
+    /// Gives an object other tags.
+    pub(crate) async fn set_tags(
+        &self,
+        permit: Permit<WriteTags>,
+        tags: Tags,
+    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+        self.will_have(permit.bucket(), &tags);
+        self.change_tags(permit, tags).await
+    }
+
+    /// Takes all tags of an object away.
+    pub(crate) async fn delete_tags(
+        &self,
+        permit: Permit<DeleteTags>,
+    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+        self.change_tags(permit, Tags::new()).await
+    }
+
+    async fn change_tags<V: Verb>(
+        &self,
+        permit: Permit<V>,
+        tags: Tags,
+    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+        let seen = permit
+            .seen_tags()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        self.inner
+            .index
+            .set_tags(permit.bucket(), permit.key().to_owned(), seen, tags)
+            .await
+    }
+
     /// Opens a bucket again whose removal failed elsewhere.
     pub(crate) async fn reopen_bucket(&self, permit: &Permit<DeleteBucket>) -> Result<(), ObjectStoreError> {
         self.inner.index.reopen_bucket(permit.bucket()).await
@@ -681,6 +800,13 @@ where
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(ObjectStoreError::Stopped))
+}
+
+/// Whether an object has these tags, which are in order, and no others.
+fn same_tags(seen: &[(&str, &str)], tags: &Tags) -> bool {
+    let mut tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    tags.sort_unstable();
+    seen == tags
 }
 
 /// How the index writes a bucket's id.

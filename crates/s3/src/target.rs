@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use irsa_core::AccountId;
@@ -15,12 +16,14 @@ pub struct Target {
     pub bucket: Option<String>,
     /// The object key, exactly the one that the store will be asked for.
     pub key: Option<String>,
+    /// The version of the object that is meant, where the request names one.
+    pub version: Option<String>,
     /// The ARN that policies are matched against.
     pub resource_arn: String,
     /// The account that owns the bucket; `None` for the whole service and for a bucket that does not exist yet.
     pub resource_account: Option<AccountId>,
     /// Condition keys of the operation, such as `s3:prefix`, with their values. Global keys (`aws:…`) are the server's to add.
-    pub context: Vec<(&'static str, Vec<String>)>,
+    pub context: Vec<(Cow<'static, str>, Vec<String>)>,
     /// Whether the operation, of which this is one target, changes nothing (`readOnly` of the event record).
     pub read_only: bool,
     /// Whether CloudTrail counts the event as a data event; else it is a management event.

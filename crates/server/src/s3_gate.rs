@@ -292,7 +292,7 @@ impl Gate {
         let owner = target.resource_account.unwrap_or(caller.account);
         let mut question = irsa_iam::Target::new(target.action, target.resource_arn.as_str(), owner);
         for (key, values) in &target.context {
-            question = question.with_list(*key, values.clone());
+            question = question.with_list(key.clone(), values.clone());
         }
         for (key, value) in &self.signature {
             question = question.with(*key, value.as_str());

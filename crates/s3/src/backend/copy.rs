@@ -4,7 +4,9 @@ use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Algorithm, Checksum, Hashes, set_checksum};
 use super::read::{Conditions, Held};
-use super::{Backend, not_implemented, precondition_failed, put, refusal, store_failure, unix_seconds, wire_time};
+use super::{
+    Backend, changed, not_implemented, precondition_failed, put, refusal, store_failure, unix_seconds, wire_time,
+};
 use crate::access::{Grants, error};
 use crate::front::MAX_OBJECT;
 use crate::permit::{Permit, ReadObject, WriteObject};
@@ -32,7 +34,15 @@ impl Backend {
             Some("REPLACE") => true,
             Some(_) => return Err(error("InvalidArgument", "Unknown metadata directive.")),
         };
-        if !replaces && (source.bucket(), source.key()) == (destination.bucket(), destination.key()) {
+        let replaced_tags: Option<Tags> = match input.tagging_directive.as_ref().map(|directive| directive.as_str()) {
+            None | Some("COPY") => None,
+            Some("REPLACE") => Some(put::tags(&request.headers)?),
+            Some(_) => return Err(error("InvalidArgument", "Unknown tagging directive.")),
+        };
+        if !replaces
+            && replaced_tags.is_none()
+            && (source.bucket(), source.key()) == (destination.bucket(), destination.key())
+        {
             return Err(error(
                 "InvalidRequest",
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
@@ -64,7 +74,7 @@ impl Backend {
             let (check, whole) = (conditions.clone(), wanted);
             let found: Option<Result<Found, S3Error>> = self
                 .store
-                .read(source.clone(), None, move |row, _| {
+                .read(source.clone(), None, changed, move |row, _| {
                     if check.check(&row.etag, row.modified) != Held::Yes {
                         return Err(precondition_failed());
                     }
@@ -90,7 +100,7 @@ impl Backend {
                 etag: old.etag.clone(),
                 modified: self.clock.now(),
                 attributes,
-                tags: Tags::new(),
+                tags: replaced_tags.clone().unwrap_or_else(|| old.tags.clone()),
             };
             if needs_bytes(&old, wanted) {
                 let algorithm = wanted

@@ -15,17 +15,16 @@ use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Algorithm, Checksum, Claimed, Hashes, is_composite, set_checksum, set_checksum_value};
 use super::copy::{source_too_large, unknown_algorithm};
-use super::put::{body_length, metadata, precondition, trailers};
+use super::put::{body_length, metadata, precondition, tags, trailers};
 use super::read::{Conditions, Held, MAX_PARTS, part_number};
 use super::{
-    Backend, no_such_upload, not_implemented, precondition_failed, refusal, store_failure, unix_seconds, wire_time,
+    Backend, changed, no_such_upload, not_implemented, precondition_failed, refusal, store_failure, unix_seconds,
+    wire_time,
 };
 use crate::access::{Grants, error};
 use crate::front::MAX_OBJECT;
 use crate::permit::{AbortUpload, Permit, ReadObject, WriteObject};
-use crate::store::{
-    Assembly, Attributes, Found, NotCompleted, PartRow, Refused, Tags, Upload, UploadId, UploadSettings,
-};
+use crate::store::{Assembly, Attributes, Found, NotCompleted, PartRow, Refused, Upload, UploadId, UploadSettings};
 use crate::target::Authorizer;
 
 /// Every part but the last has at least so many bytes.
@@ -54,7 +53,7 @@ impl Backend {
                 metadata: metadata(input.metadata)?,
                 checksum: None,
             },
-            tags: Tags::new(),
+            tags: tags(&request.headers)?,
             algorithm: algorithm.map(|algorithm| algorithm.name().to_owned()),
             composite,
             initiator: initiator(&request.extensions),
@@ -154,7 +153,7 @@ impl Backend {
         let algorithm = chosen(&upload)?.unwrap_or(Algorithm::Crc64Nvme);
         let found = self
             .store
-            .read(source, None, move |row, _| {
+            .read(source, None, changed, move |row, _| {
                 if conditions.check(&row.etag, row.modified) != Held::Yes {
                     return Err(precondition_failed());
                 }

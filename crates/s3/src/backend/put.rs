@@ -22,6 +22,7 @@ impl Backend {
         let length = body_length(input.content_length)?;
         let precondition = precondition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let claimed = Claimed::of(&request.headers)?;
+        let tags = tags(&request.headers)?;
         let mut attributes = Attributes {
             content_type: input.content_type,
             content_encoding: input.content_encoding,
@@ -41,7 +42,7 @@ impl Backend {
             etag,
             modified: self.clock.now(),
             attributes,
-            tags: Tags::new(),
+            tags,
         };
         let row = self
             .store
@@ -100,6 +101,14 @@ pub(super) fn body_length(given: Option<i64>) -> S3Result<u64> {
         return Err(error("EntityTooLarge", TOO_LARGE));
     }
     Ok(length)
+}
+
+/// The tags that a write gives its object.
+pub(super) fn tags(headers: &http::HeaderMap) -> S3Result<Tags> {
+    match crate::access::tagging_header(headers) {
+        None => Ok(Tags::new()),
+        Some(given) => super::tagging::of_header(given),
+    }
 }
 
 /// The headers that came behind the body.

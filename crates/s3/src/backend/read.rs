@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use irsa_core::Timestamp;
 use s3s::dto::{
     ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Metadata,
@@ -9,7 +9,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Checksum, set_checksum};
-use super::{Backend, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
+use super::{Backend, changed, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{Permit, ReadObject};
 use crate::store::{Attributes, Found, ObjectPart, ObjectRow};
@@ -150,7 +150,7 @@ impl Backend {
         let (is_range, part) = (plan.range.is_some(), plan.part);
         let found = self
             .store
-            .read(permit, part, move |row, part| plan.bytes(row, part).map(Some))
+            .read(permit, part, changed, move |row, part| plan.bytes(row, part).map(Some))
             .await;
         let Some(read) = found.map_err(store_failure)? else {
             return Err(grants.missing_key(&request.extensions, &input.bucket));
@@ -172,6 +172,7 @@ impl Backend {
             last_modified: Some(common.modified),
             metadata: common.metadata,
             parts_count: common.parts,
+            tag_count: tag_count(grants, &request.extensions, &input.bucket, &input.key, &row),
             ..GetObjectOutput::default()
         };
         if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
@@ -201,7 +202,7 @@ impl Backend {
         let is_range = plan.range.is_some();
         let found: Option<Result<Found, S3Error>> = self
             .store
-            .read(permit, plan.part, |_, _| Ok(None))
+            .read(permit, plan.part, changed, |_, _| Ok(None))
             .await
             .map_err(store_failure)?;
         let Some(read) = found else {
@@ -230,8 +231,21 @@ impl Backend {
         if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
             set_checksum!(output, common.checksum);
         }
-        Ok(S3Response::new(output))
+        let mut response = S3Response::new(output);
+        if let Some(count) = tag_count(grants, &request.extensions, &input.bucket, &input.key, &row) {
+            response
+                .headers
+                .insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(count));
+        }
+        Ok(response)
     }
+}
+
+/// How many tags the object has, for those who may know its tags.
+fn tag_count(grants: &Grants, extensions: &Extensions, bucket: &str, key: &str, row: &ObjectRow) -> Option<i32> {
+    (!row.tags.is_empty() && grants.may_read_tags(extensions, bucket, key))
+        .then(|| i32::try_from(row.tags.len()).ok())
+        .flatten()
 }
 
 /// What GetObject and HeadObject say alike.

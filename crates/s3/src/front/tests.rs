@@ -20,6 +20,7 @@ mod enforcement;
 mod multipart;
 mod objects;
 mod secrets;
+mod tagging;
 
 /// 2026-01-02T03:04:05Z.
 const NOW: i64 = 1_767_323_045;

@@ -292,30 +292,44 @@ impl Index {
         .map(|done| done.map(|(deleted, _): (Deleted, Vec<Garbage>)| deleted))
     }
 
-    /// Gives a version other tags, if it is there.
-    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    /// The buckets in which objects have tags, or will have them when their upload is completed.
+    pub(super) fn tagged(&self) -> Result<HashSet<Uuid>, ObjectStoreError> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT DISTINCT bucket FROM objects WHERE tags IS NOT NULL
+                 UNION SELECT DISTINCT bucket FROM versions WHERE tags IS NOT NULL
+                 UNION SELECT DISTINCT bucket FROM uploads",
+            )?;
+            let buckets = statement.query_map([], |row| row.get::<_, [u8; 16]>(0).map(Uuid::from_bytes))?;
+            Ok(buckets.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Gives an object other tags, if it has those that the decision saw.
     pub(super) async fn set_tags(
         &self,
         bucket: Uuid,
         key: String,
-        version: Version,
+        seen: Tags,
         tags: Tags,
     ) -> Result<Result<(), Refused>, ObjectStoreError> {
         self.submit(
             move |connection, _| {
-                let column = rows::tags_column(&tags)?;
-                for table in ["objects", "versions"] {
-                    let changed = connection
-                        .prepare_cached(&format!(
-                            "UPDATE {table} SET tags = ?4
-                             WHERE bucket = ?1 AND key = ?2 AND version IS ?3 AND content IS NOT NULL"
-                        ))?
-                        .execute(rusqlite::params![bucket_key(bucket), key.as_bytes(), version.0, column])?;
-                    if changed > 0 {
-                        return Ok(Ok(()));
-                    }
+                let Some(object) = rows::current(connection, bucket, &key)?.and_then(|row| row.object) else {
+                    return Ok(Err(Refused::NoSuchKey));
+                };
+                let seen: Vec<(&str, &str)> = seen.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                if !super::same_tags(&seen, &object.tags) {
+                    return Ok(Err(Refused::Changed));
                 }
-                Ok(Err(Refused::NoSuchKey))
+                connection
+                    .prepare_cached("UPDATE objects SET tags = ?3 WHERE bucket = ?1 AND key = ?2")?
+                    .execute(rusqlite::params![
+                        bucket_key(bucket),
+                        key.as_bytes(),
+                        rows::tags_column(&tags)?
+                    ])?;
+                Ok(Ok(()))
             },
             |_| {},
         )

@@ -34,6 +34,7 @@ fn permit<V: Verb>(key: Option<&str>) -> Permit<V> {
         action: V::ACTION,
         bucket: Some("my-bucket".to_owned()),
         key: key.map(str::to_owned),
+        version: None,
         resource_arn: String::new(),
         resource_account: None,
         context: Vec::new(),
@@ -67,7 +68,12 @@ async fn put(store: &ObjectStore, key: &str, content: impl Into<Bytes>) -> Resul
 
 async fn get(store: &ObjectStore, key: &str) -> Option<Vec<u8>> {
     let read = store
-        .read::<std::convert::Infallible, _>(permit(Some(key)), None, |row, _| Ok(Some(0..row.size)))
+        .read::<std::convert::Infallible, _>(
+            permit(Some(key)),
+            None,
+            || unreachable!(),
+            |row, _| Ok(Some(0..row.size)),
+        )
         .await;
     let content = read.unwrap()?.unwrap().content;
     let pieces: Vec<Bytes> = content.map(Result::unwrap).collect().await;
@@ -126,7 +132,7 @@ async fn a_reader_finishes_what_it_began() {
     let store = ObjectStore::open(folder.path()).unwrap();
     put(&store, "a", vec![b'x'; 3_000_000]).await.unwrap();
     let read = store
-        .read::<(), _>(permit(Some("a")), None, |row, _| Ok(Some(1_000_000..row.size)))
+        .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(1_000_000..row.size)))
         .await;
     let mut content = read.unwrap().unwrap().unwrap().content;
     let first = content.next().await.unwrap().unwrap();
@@ -154,7 +160,7 @@ async fn a_content_cut_short_is_an_error_and_not_a_short_object() {
         }
     }
     let read = store
-        .read::<(), _>(permit(Some("a")), None, |row, _| Ok(Some(0..row.size)))
+        .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(0..row.size)))
         .await;
     let content = read.unwrap().unwrap().unwrap().content;
     let pieces: Vec<_> = content.collect().await;
@@ -274,6 +280,10 @@ fn damage_and_the_future_are_named() {
         matches!(error, ObjectStoreError::Newer { found: 3, known: 2 }),
         "{error}"
     );
+    // The sweep of the first opening may still have read what it read, and then a log stays that has the old pages.
+    for log in ["index.db-wal", "index.db-shm"] {
+        drop(fs::remove_file(folder.path().join(log)));
+    }
     fs::write(
         &path,
         "this is not a database, and longer than the header of one, which has one hundred bytes in it.....",

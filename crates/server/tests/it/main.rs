@@ -11,6 +11,7 @@ mod poison;
 mod routes;
 mod s3;
 mod s3_multipart;
+mod s3_tags;
 mod signatures;
 mod simulate;
 mod tls;

@@ -32,7 +32,7 @@ async fn objects_of_version_1_are_kept() {
         sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
         assert_eq!(get(&store, "old").await.unwrap(), content);
         let found = store
-            .read::<(), _>(permit(Some("old")), None, |_, _| Ok(None))
+            .read::<(), _>(permit(Some("old")), None, || (), |_, _| Ok(None))
             .await
             .unwrap()
             .unwrap()

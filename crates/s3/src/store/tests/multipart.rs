@@ -77,7 +77,7 @@ async fn part_numbers(store: &ObjectStore, key: &str, id: UploadId) -> Option<Ve
 
 async fn range(store: &ObjectStore, key: &str, bytes: std::ops::Range<u64>) -> Vec<u8> {
     let read = store
-        .read::<(), _>(permit(Some(key)), None, move |_, _| Ok(Some(bytes.clone())))
+        .read::<(), _>(permit(Some(key)), None, || (), move |_, _| Ok(Some(bytes.clone())))
         .await;
     let content = read.unwrap().unwrap().unwrap().content;
     let pieces: Vec<Bytes> = content.map(Result::unwrap).collect().await;
@@ -128,7 +128,7 @@ async fn an_object_of_parts_is_read_like_any_other() {
     // Parts are counted from one.
     for (number, start, size) in [(1, 0, 300_000), (2, 300_000, 1), (5, 370_001, 500_000)] {
         let found = store
-            .read::<(), _>(permit(Some("a")), Some(number), |_, _| Ok(None))
+            .read::<(), _>(permit(Some("a")), Some(number), || (), |_, _| Ok(None))
             .await
             .unwrap()
             .unwrap()
@@ -183,7 +183,7 @@ async fn a_reader_of_parts_finishes_what_it_began() {
     complete(&store, "a", id, &[1, 2, 3, 4, 5, 6, 7, 8]).await.unwrap();
     let open = || async {
         let read = store
-            .read::<(), _>(permit(Some("a")), None, |row, _| Ok(Some(0..row.size)))
+            .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(0..row.size)))
             .await;
         read.unwrap().unwrap().unwrap().content
     };
