@@ -27,6 +27,7 @@ mod s3_record;
 mod snapshot;
 mod start;
 mod tls;
+mod trail;
 
 pub use config::{AuditDurability, ServerConfig};
 pub use data_folder::{DataFolder, DataFolderError};

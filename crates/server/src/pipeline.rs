@@ -501,7 +501,11 @@ fn answer(
     let mut response = Response::new(full(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    let content_type = if is_query { "text/xml" } else { "application/json" };
+    let content_type = match service {
+        _ if is_query => "text/xml",
+        Service::CloudTrail => "application/x-amz-json-1.1",
+        _ => "application/json",
+    };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);

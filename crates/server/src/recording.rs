@@ -3,9 +3,10 @@
 use irsa_audit::{Category, Event, EventError, SessionContext, SessionIssuer, TlsDetails, UserIdentity, event_id};
 use irsa_core::AccountId;
 use irsa_iam::{Caller, Identity, RequestFacts};
-use irsa_sts::{Resource, WebIdentityUser};
+use irsa_sts::Resource;
 use irsa_wire::{EventKind, Service, WireError};
 
+use crate::call::Holder;
 use crate::peer::Peer;
 
 /// What is known of a call when its record is written.
@@ -23,7 +24,7 @@ pub(crate) struct Recording<'a> {
     pub(crate) caller: Option<&'a Caller>,
     /// The key that a request names whose signature failed.
     pub(crate) unproven_key: Option<&'a str>,
-    pub(crate) web_identity: Option<&'a WebIdentityUser>,
+    pub(crate) web_identity: Option<&'a Holder>,
     pub(crate) account: Option<AccountId>,
     pub(crate) request_parameters: Option<&'a str>,
     pub(crate) response_elements: Option<&'a str>,
@@ -46,7 +47,7 @@ impl Recording<'_> {
         let principal_id;
         let user_identity = match (self.caller, self.web_identity) {
             (Some(caller), _) => identity(caller),
-            (None, Some(user)) => {
+            (None, Some(Holder { user, .. })) => {
                 principal_id = format!("{}:{}:{}", user.provider_arn, user.audience, user.subject);
                 UserIdentity::WebIdentityUser {
                     principal_id: &principal_id,
@@ -113,7 +114,14 @@ impl Recording<'_> {
     /// What operators may know beyond AWS's record.
     fn explanation(&self) -> Option<String> {
         let reason = self.error.and_then(|error| error.reason.as_deref());
-        if reason.is_none() && self.allowed_by.is_none() && self.unverified_claims.is_none() {
+        let session = self.caller.and_then(|caller| caller.session.as_deref());
+        // Whose session it is, also where its name does not tell.
+        let subject = match self.web_identity {
+            Some(holder) => Some(holder.user.subject.as_str()),
+            None => session.and_then(|session| Some(session.federated.as_ref()?.subject.as_str())),
+        };
+        let known = [reason, self.allowed_by, self.unverified_claims, subject];
+        if known.iter().all(Option::is_none) {
             return None;
         }
         let mut writer = irsa_audit::ObjectWriter::with_capacity(256);
@@ -123,6 +131,13 @@ impl Recording<'_> {
         }
         if let Some(reason) = reason {
             writer.text("reason", reason);
+        }
+        writer.text_if("subject", subject);
+        if let Some(holder) = self.web_identity {
+            writer.text_if("tokenId", holder.token_id.as_deref());
+            if let Some(kubernetes) = &holder.kubernetes {
+                writer.raw("kubernetes", kubernetes);
+            }
         }
         if let Some(claims) = self.unverified_claims {
             writer.raw("unverifiedClaims", claims);

@@ -48,11 +48,18 @@ pub(crate) fn route(
         None if matches!(presented, Ok(None)) => match path {
             "/healthz" | "/readyz" | "/livez" => Route::Health,
             path if path.starts_with("/id/") => Route::Issuer,
+            "/" if *method == Method::POST && names_trail(headers) => Route::Json(Service::CloudTrail),
             path if path == "/clusters" || path.starts_with("/clusters/") => Route::Json(Service::Eks),
             _ => Route::S3,
         },
         None => Route::S3,
     }
+}
+
+/// Whether a request names an operation of CloudTrail, which a bucket's owner has no use for.
+fn names_trail(headers: &HeaderMap) -> bool {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    target.is_some_and(|target| target.contains("CloudTrail_20131101."))
 }
 
 #[cfg(test)]

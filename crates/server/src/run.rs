@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::admin;
 use crate::authenticate::{AuthenticationError, authenticate};
-use crate::call::{Call, Done};
+use crate::call::{Call, Done, Holder};
 use crate::first_start::random_account;
 use crate::pipeline::{Pipeline, RequestContext};
 use crate::random::{SystemRandom, random};
@@ -94,7 +94,11 @@ pub(crate) async fn run(
             }
         }
         let attempt = match (call, caller) {
-            (Call::Sts(call), caller) => Ok(sts(pipeline, context, &snapshot, call, caller).await),
+            (Call::Sts(call, token), caller) => {
+                let token = token.as_ref().map(|token| token.as_str());
+                Ok(sts(pipeline, context, &snapshot, call, token, caller).await)
+            }
+            (Call::CloudTrail(call), Some(caller)) => Ok(call.run(pipeline, context, caller).await),
             (Call::Iam(call), Some(caller)) => iam(pipeline, context, &snapshot, call, caller).await,
             (Call::Eks(call), Some(caller)) => {
                 if call.wants_issuer() && new_issuer.is_none() {
@@ -106,7 +110,7 @@ pub(crate) async fn run(
                 eks(pipeline, context, &snapshot, call, caller, new_issuer.as_ref()).await
             }
             (Call::Irsa(call), Some(caller)) => Ok(irsa(pipeline, context, &snapshot, call, caller).await),
-            (Call::Iam(_) | Call::Eks(_) | Call::Irsa(_), None) => {
+            (Call::Iam(_) | Call::Eks(_) | Call::Irsa(_) | Call::CloudTrail(_), None) => {
                 Ok(Done::failed(WireError::internal("a signed operation has no caller")))
             }
         };
@@ -183,7 +187,7 @@ fn permit(
     for target in &targets {
         let authorization = authorize(&snapshot.iam, caller, &context.facts, target, None);
         if let Some(mut refusal) = authorization.refusal(caller, target) {
-            if matches!(call.spec().service, Service::Eks | Service::Irsa) {
+            if matches!(call.spec().service, Service::Eks | Service::Irsa | Service::CloudTrail) {
                 refusal.code = "AccessDeniedException".into();
             }
             let message =
@@ -203,6 +207,7 @@ async fn sts(
     context: &RequestContext<'_>,
     snapshot: &Snapshot,
     call: &irsa_sts::Call,
+    token: Option<&str>,
     caller: Option<&Caller>,
 ) -> Done {
     let Some(epoch_keys) = &snapshot.epoch_keys else {
@@ -226,7 +231,7 @@ async fn sts(
         Err(error) => Done::failed(error.into()),
     };
     done.request_parameters = exchange.request_parameters;
-    done.web_identity = exchange.web_identity;
+    done.web_identity = exchange.web_identity.map(|user| Holder::new(user, token));
     done.unverified_claims = exchange.unverified_claims;
     done.resources = exchange.resources;
     done.account = call.account();

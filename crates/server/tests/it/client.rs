@@ -334,7 +334,7 @@ impl Response {
 
     /// The error message, whatever the protocol.
     pub(crate) fn message(&self) -> String {
-        if self.header("content-type") == Some("application/json") {
+        if self.header("content-type").is_some_and(|kind| kind.contains("json")) {
             return self.json()["message"].as_str().unwrap_or_default().to_owned();
         }
         self.element("Message").unwrap_or_default()

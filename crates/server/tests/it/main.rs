@@ -15,4 +15,5 @@ mod s3_tags;
 mod signatures;
 mod simulate;
 mod tls;
+mod trail;
 mod web_identity;
