@@ -389,8 +389,15 @@ fn unsupported_key(subject: &Subject<'_, '_>, findings: &mut Findings) {
         if !only_services {
             continue;
         }
+        // Roles Anywhere comes with tags that say what stands in the certificate.
+        let has_tags = principal
+            .of("Service")
+            .any(|item| item.text.starts_with("rolesanywhere.amazonaws."));
         for condition in statement.conditions() {
             let head = condition.key.text.split('/').next().unwrap_or_default();
+            if has_tags && head.eq_ignore_ascii_case("aws:PrincipalTag") {
+                continue;
+            }
             let is_about_principals = ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag"]
                 .iter()
                 .any(|key| head.eq_ignore_ascii_case(key));
