@@ -5,7 +5,7 @@ use irsa_policy::PolicyKind;
 use crate::tree::Tree;
 
 /// A document with principals is a trust policy if it is about assuming roles, else a resource-based one; any other is
-/// identity-based.
+/// identity-based. A resource control policy looks like a resource-based one, unless it is about STS.
 pub(crate) fn detect(tree: &Tree<'_>) -> PolicyKind {
     let names_principals = tree
         .statements
@@ -34,7 +34,18 @@ pub(crate) fn detect(tree: &Tree<'_>) -> PolicyKind {
     } else {
         actions.all(|action| of_sts(&action.text))
     };
-    if is_trust {
+    // No trust policy has `"*"` for its principal, or resources.
+    let is_control = tree.statements.iter().all(|statement| {
+        let text = statement
+            .principal
+            .as_ref()
+            .and_then(|principal| principal.text.as_ref());
+        let everyone = text.is_some_and(|text| text.text == "*");
+        statement.denies() && everyone && statement.resource_lists().next().is_some()
+    });
+    if is_trust && is_control {
+        PolicyKind::ResourceControl
+    } else if is_trust {
         PolicyKind::Trust
     } else {
         PolicyKind::Resource
