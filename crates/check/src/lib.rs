@@ -58,8 +58,9 @@ use crate::place::Places;
 use crate::rule::{Findings, SPELLINGS, Subject};
 use crate::tree::Tree;
 
-/// The longest text whose inside is looked at, in bytes: twice what any API takes.
-const MAX_LEN: usize = 262_144;
+/// The longest text whose inside is looked at, in bytes: twice what any API takes. Of a longer one only that is said, so
+/// nobody needs to read more of it.
+pub const MAX_TEXT_LEN: usize = 262_144;
 
 /// What is known about the policy beside its text.
 #[derive(Clone, Copy, Debug)]
@@ -111,11 +112,8 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// Checks a policy text.
 #[must_use]
 pub fn check(text: &str, options: &Options<'_>) -> Report {
-    let parsed = if text.len() > MAX_LEN {
-        None
-    } else {
-        Some(Node::parse(text))
-    };
+    let is_too_long = rules::is_too_long(text);
+    let parsed = if is_too_long { None } else { Some(Node::parse(text)) };
     let (tree, json_error) = match parsed {
         None => (Tree::default(), None),
         Some(Ok(node)) => (Tree::new(node), None),
@@ -131,7 +129,8 @@ pub fn check(text: &str, options: &Options<'_>) -> Report {
         spellings: Cell::new(SPELLINGS),
     };
     let mut findings = Findings::new(&rules::FIRST);
-    for rule in rules().filter(|rule| rule.kinds.contain(kind)) {
+    let wanted = |rule: &&Rule| rule.kinds.contain(kind) && (!is_too_long || rule.code == rules::TOO_LONG);
+    for rule in rules().filter(wanted) {
         findings.begin(rule);
         (rule.run)(&subject, &mut findings);
     }

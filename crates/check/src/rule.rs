@@ -78,6 +78,33 @@ impl Subject<'_, '_> {
         }
     }
 
+    /// Whether the policy is attached to the one resource that it is about, and need not name it, as those of ECR's
+    /// repositories.
+    ///
+    /// See <https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html>.
+    pub(crate) fn names_no_resource(&self) -> bool {
+        if self.kind != PolicyKind::Resource {
+            return false;
+        }
+        if let Some(resource_type) = self.options.resource_type {
+            return matches!(resource_type, "AWS::ECR::Repository" | "AWS::ECR::PublicRepository");
+        }
+        let statements = &self.tree.statements;
+        let lists = || statements.iter().filter_map(|statement| statement.action.as_ref());
+        let mut actions = lists().flat_map(|list| &list.items).peekable();
+        let of_repositories = |action: &str| {
+            let service = action.split_once(':').map(|(service, _)| service);
+            service.is_some_and(|service| {
+                ["ecr", "ecr-public"]
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(service))
+            })
+        };
+        actions.peek().is_some()
+            && lists().count() == statements.len()
+            && actions.all(|item| of_repositories(&item.text))
+    }
+
     /// Whether policy variables mean something.
     pub(crate) fn has_variables(&self) -> bool {
         self.tree

@@ -27,6 +27,8 @@ mod widths;
 
 use crate::rule::{Kinds, Rule};
 
+pub(crate) use refusal::{TOO_LONG, is_too_long};
+
 /// All tables.
 pub(crate) static ALL: [&[Rule]; 22] = [
     refusal::RULES,

@@ -304,10 +304,11 @@ fn missing_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
 }
 
 fn missing_resource(subject: &Subject<'_, '_>, findings: &mut Findings) {
+    let unnamed = subject.names_no_resource();
     missing(
         subject,
         findings,
-        |statement| statement.resource_lists().next().is_none(),
+        |statement| statement.resource_lists().next().is_none() && !unnamed,
         "the statement has no `Resource` and no `NotResource`",
         "add a `Resource`: ARNs, or `\"*\"`",
     );

@@ -3,7 +3,7 @@
 use irsa_policy::validate::{self, non_whitespace_len};
 use irsa_policy::{Policy, PolicyKind};
 
-use crate::MAX_LEN;
+use crate::MAX_TEXT_LEN;
 use crate::finding::FindingType;
 use crate::rule::{Findings, Kinds, Rule, Subject};
 
@@ -61,7 +61,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     Rule::own(
         FindingType::Error,
-        "IRSA_TEXT_TOO_LONG",
+        TOO_LONG,
         "a text longer than any policy",
         QUOTAS,
         Kinds::ALL,
@@ -99,6 +99,9 @@ pub(super) static RULES: &[Rule] = &[
     ),
 ];
 
+/// The rule for texts that are not looked into.
+pub(crate) const TOO_LONG: &str = "IRSA_TEXT_TOO_LONG";
+
 /// Characters that IAM counts.
 const MANAGED: usize = 6_144;
 /// All inline policies of a role together.
@@ -117,9 +120,18 @@ const RESOURCE_CONTROL: usize = 5_120;
 /// What IAM's Organizations sibling says of everything that it refuses.
 const ORGANIZATIONS: &str = "The provided policy document does not meet the requirements of the specified policy type.";
 
+const NO_RESOURCE: &str = "Missing required field Resource";
+
 fn malformed(subject: &Subject<'_, '_>, findings: &mut Findings) {
     let message = match validate::document(subject.kind, subject.text) {
         Ok(()) => return,
+        // These words are S3's, which other services do not use.
+        Err(malformed) if malformed.message == NO_RESOURCE && subject.names_no_resource() => {
+            match Policy::parse("", subject.kind, subject.text) {
+                Ok(_) => return,
+                Err(error) => error.to_string(),
+            }
+        }
         Err(malformed) => malformed.message,
     };
     let organizations = matches!(subject.kind, PolicyKind::ServiceControl | PolicyKind::ResourceControl);
@@ -180,11 +192,15 @@ fn validation_error(subject: &Subject<'_, '_>, findings: &mut Findings) {
             ),
         );
     }
-    let foreign = subject
+    let mut foreign = subject
         .text
         .char_indices()
         .filter(|(_, character)| !matches!(character, '\t' | '\n' | '\r' | ' '..='\u{ff}'));
-    for (at, character) in foreign {
+    if let Some((at, character)) = foreign.next() {
+        let more = match foreign.count() {
+            0 => String::new(),
+            more => format!(", and {more} more such characters follow"),
+        };
         let end = at.saturating_add(character.len_utf8());
         findings
             .add(
@@ -196,20 +212,24 @@ fn validation_error(subject: &Subject<'_, '_>, findings: &mut Findings) {
                 ),
             )
             .fix(format!(
-                "policies take the characters U+0020 to U+00FF only; this is U+{:04X}",
+                "policies take the characters U+0020 to U+00FF only; this is U+{:04X}{more}",
                 u32::from(character)
             ));
     }
 }
 
+/// Whether a text has this one fault, and is not looked into.
+pub(crate) fn is_too_long(text: &str) -> bool {
+    text.len() > MAX_TEXT_LEN
+}
+
 fn too_long(subject: &Subject<'_, '_>, findings: &mut Findings) {
-    if subject.text.len() > MAX_LEN {
+    if is_too_long(subject.text) {
         findings.add(
             &subject.tree_path(),
             &subject.first_byte(),
             format!(
-                "the text has {} bytes; no API takes a policy of more than {MAX_LEN}, so nothing else of it was checked",
-                subject.text.len()
+                "the text has more than {MAX_TEXT_LEN} bytes; no API takes such a policy, so nothing else of it was checked"
             ),
         );
     }
