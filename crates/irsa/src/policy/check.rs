@@ -4,7 +4,9 @@ mod json;
 mod sarif;
 mod text;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -126,15 +128,18 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         resource_type: arguments.resource_type.as_deref(),
         services: services.as_ref().unwrap_or_else(|| Metadata::aws()),
     };
-    let documents: Vec<(String, String)> = arguments.files.iter().map(read).collect::<anyhow::Result<_>>()?;
-    let checked: Vec<Checked> = documents
-        .into_iter()
-        .map(|(name, text)| Checked {
-            report: irsa_check::check(&text, &options),
-            name,
-            text,
-        })
-        .collect();
+    let mut checked = Vec::with_capacity(arguments.files.len());
+    let mut unread = None;
+    for file in &arguments.files {
+        match read(file, irsa_check::MAX_TEXT_LEN) {
+            Ok((name, text)) => checked.push(Checked {
+                report: irsa_check::check(&text, &options),
+                name,
+                text,
+            }),
+            Err(error) => unread = Some(failure::report(&error)),
+        }
+    }
     match arguments.output {
         Format::Text => checked.iter().for_each(text::print),
         Format::Json => output::json(&json::findings(&checked)),
@@ -143,6 +148,9 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     for document in &checked {
         output::note(summary(document));
     }
+    if let Some(code) = unread {
+        return Ok(code);
+    }
     let failed = checked
         .iter()
         .filter_map(|document| document.report.worst())
@@ -150,13 +158,47 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The longest description of services, in bytes: several times that of all of AWS.
+const MAX_SERVICES_LEN: usize = 64 << 20;
+
+/// Reads a file, or stdin; answers how to call it, and its text. A text longer than is wished is cut off, but remains
+/// longer.
+///
 /// A file that can't be read is wrong usage: code 1 says that something was found.
-fn read(path: &PathBuf) -> anyhow::Result<(String, String)> {
-    crate::yaml::read(path).map_err(|error| Failure::usage(failure::line(&error)).into())
+fn read(path: &Path, most: usize) -> anyhow::Result<(String, String)> {
+    let is_stdin = path == Path::new("-");
+    let (name, shown) = if is_stdin {
+        ("stdin".to_owned(), "stdin".to_owned())
+    } else {
+        let name = path.display().to_string();
+        let shown = format!("`{name}`");
+        (name, shown)
+    };
+    let fault = |reason: &dyn std::fmt::Display| Failure::usage(format!("{shown} can't be read: {reason}"));
+    // So much more that a character which is cut can be left out.
+    let most = u64::try_from(most)?.saturating_add(4);
+    let mut bytes = Vec::new();
+    let read = if is_stdin {
+        std::io::stdin().take(most).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    let is_cut = u64::try_from(read.map_err(|error| fault(&error))?)? == most;
+    if let Err(error) = std::str::from_utf8(&bytes) {
+        if !is_cut || error.error_len().is_some() {
+            return Err(fault(&"it is no UTF-8 text").into());
+        }
+        bytes.truncate(error.valid_up_to());
+    }
+    let text = String::from_utf8(bytes).map_err(|error| fault(&error))?;
+    Ok((name, text))
 }
 
 fn services(path: &PathBuf) -> anyhow::Result<Metadata> {
-    let (name, text) = read(path)?;
+    let (name, text) = read(path, MAX_SERVICES_LEN)?;
+    if text.len() > MAX_SERVICES_LEN {
+        return Err(Failure::usage(format!("`{name}` has more than {MAX_SERVICES_LEN} bytes")).into());
+    }
     Metadata::aws()
         .with_services(&text)
         .map_err(|error| Failure::usage(format!("`{name}` does not describe services: {error}")).into())

@@ -222,6 +222,38 @@ fn what_cannot_be_read_is_exit_code_2() {
 }
 
 #[test]
+fn what_cannot_be_read_does_not_hide_the_others() {
+    let files = [("good.json", GOOD), ("app.json", IDENTITY)];
+    let ended = check(
+        &files,
+        &["missing.json", "good.json", "gone.json", "app.json", "-o", "json"],
+    );
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let findings: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(findings[0]["file"], "app.json");
+    for told in ["missing.json", "gone.json", "good.json: nothing found"] {
+        assert_eq!(ended.stderr.matches(told).count(), 1, "{told}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_file_without_an_end_is_read_to_the_limit() {
+    let ended = check(&[("good.json", GOOD)], &["/dev/zero", "good.json", "-o", "json"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let findings: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(findings.as_array().map(Vec::len), Some(1), "{findings}");
+    assert_eq!(findings[0]["issueCode"], "IRSA_TEXT_TOO_LONG");
+    // The limit may be within a character.
+    for head in ["", "x", "xy", "xyz"] {
+        let text = format!("{head}{}", "\u{20ac}".repeat(90_000));
+        let ended = check(&[("long.json", &text)], &["long.json", "-o", "json"]);
+        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.stdout.matches("issueCode").count(), 1, "{}", ended.stdout);
+        assert!(ended.stdout.contains("IRSA_TEXT_TOO_LONG"), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn services_of_ones_own() {
     let services = r#"{"services": [{"prefix": "orders", "name": "Orders",
         "actions": [{"name": "CancelOrder", "accessLevel": "Write"}]}]}"#;
