@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
             Some(_) => Some(PolicyKind::Resource),
             None => None,
         });
-    let services = arguments.services.as_ref().map(services).transpose()?;
+    let services = arguments.services.as_deref().map(services).transpose()?;
     let options = Options {
         kind,
         resource_type: arguments.resource_type.as_deref(),
@@ -194,7 +194,7 @@ fn read(path: &Path, most: usize) -> anyhow::Result<(String, String)> {
     Ok((name, text))
 }
 
-fn services(path: &PathBuf) -> anyhow::Result<Metadata> {
+fn services(path: &Path) -> anyhow::Result<Metadata> {
     let (name, text) = read(path, MAX_SERVICES_LEN)?;
     if text.len() > MAX_SERVICES_LEN {
         return Err(Failure::usage(format!("`{name}` has more than {MAX_SERVICES_LEN} bytes")).into());
