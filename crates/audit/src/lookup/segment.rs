@@ -60,7 +60,7 @@ impl SegmentSearch {
                     Ok(index) => indexes.push(index),
                     Err(IndexError::File(error)) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => {
-                        tracing::warn!(index = %name.display(), %error, "an index of the audit journal is of no use")
+                        tracing::warn!(index = %name.display(), %error, "an index of the audit journal is of no use");
                     }
                 }
             }
@@ -166,12 +166,11 @@ impl Backward {
 /// Below this many records, it is quicker to read them than another list of a common term.
 const FEW: usize = 64;
 
+/// Numbers of records, and where each record of the part begins.
+type Selection = (Vec<u32>, Vec<u64>);
+
 /// The records of a part that may pass, with all offsets; `None` if there is none.
-fn choose(
-    index: &mut Index,
-    filter: &Filter,
-    conditions: &Conditions,
-) -> Result<Option<(Vec<u32>, Vec<u64>)>, IndexError> {
+fn choose(index: &mut Index, filter: &Filter, conditions: &Conditions) -> Result<Option<Selection>, IndexError> {
     if !filter.meets(index.earliest, index.latest) || filter.before.is_some_and(|before| index.first >= before) {
         return Ok(None);
     }
