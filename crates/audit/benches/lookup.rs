@@ -173,10 +173,6 @@ fn record(number: u64) -> String {
     .to_json()
 }
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 fn queries(records: u64) -> Vec<(&'static str, Filter)> {
     let middle: serde_json::Value = serde_json::from_str(&record(records / 2)).unwrap();
     let oldest: serde_json::Value = serde_json::from_str(&record(3)).unwrap();
@@ -198,7 +194,7 @@ fn queries(records: u64) -> Vec<(&'static str, Filter)> {
         (
             "a request id that is not there",
             Filter {
-                request_id: text("00000000-0000-4000-8000-000000000000"),
+                request_id: Some("00000000-0000-4000-8000-000000000000".to_owned()),
                 ..page.clone()
             },
         ),
@@ -229,8 +225,8 @@ fn queries(records: u64) -> Vec<(&'static str, Filter)> {
         (
             "50 denied PutObject of a role",
             Filter {
-                role: text("app-77"),
-                event_name: text("PutObject"),
+                role: Some("app-77".to_owned()),
+                event_name: Some("PutObject".to_owned()),
                 verdict: Some(Verdict::Denied),
                 ..page.clone()
             },
@@ -238,7 +234,7 @@ fn queries(records: u64) -> Vec<(&'static str, Filter)> {
         (
             "all of a service account",
             Filter {
-                service_account: text("team-17/app-77"),
+                service_account: Some("team-17/app-77".to_owned()),
                 ..Filter::default()
             },
         ),
@@ -254,7 +250,7 @@ fn queries(records: u64) -> Vec<(&'static str, Filter)> {
         (
             "common terms that no record has together",
             Filter {
-                event_name: text("GetObject"),
+                event_name: Some("GetObject".to_owned()),
                 management: Some(true),
                 verdict: Some(Verdict::Allowed),
                 ..page
