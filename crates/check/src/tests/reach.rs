@@ -321,14 +321,47 @@ fn condition() -> impl Strategy<Value = Value> {
     })
 }
 
+/// An Allow that compares the subject, mostly with little, so that it comes down to the one rule.
+fn comparing() -> impl Strategy<Value = Value> {
+    let operator = prop::sample::select(vec![
+        "StringLike",
+        "StringLike",
+        "StringEquals",
+        "StringEqualsIgnoreCase",
+    ]);
+    let value = prop_oneof![
+        pattern(),
+        Just("system:serviceaccount:*".to_owned()),
+        Just("system:*".to_owned()),
+        Just("${oidc.example.com/id/A:sub}".to_owned()),
+    ];
+    (operator, prop::collection::vec(value, 1..3)).prop_map(|(operator, values)| allow(operator, &json!(values)))
+}
+
+/// A Deny that leaves only what is named, or would if it were not for another condition.
+fn sparing() -> impl Strategy<Value = Value> {
+    let other = prop::sample::select(vec![
+        None,
+        Some(json!({"Null": {"aws:SourceIp": "true"}})),
+        Some(json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})),
+        Some(json!({"StringEquals": {"aws:RequestedRegion": "us-east-1"}})),
+        Some(json!({"StringNotEqualsIfExists": {"oidc.example.com/id/A:aud": "sts.amazonaws.com"}})),
+    ]);
+    (other, prop::collection::vec(pattern(), 1..3)).prop_map(|(other, values)| {
+        let mut condition = other.unwrap_or_else(|| json!({}));
+        condition["StringNotLike"] = json!({"oidc.example.com/id/A:sub": values});
+        condition
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     /// No text of the policies has `q` or `z`: whoever has one in the namespace was not named.
     #[test]
     fn whoever_lets_strangers_in_is_told(
-        allowed in condition(),
-        denials in prop::collection::vec(condition(), 0..2),
+        allowed in prop_oneof![condition(), comparing()],
+        denials in prop::collection::vec(prop_oneof![condition(), sparing()], 0..2),
     ) {
         let text = trust(&allowed, &denials);
         let report = checked(PolicyKind::Trust, &text);
