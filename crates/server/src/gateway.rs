@@ -18,6 +18,7 @@ use hyper::body::{Body as _, Incoming};
 use irsa_core::AccountId;
 use irsa_gateway::{Asked, GatewayRequest, Protocol, RuleBook};
 use irsa_iam::{Caller, Target, authorize};
+use irsa_policy::{Policy, PolicyKind};
 use irsa_s3::Body;
 use irsa_sigv4::{Payload, Presented, Rules};
 use irsa_sts::Resource;
@@ -403,7 +404,8 @@ fn decide(
         for (key, values) in &ask.keys {
             target = target.with_list(key.clone(), values.clone());
         }
-        let authorization = authorize(&snapshot.iam, caller, &context.facts, &target, None);
+        let key_policy = key_policy(caller, &ask.action, ask.account)?;
+        let authorization = authorize(&snapshot.iam, caller, &context.facts, &target, key_policy.as_ref());
         if let Some(refusal) = authorization.refusal(caller, &target) {
             let message =
                 authorization_message(snapshot, &authorization, caller, &target, context.id, context.facts.now);
@@ -420,6 +422,28 @@ fn decide(
         return Err(WireError::internal("the request asks the policy engine nothing").into());
     }
     Ok(statement)
+}
+
+/// The policy that KMS gives to a key without one of its own: the account's identity policies decide. Nobody may use a key whose policy says
+/// nothing, and policies of keys are kept by the upstream, where they are out of our sight.
+///
+/// See <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html>.
+fn key_policy(caller: &Caller, action: &str, owner: AccountId) -> Result<Option<Policy>, WireError> {
+    if !action.starts_with("kms:") || owner != caller.account {
+        return Ok(None);
+    }
+    let document = json!({
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{owner}:root") },
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+    });
+    Policy::parse("default key policy", PolicyKind::Resource, &document.to_string())
+        .map(Some)
+        .map_err(|error| WireError::internal(format!("the default key policy can't be read: {error}")))
 }
 
 /// The headers that go on. The signature covered all that begin with `x-amz-`.

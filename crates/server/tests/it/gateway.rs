@@ -8,7 +8,7 @@ use irsa_server::{GatewayConfig, GatewayUpstream, ServerConfig, UpstreamCredenti
 use irsa_upstream::Credentials;
 
 use crate::client::{Key, Request, Response, Signing, exchange};
-use crate::harness::{ALLOW_ALL, OTHER_ACCOUNT, Server, config, name, policy, remember_secret};
+use crate::harness::{ACCOUNT, ALLOW_ALL, OTHER_ACCOUNT, Server, config, name, policy, remember_secret};
 
 /// A server behind the gateway: keeps what it was sent, and answers with what it was given.
 #[derive(Clone)]
@@ -370,6 +370,35 @@ fn sessions_narrow_and_strictness_refuses() {
         refused(&server.signed(new, &admin, "dynamodb")),
         "400 UnknownOperationException"
     );
+    assert_eq!(behind.seen().len(), 1);
+}
+
+#[test]
+fn keys_are_decided_by_identity_policies() {
+    let behind = Behind::json("{}");
+    let (_folder, server) = start(vec![behind.of("kms")], false);
+    let key = |account: &str| format!("arn:aws:kms:us-east-1:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let encrypt = |account: &str, app: &str| {
+        let body = format!(
+            r#"{{"KeyId":"{}","Plaintext":"eA==","EncryptionContext":{{"app":"{app}"}}}}"#,
+            key(account)
+        );
+        json("TrentService.Encrypt", &body)
+    };
+    let one = user(
+        &server,
+        r#"{"Effect":"Allow","Action":"kms:Encrypt","Resource":"*","Condition":{"StringEquals":{"kms:EncryptionContext:app":"a"}}}"#,
+    );
+    let nobody = user(&server, r#"{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}"#);
+    for (caller, account, app, status) in [
+        (&one, ACCOUNT, "a", 200),
+        (&one, ACCOUNT, "b", 400),
+        (&one, OTHER_ACCOUNT, "a", 400),
+        (&nobody, ACCOUNT, "a", 400),
+    ] {
+        let got = server.signed(encrypt(account, app), caller, "kms");
+        assert_eq!(got.status, status, "{account} {app}: {}", got.text());
+    }
     assert_eq!(behind.seen().len(), 1);
 }
 
