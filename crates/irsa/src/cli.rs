@@ -134,6 +134,9 @@ pub(crate) struct Up {
     /// Proxies whose X-Forwarded-For is believed
     #[arg(long, value_name = "IP", num_args = 1..)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
+    /// Days after which a multipart upload that nobody completed is ended; 0: never
+    #[arg(long, default_value_t = 7, value_name = "DAYS")]
+    pub(crate) upload_lifetime: u32,
     /// A service behind this server and where it is, such as dynamodb=http://127.0.0.1:8000; may be repeated
     #[arg(long, value_name = "[ACCOUNT/]SERVICE=URL")]
     pub(crate) gateway: Vec<GatewayUpstream>,

@@ -3,6 +3,8 @@
 //! `s3s` asks [`Door`] before each operation, but only if an authenticator is set (otherwise it asks nobody), so [`RefuseCredentials`]
 //! exists to be set. Were the door passed by all the same, the operation would find no [`Grants`] and stop.
 
+mod tags;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,13 +19,15 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
 use crate::backend::checksum::check_document;
-use crate::backend::{store_failure, tagging};
+use crate::backend::tagging;
 use crate::bucket::{BucketRecord, Buckets};
 use crate::front::{Arrival, S3Outcome};
 use crate::operation::{self, COMMON_HEADERS, NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
-use crate::permit::{EXISTING_TAG, Permit, Verb, is_action_of};
+use crate::permit::{Permit, Verb, is_action_of};
 use crate::store::{ObjectStore, Tags};
 use crate::target::{Allowed, Authorizer, Denied, Target};
+pub(crate) use tags::tagging_header;
+use tags::{add_request_tags, replaces_tags, request_tags};
 
 /// Knows no credentials. Requests come here with theirs checked and removed; one that still carries some is not to be trusted.
 pub(crate) struct RefuseCredentials;
@@ -440,74 +444,6 @@ impl S3Access for Door {
         request.extensions.insert(grants);
         Ok(())
     }
-}
-
-impl Door {
-    /// Puts the tags that the object has into a question whose action knows such keys; what they are.
-    async fn add_existing_tags(&self, target: &mut Target, record: Option<&BucketRecord>) -> S3Result<Tags> {
-        let (Some(record), Some(key)) = (record, target.key.as_deref()) else {
-            return Ok(Tags::new());
-        };
-        if !EXISTING_TAG_ACTIONS.contains(&target.action) {
-            return Ok(Tags::new());
-        }
-        let tags = self
-            .objects
-            .tags_to_decide(record.id, key)
-            .await
-            .map_err(store_failure)?;
-        for (name, value) in &tags {
-            target
-                .context
-                .push((format!("{EXISTING_TAG}{name}").into(), vec![value.clone()]));
-        }
-        Ok(tags)
-    }
-}
-
-/// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
-const EXISTING_TAG_ACTIONS: [&str; 6] = [
-    "s3:GetObject",
-    "s3:GetObjectAttributes",
-    "s3:GetObjectTagging",
-    "s3:PutObjectTagging",
-    "s3:DeleteObjectTagging",
-    "s3:PutObjectAcl",
-];
-
-/// Puts the tags that a request brings into a question whose action knows such keys.
-fn add_request_tags(target: &mut Target, tags: &Tags) {
-    if !matches!(target.action, "s3:PutObject" | "s3:PutObjectTagging") || tags.is_empty() {
-        return;
-    }
-    for (name, value) in tags {
-        target
-            .context
-            .push((format!("s3:RequestObjectTag/{name}").into(), vec![value.clone()]));
-    }
-    let names = tags.iter().map(|(name, _)| name.clone()).collect();
-    target.context.push(("s3:RequestObjectTagKeys".into(), names));
-}
-
-/// The header with the tags of a new object.
-pub(crate) fn tagging_header(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get("x-amz-tagging")
-        .map(|value| value.to_str().unwrap_or_default())
-}
-
-fn replaces_tags(headers: &HeaderMap) -> bool {
-    headers
-        .get("x-amz-tagging-directive")
-        .is_some_and(|directive| directive.as_bytes() == b"REPLACE")
-}
-
-/// The tags that a write gives its object; a copy does only if it says so. `None`: none are given.
-fn request_tags(operation: &Operation, headers: &HeaderMap) -> S3Result<Option<Tags>> {
-    if operation.name == "CopyObject" && !replaces_tags(headers) {
-        return Ok(None);
-    }
-    tagging_header(headers).map(tagging::of_header).transpose()
 }
 
 impl Door {

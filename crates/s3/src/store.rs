@@ -7,9 +7,11 @@
 mod content;
 mod index;
 mod listing;
+mod multipart;
 mod private;
 mod rows;
 mod sweep;
+mod tagging;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -18,7 +20,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use irsa_core::Timestamp;
 use uuid::Uuid;
@@ -26,15 +28,13 @@ use uuid::Uuid;
 pub(crate) use content::{Content, Digest, Staged};
 pub(crate) use listing::{ListPage, ListQuery, Listed};
 pub(crate) use uploads::{
-    Assembly, Completed, ListedUpload, NotCompleted, PartRow, Upload, UploadId, UploadQuery, UploadSettings,
+    Assembly, ListedUpload, NotCompleted, PartRow, Upload, UploadId, UploadQuery, UploadSettings,
 };
 
-use crate::permit::{
-    AbortUpload, DeleteBucket, DeleteObject, DeleteTags, ListBucket, ListParts, ListUploads, Permit, ReadAttributes,
-    ReadObject, ReadTags, Verb, WriteObject, WriteTags,
-};
+use crate::permit::{DeleteBucket, DeleteObject, ListBucket, Permit, ReadObject, WriteObject};
 use content::{ContentId, Contents, Janitor};
 use index::Index;
+use tagging::same_tags;
 
 /// Objects in a folder of this machine.
 ///
@@ -150,7 +150,7 @@ impl Version {
     }
 
     /// Reads what `Display` wrote.
-    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "null" {
             return Some(Self::NULL);
@@ -180,7 +180,7 @@ pub(crate) enum Versioning {
     Off,
     /// It stays, and the new one gets an id of its own.
     Enabled,
-    #[expect(dead_code, reason = "operations on versions are not there yet")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
     /// It stays unless it is the null version; the new one is the null version.
     Suspended,
 }
@@ -453,265 +453,6 @@ impl ObjectStore {
         self.inner.index.close_bucket(permit.bucket()).await
     }
 
-    /// Begins a multipart upload.
-    pub(crate) async fn create_upload(
-        &self,
-        permit: &Permit<WriteObject>,
-        started: Timestamp,
-        settings: UploadSettings,
-    ) -> Result<Result<UploadId, Refused>, ObjectStoreError> {
-        self.will_have(permit.bucket(), &settings.tags);
-        self.inner
-            .index
-            .create_upload(permit.bucket(), permit.key().to_owned(), started, settings)
-            .await
-    }
-
-    /// The upload of this id, if the permit is for its object.
-    pub(crate) async fn upload(
-        &self,
-        permit: &Permit<WriteObject>,
-        id: UploadId,
-    ) -> Result<Option<Upload>, ObjectStoreError> {
-        let (inner, permit) = (Arc::clone(&self.inner), permit.clone());
-        blocking(move || {
-            inner
-                .index
-                .readers()
-                .with(|connection| Ok(uploads::find(connection, permit.bucket(), permit.key(), id)?))
-        })
-        .await
-    }
-
-    /// Makes what has arrived a part of an upload, in the place of an earlier part of its number. When this returns, it is on disk.
-    pub(crate) async fn put_part(
-        &self,
-        permit: Permit<WriteObject>,
-        id: UploadId,
-        staged: Staged,
-        part: PartRow,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
-        let file = blocking(move || staged.seal()).await?;
-        self.inner
-            .index
-            .put_part(permit.bucket(), permit.key().to_owned(), id, part, file)
-            .await
-    }
-
-    /// Makes an upload an object. `plan` sees all of its parts, and says of which the object is made or why it is not; it may be asked
-    /// twice. An upload that an earlier request completed is answered as then.
-    pub(crate) async fn complete_upload<E, P>(
-        &self,
-        permit: Permit<WriteObject>,
-        id: UploadId,
-        precondition: Precondition,
-        plan: P,
-    ) -> Result<Result<Completed, NotCompleted<E>>, ObjectStoreError>
-    where
-        E: Send + 'static,
-        P: FnMut(&Upload, &[PartRow]) -> Result<Assembly, E> + Send + 'static,
-    {
-        let contents = Arc::clone(&self.inner.contents);
-        self.inner
-            .index
-            .complete(
-                permit.bucket(),
-                permit.key().to_owned(),
-                id,
-                precondition,
-                Versioning::Off,
-                plan,
-                contents,
-            )
-            .await
-    }
-
-    /// Ends an upload; what has arrived of it goes.
-    pub(crate) async fn abort_upload(
-        &self,
-        permit: Permit<AbortUpload>,
-        id: UploadId,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
-        let contents = Arc::clone(&self.inner.contents);
-        self.inner
-            .index
-            .abort_upload(permit.bucket(), permit.key().to_owned(), id, contents)
-            .await
-    }
-
-    /// An upload and its parts after a number, one more than `limit` if there are more; `None`: there is no such upload.
-    pub(crate) async fn list_parts(
-        &self,
-        permit: Permit<ListParts>,
-        id: UploadId,
-        after: u32,
-        limit: usize,
-    ) -> Result<Option<(Upload, Vec<PartRow>)>, ObjectStoreError> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            inner.index.readers().with(|connection| {
-                let limit = limit.saturating_add(1);
-                Ok(uploads::upload_parts(
-                    connection,
-                    permit.bucket(),
-                    permit.key(),
-                    id,
-                    after,
-                    limit,
-                )?)
-            })
-        })
-        .await
-    }
-
-    /// One page of the uploads of a bucket, and whether there is more.
-    pub(crate) async fn list_uploads(
-        &self,
-        permit: Permit<ListUploads>,
-        query: UploadQuery,
-    ) -> Result<(Vec<ListedUpload>, bool), ObjectStoreError> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            inner
-                .index
-                .readers()
-                .with(|connection| uploads::list(connection, permit.bucket(), &query))
-        })
-        .await
-    }
-
-    /// Ends all uploads that began before an instant; how many there were.
-    ///
-    /// # Errors
-    /// The index cannot be written.
-    pub async fn expire_uploads(&self, before: Timestamp) -> Result<usize, ObjectStoreError> {
-        self.end_uploads(uploads::Ending::Before(before)).await
-    }
-
-    /// Ends the uploads of a bucket that is gone.
-    pub(crate) async fn end_uploads_of(&self, permit: &Permit<DeleteBucket>) -> Result<usize, ObjectStoreError> {
-        self.end_uploads(uploads::Ending::Of(permit.bucket())).await
-    }
-
-    async fn end_uploads(&self, which: uploads::Ending) -> Result<usize, ObjectStoreError> {
-        /// An upload can have 10,000 parts, and others wait to write.
-        const AT_ONCE: usize = 16;
-        let mut ended = 0_usize;
-        loop {
-            let contents = Arc::clone(&self.inner.contents);
-            let count = self.inner.index.end_uploads(which, AT_ONCE, contents).await?;
-            ended = ended.saturating_add(count);
-            if count < AT_ONCE {
-                return Ok(ended);
-            }
-        }
-    }
-
-    /// The tags of an object, for the decision whether its tags or anything else of it may be told. No tags: none, or no object.
-    pub(crate) async fn tags_to_decide(&self, bucket: Uuid, key: &str) -> Result<Tags, ObjectStoreError> {
-        let is_tagged = self
-            .inner
-            .tagged
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&bucket);
-        if !is_tagged {
-            return Ok(Tags::new());
-        }
-        let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
-        blocking(move || Ok(inner.index.find(bucket, &key)?.map(|row| row.tags).unwrap_or_default())).await
-    }
-
-    /// Before an object has tags, its bucket is known to have some: a decision that looks later sees them.
-    fn will_have(&self, bucket: Uuid, tags: &Tags) {
-        if !tags.is_empty() {
-            let mut tagged = self.inner.tagged.write().unwrap_or_else(PoisonError::into_inner);
-            tagged.insert(bucket);
-        }
-    }
-
-    /// What is known of an object; `Ok(None)`: there is none.
-    pub(crate) async fn describe(
-        &self,
-        permit: Permit<ReadAttributes>,
-    ) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
-        self.look(permit).await
-    }
-
-    /// The parts of an object after a number, one more than `limit` if there are more.
-    pub(crate) async fn parts_of(
-        &self,
-        _permit: Permit<ReadAttributes>,
-        row: &ObjectRow,
-        after: u32,
-        limit: usize,
-    ) -> Result<Vec<PartRow>, ObjectStoreError> {
-        let (inner, content) = (Arc::clone(&self.inner), row.content);
-        blocking(move || {
-            inner
-                .index
-                .readers()
-                .with(|connection| Ok(uploads::parts(connection, content, after, limit.saturating_add(1))?))
-        })
-        .await
-    }
-
-    /// The tags of an object; `Ok(None)`: there is none.
-    pub(crate) async fn tags(
-        &self,
-        permit: Permit<ReadTags>,
-    ) -> Result<Option<Result<Tags, Refused>>, ObjectStoreError> {
-        Ok(self.look(permit).await?.map(|found| found.map(|row| row.tags)))
-    }
-
-    async fn look<V: Verb>(&self, permit: Permit<V>) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
-                return Ok(None);
-            };
-            if !same_tags(&permit.seen_tags(), &row.tags) {
-                return Ok(Some(Err(Refused::Changed)));
-            }
-            Ok(Some(Ok(row)))
-        })
-        .await
-    }
-
-    /// Gives an object other tags.
-    pub(crate) async fn set_tags(
-        &self,
-        permit: Permit<WriteTags>,
-        tags: Tags,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
-        self.will_have(permit.bucket(), &tags);
-        self.change_tags(permit, tags).await
-    }
-
-    /// Takes all tags of an object away.
-    pub(crate) async fn delete_tags(
-        &self,
-        permit: Permit<DeleteTags>,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
-        self.change_tags(permit, Tags::new()).await
-    }
-
-    async fn change_tags<V: Verb>(
-        &self,
-        permit: Permit<V>,
-        tags: Tags,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
-        let seen = permit
-            .seen_tags()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        self.inner
-            .index
-            .set_tags(permit.bucket(), permit.key().to_owned(), seen, tags)
-            .await
-    }
-
     /// Opens a bucket again whose removal failed elsewhere.
     pub(crate) async fn reopen_bucket(&self, permit: &Permit<DeleteBucket>) -> Result<(), ObjectStoreError> {
         self.inner.index.reopen_bucket(permit.bucket()).await
@@ -800,13 +541,6 @@ where
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(ObjectStoreError::Stopped))
-}
-
-/// Whether an object has these tags, which are in order, and no others.
-fn same_tags(seen: &[(&str, &str)], tags: &Tags) -> bool {
-    let mut tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    tags.sort_unstable();
-    seen == tags
 }
 
 /// How the index writes a bucket's id.

@@ -1,4 +1,5 @@
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use irsa_server::{AuditDurability, GatewayConfig, ServerConfig, UpstreamCredentials, start};
@@ -30,6 +31,8 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             Durability::Disk => AuditDurability::Disk,
         },
         trusted_proxies: arguments.trusted_proxy,
+        upload_lifetime: (arguments.upload_lifetime > 0)
+            .then(|| Duration::from_secs(u64::from(arguments.upload_lifetime) * 24 * 60 * 60)),
         gateway: GatewayConfig {
             upstreams: arguments.gateway,
             credentials: match arguments.gateway_options.gateway_credentials {

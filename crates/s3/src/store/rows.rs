@@ -20,8 +20,6 @@ pub(super) struct Stored {
     /// `None`: a delete marker.
     pub(super) object: Option<ObjectRow>,
     pub(super) version: Version,
-    #[expect(dead_code, reason = "operations on versions are not there yet")]
-    pub(super) modified: Timestamp,
     pub(super) sequence: i64,
 }
 
@@ -46,7 +44,6 @@ pub(super) fn stored(row: &Row<'_>, at: usize) -> rusqlite::Result<Stored> {
     Ok(Stored {
         object,
         version,
-        modified,
         sequence: row.get(column(8))?,
     })
 }

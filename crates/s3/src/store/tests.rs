@@ -16,6 +16,7 @@ use crate::target::{Allowed, Target};
 
 mod migration;
 mod multipart;
+mod versions;
 
 /// A bucket that is the same in every process.
 fn record() -> BucketRecord {

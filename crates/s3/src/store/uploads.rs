@@ -109,8 +109,6 @@ pub(crate) struct Assembly {
 pub(crate) struct Completed {
     pub(crate) etag: String,
     pub(crate) checksum: Option<(String, String)>,
-    #[expect(dead_code, reason = "operations on versions are not there yet")]
-    pub(crate) version: super::Version,
     /// Whether an earlier request did it.
     pub(crate) before: bool,
 }
@@ -426,7 +424,6 @@ impl Index {
                 let completed = Completed {
                     etag: assembly.etag.clone(),
                     checksum: assembly.attributes.checksum.clone(),
-                    version,
                     before: false,
                 };
                 let row = ObjectRow {
@@ -549,12 +546,11 @@ fn remove(connection: &Connection, id: UploadId) -> rusqlite::Result<Garbage> {
 
 fn completed(connection: &Connection, bucket: Uuid, key: &str, id: UploadId) -> rusqlite::Result<Option<Completed>> {
     connection
-        .prepare_cached("SELECT etag, checksum, version FROM completed WHERE id = ?1 AND bucket = ?2 AND key = ?3")?
+        .prepare_cached("SELECT etag, checksum FROM completed WHERE id = ?1 AND bucket = ?2 AND key = ?3")?
         .query_row(params![id.0, bucket_key(bucket), key.as_bytes()], |row| {
             Ok(Completed {
                 etag: row.get(0)?,
                 checksum: json(row, 1)?,
-                version: super::Version(row.get(2)?),
                 before: true,
             })
         })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::store::uploads::Completed;
 
 fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_000_000)

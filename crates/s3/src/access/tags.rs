@@ -1,0 +1,80 @@
+//! What decisions see of the tags of objects.
+
+use http::HeaderMap;
+use s3s::S3Result;
+
+use super::Door;
+use crate::backend::{store_failure, tagging};
+use crate::bucket::BucketRecord;
+use crate::operation::Operation;
+use crate::permit::EXISTING_TAG;
+use crate::store::Tags;
+use crate::target::Target;
+
+impl Door {
+    /// Puts the tags that the object has into a question whose action knows such keys; what they are.
+    pub(super) async fn add_existing_tags(&self, target: &mut Target, record: Option<&BucketRecord>) -> S3Result<Tags> {
+        let (Some(record), Some(key)) = (record, target.key.as_deref()) else {
+            return Ok(Tags::new());
+        };
+        if !EXISTING_TAG_ACTIONS.contains(&target.action) {
+            return Ok(Tags::new());
+        }
+        let tags = self
+            .objects
+            .tags_to_decide(record.id, key)
+            .await
+            .map_err(store_failure)?;
+        for (name, value) in &tags {
+            target
+                .context
+                .push((format!("{EXISTING_TAG}{name}").into(), vec![value.clone()]));
+        }
+        Ok(tags)
+    }
+}
+
+/// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
+const EXISTING_TAG_ACTIONS: [&str; 6] = [
+    "s3:GetObject",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:PutObjectTagging",
+    "s3:DeleteObjectTagging",
+    "s3:PutObjectAcl",
+];
+
+/// Puts the tags that a request brings into a question whose action knows such keys.
+pub(super) fn add_request_tags(target: &mut Target, tags: &Tags) {
+    if !matches!(target.action, "s3:PutObject" | "s3:PutObjectTagging") || tags.is_empty() {
+        return;
+    }
+    for (name, value) in tags {
+        target
+            .context
+            .push((format!("s3:RequestObjectTag/{name}").into(), vec![value.clone()]));
+    }
+    let names = tags.iter().map(|(name, _)| name.clone()).collect();
+    target.context.push(("s3:RequestObjectTagKeys".into(), names));
+}
+
+/// The header with the tags of a new object.
+pub(crate) fn tagging_header(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get("x-amz-tagging")
+        .map(|value| value.to_str().unwrap_or_default())
+}
+
+pub(super) fn replaces_tags(headers: &HeaderMap) -> bool {
+    headers
+        .get("x-amz-tagging-directive")
+        .is_some_and(|directive| directive.as_bytes() == b"REPLACE")
+}
+
+/// The tags that a write gives its object; a copy does only if it says so. `None`: none are given.
+pub(super) fn request_tags(operation: &Operation, headers: &HeaderMap) -> S3Result<Option<Tags>> {
+    if operation.name == "CopyObject" && !replaces_tags(headers) {
+        return Ok(None);
+    }
+    tagging_header(headers).map(tagging::of_header).transpose()
+}
