@@ -131,6 +131,12 @@ pub(crate) struct Up {
     /// Who has an answer's audit record before it leaves: the kernel (on disk within 100 ms) or the disk
     #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
     pub(crate) audit_durability: Durability,
+    /// How long audit records are kept, such as 90d; a day's records go together. Kept for ever if not given
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) audit_retention: Option<Duration>,
+    /// How many MiB the audit journal and its indexes may have before the oldest records go
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+    pub(crate) audit_max_size: Option<u64>,
     /// Proxies whose X-Forwarded-For is believed
     #[arg(long, value_name = "IP", num_args = 1..)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
@@ -312,6 +318,24 @@ pub(crate) struct AuditLookup {
     /// The service, such as sts.amazonaws.com
     #[arg(long, value_name = "SOURCE")]
     pub(crate) event_source: Option<String>,
+    /// What became of the call
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    pub(crate) verdict: Option<Verdict>,
+    /// The role that acted or was taken, by name or ARN
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// All that a pod did, and the sessions that it took from there: its uid, its name, or NAMESPACE/NAME
+    #[arg(long, value_name = "POD")]
+    pub(crate) pod: Option<String>,
+    /// All that a service account did, as --pod
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<String>,
+    /// The account that the event belongs to, or whose resources it is about
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<AccountId>,
+    /// The event's own id
+    #[arg(long, value_name = "ID")]
+    pub(crate) event_id: Option<String>,
     /// The caller's name or ARN, a role's ARN, or a token's subject
     #[arg(long)]
     pub(crate) user: Option<String>,
@@ -338,6 +362,16 @@ pub(crate) struct AuditLookup {
     pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Verdict {
+    /// Done
+    Allowed,
+    /// Refused for who called, or by policy
+    Denied,
+    /// Failed for another reason
+    Failed,
 }
 
 #[derive(Args, Debug)]

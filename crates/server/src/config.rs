@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use irsa_audit::Retention;
 use irsa_core::AccountId;
 
 use crate::gateway::GatewayConfig;
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub allow_private_issuers: bool,
     /// When an audit record counts as written.
     pub audit_durability: AuditDurability,
+    /// How long audit records are kept.
+    pub audit_retention: Retention,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Services that stand behind the server.
@@ -62,6 +65,7 @@ impl ServerConfig {
             issuer_ca: Vec::new(),
             allow_private_issuers: false,
             audit_durability: AuditDurability::default(),
+            audit_retention: Retention::default(),
             trusted_proxies: Vec::new(),
             gateway: GatewayConfig::default(),
             upload_lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),

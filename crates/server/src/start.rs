@@ -218,7 +218,11 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         AuditDurability::Kernel => Durability::Kernel,
         AuditDurability::Disk => Durability::Disk,
     };
-    let journal = Journal::open(&folder.audit(), JournalOptions::new(durability, *journal_key))?;
+    let options = JournalOptions {
+        retention: config.audit_retention,
+        ..JournalOptions::new(durability, *journal_key)
+    };
+    let journal = Journal::open(&folder.audit(), options)?;
     let objects = ObjectStore::open(&folder.objects())?;
     let listen = |flag, address| move |source| StartError::Listen { address, flag, source };
     let (plain, plain_address) = bind(config.listen).await.map_err(listen("--listen", config.listen))?;

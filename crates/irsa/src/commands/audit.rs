@@ -1,12 +1,12 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use irsa_audit::{AuditError, Filter, Record, lookup as find, user_name, verify as prove};
+use irsa_audit::{AuditError, Filter, Record, Verdict, lookup as lookup_all, search, user_name, verify as prove};
 use irsa_core::Timestamp;
 use irsa_server::DataFolder;
 use serde_json::{Value, json};
 
-use crate::cli::{AuditLookup, AuditVerify};
+use crate::cli::{self, AuditLookup, AuditVerify};
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::table::Table;
@@ -15,7 +15,17 @@ use crate::table::Table;
 pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let filter = Filter {
+        event_id: arguments.event_id.clone(),
         event_name: arguments.event_name.clone(),
+        verdict: arguments.verdict.map(|verdict| match verdict {
+            cli::Verdict::Allowed => Verdict::Allowed,
+            cli::Verdict::Denied => Verdict::Denied,
+            cli::Verdict::Failed => Verdict::Failed,
+        }),
+        role: arguments.role.clone(),
+        pod: arguments.pod.clone(),
+        service_account: arguments.service_account.clone(),
+        account: arguments.account,
         event_source: arguments.event_source.clone(),
         user: arguments.user.clone(),
         access_key_id: arguments.access_key_id.clone(),
@@ -30,7 +40,14 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
     let folder = DataFolder::new(&arguments.data.data);
     let mut damaged = 0_u32;
     let mut records = Vec::new();
-    for record in find(&folder.audit(), filter).map_err(unusable)? {
+    // A copy of a journal without its key is read as a whole: its indexes can't be checked.
+    let found = if folder.kek().exists() {
+        let key = folder.key_encryption_key()?.derive("audit journal");
+        search(&folder.audit(), &key, filter)
+    } else {
+        lookup_all(&folder.audit(), filter)
+    };
+    for record in found.map_err(unusable)? {
         match record {
             Ok(record) => records.push(record),
             Err(error) => {
@@ -71,6 +88,12 @@ pub(super) fn verify(arguments: &AuditVerify) -> anyhow::Result<ExitCode> {
             "files": report.segments,
             "durable": report.durable,
             "unfinished": report.unfinished,
+            "removed": report.cut.map(|cut| json!({
+                "lastSequence": cut.last_removed,
+                "newest": cut.newest_removed.map(Timestamp::iso8601),
+                "at": cut.removed_at.iso8601(),
+                "reason": cut.reason.as_str(),
+            })),
             "problem": problem.map(|problem| json!({
                 "file": problem.file.display().to_string(),
                 "line": problem.line,
@@ -85,6 +108,14 @@ pub(super) fn verify(arguments: &AuditVerify) -> anyhow::Result<ExitCode> {
                 count(report.records, "record"),
                 count(files, "file")
             ));
+            if let Some(cut) = report.cut {
+                output::data(format_args!(
+                    "begins after record {}: older ones were removed at {} by retention ({})",
+                    cut.last_removed,
+                    cut.removed_at,
+                    cut.reason.as_str()
+                ));
+            }
         }
         Format::Table => {}
     }

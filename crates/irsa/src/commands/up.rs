@@ -30,6 +30,10 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             Durability::Kernel => AuditDurability::Kernel,
             Durability::Disk => AuditDurability::Disk,
         },
+        audit_retention: irsa_audit::Retention {
+            age: arguments.audit_retention,
+            bytes: arguments.audit_max_size.map(|size| size.saturating_mul(1 << 20)),
+        },
         trusted_proxies: arguments.trusted_proxy,
         upload_lifetime: (arguments.upload_lifetime > 0)
             .then(|| Duration::from_secs(u64::from(arguments.upload_lifetime) * 24 * 60 * 60)),
