@@ -136,10 +136,10 @@ pub async fn run(binary: Option<PathBuf>, files: &[PathBuf]) -> Result<Vec<Repor
     let authority = issuer.authority().to_string_lossy().into_owned();
     let server = Server::start_with(&StartOptions {
         binary,
-        data: None,
         arguments: ["--allow-private-issuers", "--issuer-ca", &authority]
             .map(str::to_owned)
             .to_vec(),
+        ..StartOptions::default()
     })?;
     let world = Arc::new(World {
         root: server.root()?,

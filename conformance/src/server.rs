@@ -49,6 +49,8 @@ pub struct StartOptions {
     pub data: Option<PathBuf>,
     /// Further arguments of `irsa up`.
     pub arguments: Vec<String>,
+    /// Variables of its environment beside those of this process.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// A running server.
@@ -75,7 +77,7 @@ impl Server {
         Self::start_with(&StartOptions {
             data: Some(data.to_owned()),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
-            binary: None,
+            ..StartOptions::default()
         })
     }
 
@@ -108,6 +110,7 @@ impl Server {
             ])
             .arg(&data)
             .args(&options.arguments)
+            .envs(options.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&errors)?)

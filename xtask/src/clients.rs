@@ -1,4 +1,5 @@
-//! The real clients: a Python environment under the target folder with the AWS CLI and boto3 in pinned versions.
+//! The real clients: a Python environment under the target folder with the AWS CLI and boto3 in pinned versions, and moto, the server that
+//! stands behind the gateway.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::step::run;
 
-/// The AWS CLI's version 1 is the one that the package index carries; both share botocore.
-const PACKAGES: [&str; 2] = ["awscli==1.46.3", "boto3==1.44.5"];
+/// The AWS CLI's version 1 is the one that the package index carries; all share botocore.
+const PACKAGES: [&str; 3] = ["awscli==1.46.3", "boto3==1.44.5", "moto[server]==5.2.5"];
 
 /// Makes the environment unless it is there already; hands its folder back.
 pub(crate) fn install() -> Result<PathBuf> {
@@ -27,7 +28,7 @@ pub(crate) fn install() -> Result<PathBuf> {
     run(Command::new(folder.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
         .args(PACKAGES))
-    .context("the AWS CLI and boto3 could not be installed from the package index")?;
+    .context("the AWS CLI, boto3 and moto could not be installed from the package index")?;
     std::fs::write(&mark, wanted)?;
     Ok(folder)
 }

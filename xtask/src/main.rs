@@ -166,7 +166,13 @@ fn bench(words: &[OsString]) -> Result<()> {
 /// The comparison is a workspace of its own, so that nothing else compiles the engines that it compares with.
 fn bench_policy(words: &[OsString]) -> Result<()> {
     let folder = target().join("bench");
-    let mut build = cargo(&["build", "--release", "--manifest-path", "bench/Cargo.toml", "--target-dir"]);
+    let mut build = cargo(&[
+        "build",
+        "--release",
+        "--manifest-path",
+        "bench/Cargo.toml",
+        "--target-dir",
+    ]);
     run(build.arg(&folder))?;
     run(std::process::Command::new(folder.join("release/irsa-bench")).args(words))
 }

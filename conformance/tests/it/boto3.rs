@@ -8,7 +8,7 @@ use irsa_conformance::{Cluster, Server, finish};
 use crate::shell;
 
 /// Runs a Python script of this suite; its last line must be `ok`, so that a script that stops early has not passed.
-fn passes(command: &mut Command) -> Result<()> {
+pub(crate) fn passes(command: &mut Command) -> Result<()> {
     let finished = finish(command)?;
     ensure!(
         finished.code == Some(0) && finished.stdout.lines().last() == Some("ok"),

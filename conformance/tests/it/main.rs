@@ -6,6 +6,7 @@ mod accounts;
 mod aws_cli;
 mod bad_input;
 mod boto3;
+mod gateway;
 mod issuers;
 mod restart;
 mod shell;

@@ -124,7 +124,7 @@ fn bench(options: &Options) -> Result<()> {
     let start = StartOptions {
         binary: Some(options.binary.clone()),
         data: Some(folder.path().join("data")),
-        arguments: Vec::new(),
+        ..StartOptions::default()
     };
 
     // A first start makes keys and accounts; the starts after it are those that a deployment sees.
