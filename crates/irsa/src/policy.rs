@@ -24,7 +24,7 @@ pub(crate) enum Policy {
     ///
     /// Neither a server nor AWS is asked: the policies are those of the arguments, and the request has the condition keys of
     /// `--context` and no others. Fails if a request is denied.
-    Simulate(simulate::Simulate),
+    Simulate(Box<simulate::Simulate>),
 }
 
 /// Runs a command of the group to its exit code.
