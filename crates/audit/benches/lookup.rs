@@ -194,7 +194,7 @@ fn queries(records: u64) -> Vec<(&'static str, Filter)> {
         (
             "a request id that is not there",
             Filter {
-                request_id: Some("00000000-0000-4000-8000-000000000000".to_owned()),
+                request_id: Some("ffffffff-ffff-4fff-bfff-ffffffffffff".to_owned()),
                 ..page.clone()
             },
         ),
