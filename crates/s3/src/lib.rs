@@ -5,7 +5,7 @@
 //! the [`Allowed`] values that it got. Parsing and encoding of the protocol is the crate `s3s`.
 //!
 //! Invariants:
-//! - An operation without an entry in [`OPERATIONS`] is refused.
+//! - An operation without an entry in [`operations`] is refused.
 //! - The object store takes bucket and key from a permit, and a permit is made of an [`Allowed`] and nothing else.
 //! - A write is answered when it is on disk.
 
@@ -20,6 +20,6 @@ mod target;
 
 pub use bucket::{BucketRecord, Buckets, BucketsError, MemoryBuckets, is_valid_bucket_name};
 pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, S3Outcome};
-pub use operation::{OPERATIONS, Operation, ResourceKind};
+pub use operation::{Operation, ResourceKind, operations};
 pub use store::{ObjectStore, ObjectStoreError};
 pub use target::{Allowed, Authorizer, Denied, Target};

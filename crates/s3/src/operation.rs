@@ -3,6 +3,10 @@
 //! Actions and condition keys: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>.
 //! Required permissions: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>.
 
+mod buckets;
+mod objects;
+mod uploads;
+
 /// One operation of the S3 API as we enforce it. What has no entry is refused, and so is a query parameter or an `x-amz-` header that
 /// the entry does not name: it would ask for something that we do not do.
 #[derive(Debug)]
@@ -66,7 +70,7 @@ pub(crate) enum Source {
 
 /// The entry of an operation by its name in the API model.
 pub(crate) fn find(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.name == name)
+    operations().find(|operation| operation.name == name)
 }
 
 /// `x-amz-` headers that any request may have: they are part of authentication, of integrity, or only tell about the client.
@@ -104,404 +108,13 @@ const STANDARD: Values = Values::Only(
     "InvalidStorageClass",
     "The storage class you specified is not valid",
 );
-const LIST_CONDITIONS: &[(&str, Source)] = &[
-    ("s3:prefix", Source::Query("prefix")),
-    ("s3:delimiter", Source::Query("delimiter")),
-    ("s3:max-keys", Source::Query("max-keys")),
-];
-const READ_QUERY: &[&str] = &[
-    "partNumber",
-    "response-cache-control",
-    "response-content-disposition",
-    "response-content-encoding",
-    "response-content-language",
-    "response-content-type",
-    "response-expires",
-];
-/// Of what only prepares an object.
-const UPLOAD_CONDITIONS: &[(&str, Source)] = &[
-    ("s3:x-amz-acl", Source::Header("x-amz-acl")),
-    ("s3:x-amz-storage-class", Source::Header("x-amz-storage-class")),
-    ("s3:x-amz-copy-source", Source::Header("x-amz-copy-source")),
-    ("s3:ObjectCreationOperation", Source::Constant("false")),
-];
-const WRITE_CONDITIONS: &[(&str, Source)] = &[
-    ("s3:x-amz-acl", Source::Header("x-amz-acl")),
-    ("s3:x-amz-storage-class", Source::Header("x-amz-storage-class")),
-    ("s3:x-amz-copy-source", Source::Header("x-amz-copy-source")),
-    (
-        "s3:x-amz-metadata-directive",
-        Source::Header("x-amz-metadata-directive"),
-    ),
-    ("s3:if-match", Source::Header("if-match")),
-    ("s3:if-none-match", Source::Header("if-none-match")),
-    ("s3:ObjectCreationOperation", Source::Constant("true")),
-];
+
+const TABLES: [&[Operation]; 3] = [buckets::OPERATIONS, objects::OPERATIONS, uploads::OPERATIONS];
 
 /// All operations that we answer.
-pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "ListBuckets",
-        event_name: "ListBuckets",
-        action: "s3:ListAllMyBuckets",
-        resource: ResourceKind::Service,
-        read_only: true,
-        data_event: false,
-        object_body: false,
-        query: &["max-buckets", "continuation-token", "prefix", "bucket-region"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "CreateBucket",
-        event_name: "CreateBucket",
-        action: "s3:CreateBucket",
-        resource: ResourceKind::NewBucket,
-        read_only: false,
-        data_event: false,
-        object_body: false,
-        query: &[],
-        headers: &[
-            (
-                "x-amz-acl",
-                Values::Only(
-                    &["private"],
-                    "InvalidBucketAclWithObjectOwnership",
-                    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
-                ),
-            ),
-            (
-                "x-amz-object-ownership",
-                Values::Only(&["BucketOwnerEnforced"], "NotImplemented", NOT_IMPLEMENTED),
-            ),
-            (
-                "x-amz-bucket-object-lock-enabled",
-                Values::Only(&["false", "False"], "NotImplemented", NOT_IMPLEMENTED),
-            ),
-        ],
-        conditions: &[
-            ("s3:x-amz-acl", Source::Header("x-amz-acl")),
-            ("s3:x-amz-object-ownership", Source::Header("x-amz-object-ownership")),
-        ],
-    },
-    Operation {
-        name: "HeadBucket",
-        event_name: "HeadBucket",
-        action: "s3:ListBucket",
-        resource: ResourceKind::Bucket,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &[],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "DeleteBucket",
-        event_name: "DeleteBucket",
-        action: "s3:DeleteBucket",
-        resource: ResourceKind::Bucket,
-        read_only: false,
-        data_event: false,
-        object_body: false,
-        query: &[],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "GetBucketLocation",
-        event_name: "GetBucketLocation",
-        action: "s3:GetBucketLocation",
-        resource: ResourceKind::Bucket,
-        read_only: true,
-        data_event: false,
-        object_body: false,
-        query: &["location"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "ListObjects",
-        event_name: "ListObjects",
-        action: "s3:ListBucket",
-        resource: ResourceKind::Bucket,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &["prefix", "delimiter", "max-keys", "marker", "encoding-type"],
-        headers: &[],
-        conditions: LIST_CONDITIONS,
-    },
-    Operation {
-        name: "ListObjectsV2",
-        event_name: "ListObjects",
-        action: "s3:ListBucket",
-        resource: ResourceKind::Bucket,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &[
-            "list-type",
-            "prefix",
-            "delimiter",
-            "max-keys",
-            "start-after",
-            "continuation-token",
-            "encoding-type",
-            "fetch-owner",
-        ],
-        headers: &[],
-        conditions: LIST_CONDITIONS,
-    },
-    Operation {
-        name: "GetObject",
-        event_name: "GetObject",
-        action: "s3:GetObject",
-        resource: ResourceKind::Object,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: READ_QUERY,
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "HeadObject",
-        event_name: "HeadObject",
-        action: "s3:GetObject",
-        resource: ResourceKind::Object,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: READ_QUERY,
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "PutObject",
-        event_name: "PutObject",
-        action: "s3:PutObject",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: true,
-        query: &[],
-        headers: &[
-            ("x-amz-acl", NO_ACL),
-            ("x-amz-storage-class", STANDARD),
-            ("x-amz-tagging", Values::Any),
-        ],
-        conditions: WRITE_CONDITIONS,
-    },
-    Operation {
-        name: "CopyObject",
-        event_name: "CopyObject",
-        action: "s3:PutObject",
-        resource: ResourceKind::Copy,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &[],
-        headers: &[
-            ("x-amz-acl", NO_ACL),
-            ("x-amz-storage-class", STANDARD),
-            ("x-amz-copy-source", Values::Any),
-            ("x-amz-copy-source-if-match", Values::Any),
-            ("x-amz-copy-source-if-none-match", Values::Any),
-            ("x-amz-copy-source-if-modified-since", Values::Any),
-            ("x-amz-copy-source-if-unmodified-since", Values::Any),
-            ("x-amz-metadata-directive", Values::Any),
-            ("x-amz-tagging", Values::Any),
-            ("x-amz-tagging-directive", Values::Any),
-            ("x-amz-source-expected-bucket-owner", Values::Any),
-        ],
-        conditions: WRITE_CONDITIONS,
-    },
-    Operation {
-        name: "DeleteObject",
-        event_name: "DeleteObject",
-        action: "s3:DeleteObject",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &[],
-        headers: &[],
-        conditions: &[("s3:if-match", Source::Header("if-match"))],
-    },
-    Operation {
-        name: "DeleteObjects",
-        event_name: "DeleteObjects",
-        action: "s3:DeleteObject",
-        resource: ResourceKind::Keys,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["delete"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "CreateMultipartUpload",
-        event_name: "CreateMultipartUpload",
-        action: "s3:PutObject",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["uploads"],
-        headers: &[
-            ("x-amz-acl", NO_ACL),
-            ("x-amz-storage-class", STANDARD),
-            ("x-amz-tagging", Values::Any),
-        ],
-        conditions: UPLOAD_CONDITIONS,
-    },
-    Operation {
-        name: "UploadPart",
-        event_name: "UploadPart",
-        action: "s3:PutObject",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: true,
-        query: &["partNumber", "uploadId"],
-        headers: &[],
-        conditions: UPLOAD_CONDITIONS,
-    },
-    Operation {
-        name: "UploadPartCopy",
-        event_name: "UploadPartCopy",
-        action: "s3:PutObject",
-        resource: ResourceKind::Copy,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["partNumber", "uploadId"],
-        headers: &[
-            ("x-amz-copy-source", Values::Any),
-            ("x-amz-copy-source-range", Values::Any),
-            ("x-amz-copy-source-if-match", Values::Any),
-            ("x-amz-copy-source-if-none-match", Values::Any),
-            ("x-amz-copy-source-if-modified-since", Values::Any),
-            ("x-amz-copy-source-if-unmodified-since", Values::Any),
-            ("x-amz-source-expected-bucket-owner", Values::Any),
-        ],
-        conditions: UPLOAD_CONDITIONS,
-    },
-    Operation {
-        name: "CompleteMultipartUpload",
-        event_name: "CompleteMultipartUpload",
-        action: "s3:PutObject",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["uploadId"],
-        headers: &[("x-amz-mp-object-size", Values::Any)],
-        conditions: &[
-            ("s3:if-match", Source::Header("if-match")),
-            ("s3:if-none-match", Source::Header("if-none-match")),
-            ("s3:ObjectCreationOperation", Source::Constant("true")),
-        ],
-    },
-    Operation {
-        name: "AbortMultipartUpload",
-        event_name: "AbortMultipartUpload",
-        action: "s3:AbortMultipartUpload",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["uploadId"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "ListParts",
-        event_name: "ListParts",
-        action: "s3:ListMultipartUploadParts",
-        resource: ResourceKind::Object,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &["uploadId", "max-parts", "part-number-marker"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "GetObjectAttributes",
-        event_name: "GetObjectAttributes",
-        action: "s3:GetObjectAttributes",
-        resource: ResourceKind::Object,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &["attributes"],
-        headers: &[
-            ("x-amz-object-attributes", Values::Any),
-            ("x-amz-max-parts", Values::Any),
-            ("x-amz-part-number-marker", Values::Any),
-        ],
-        conditions: &[],
-    },
-    Operation {
-        name: "GetObjectTagging",
-        event_name: "GetObjectTagging",
-        action: "s3:GetObjectTagging",
-        resource: ResourceKind::Object,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &["tagging"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "PutObjectTagging",
-        event_name: "PutObjectTagging",
-        action: "s3:PutObjectTagging",
-        resource: ResourceKind::Tagged,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["tagging"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "DeleteObjectTagging",
-        event_name: "DeleteObjectTagging",
-        action: "s3:DeleteObjectTagging",
-        resource: ResourceKind::Object,
-        read_only: false,
-        data_event: true,
-        object_body: false,
-        query: &["tagging"],
-        headers: &[],
-        conditions: &[],
-    },
-    Operation {
-        name: "ListMultipartUploads",
-        event_name: "ListMultipartUploads",
-        action: "s3:ListBucketMultipartUploads",
-        resource: ResourceKind::Bucket,
-        read_only: true,
-        data_event: true,
-        object_body: false,
-        query: &[
-            "uploads",
-            "prefix",
-            "delimiter",
-            "key-marker",
-            "upload-id-marker",
-            "max-uploads",
-            "encoding-type",
-        ],
-        headers: &[],
-        conditions: &[],
-    },
-];
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    TABLES.into_iter().flatten()
+}
 
 #[cfg(test)]
 mod tests {
@@ -509,12 +122,12 @@ mod tests {
 
     #[test]
     fn one_entry_an_operation_and_no_empty_action() {
-        let mut names: Vec<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        let mut names: Vec<_> = operations().map(|operation| operation.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
-        for operation in OPERATIONS {
+        for operation in operations() {
             assert!(
                 operation.action.starts_with("s3:") && operation.action.len() > 3,
                 "{}",

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use s3s::S3Result;
 
-use crate::operation::{COMMON_HEADERS, OPERATIONS};
+use crate::operation::{COMMON_HEADERS, operations};
 
 /// Takes the place of a value that means nothing to us. The name stays, for it decides the answer.
 const HIDDEN: &str = "hidden";
@@ -58,9 +58,7 @@ fn hide_headers(headers: &mut HeaderMap) {
 fn is_read(name: &str) -> bool {
     name.starts_with("x-amz-meta-")
         || COMMON_HEADERS.contains(&name)
-        || OPERATIONS
-            .iter()
-            .any(|operation| operation.headers.iter().any(|(known, _)| *known == name))
+        || operations().any(|operation| operation.headers.iter().any(|(known, _)| *known == name))
 }
 
 fn hide_query(parts: &mut Parts) -> S3Result<()> {
@@ -68,8 +66,7 @@ fn hide_query(parts: &mut Parts) -> S3Result<()> {
         return Ok(());
     };
     // This one has no entry, and is told apart by its value.
-    let is_known =
-        |name: &str| name == "select-type" || OPERATIONS.iter().any(|operation| operation.query.contains(&name));
+    let is_known = |name: &str| name == "select-type" || operations().any(|operation| operation.query.contains(&name));
     let kept: Vec<String> = query
         .split('&')
         .map(

@@ -13,7 +13,7 @@ use irsa_core::{AccountId, Clock, Timestamp};
 use super::*;
 use crate::bucket::{BucketRecord, MemoryBuckets};
 use crate::target::{Allowed, Authorizer, Denied};
-use crate::{OPERATIONS, ResourceKind};
+use crate::{ResourceKind, operations};
 
 mod conformance;
 mod enforcement;
