@@ -9,6 +9,9 @@ mod identity;
 mod resource;
 mod trust;
 
+pub use identity::{IAM_PATHS, PARTITIONS};
+pub use trust::TRUST_ACTIONS;
+
 use crate::error::{Fault, PolicyProblem};
 use crate::policy::{Policy, PolicyKind};
 use crate::syntax::{Condition, Document, Statement};

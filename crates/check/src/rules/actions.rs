@@ -1,6 +1,7 @@
 //! What an action must look like, whatever services there are.
 
 use irsa_policy::PolicyKind;
+use irsa_policy::validate::TRUST_ACTIONS;
 
 use crate::finding::FindingType;
 use crate::glob::has_wildcard;
@@ -201,7 +202,7 @@ fn unsupported_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
             prefix.is_some_and(|prefix| crate::glob::matches(prefix, service, true))
         };
         let every = action.text == "*" && !trust;
-        let known = trust && !super::trust::ACTIONS.contains(&&*action.text);
+        let known = trust && !TRUST_ACTIONS.contains(&&*action.text);
         if !every && (known || !services.iter().any(of_service)) && action.text.contains([':', '*']) {
             let whose = if trust {
                 "a trust policy".to_owned()
@@ -210,7 +211,7 @@ fn unsupported_action(subject: &Subject<'_, '_>, findings: &mut Findings) {
             };
             let finding = findings.at(action, format!("{whose} cannot have `{}`", clip(&action.text)));
             if trust {
-                let meant = super::trust::ACTIONS
+                let meant = TRUST_ACTIONS
                     .into_iter()
                     .find(|known| known.eq_ignore_ascii_case(&action.text));
                 match meant {

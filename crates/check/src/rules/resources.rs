@@ -2,6 +2,7 @@
 
 use irsa_core::AccountId;
 use irsa_policy::PolicyKind;
+use irsa_policy::validate::{IAM_PATHS, PARTITIONS};
 
 use crate::finding::FindingType;
 use crate::glob::has_wildcard;
@@ -89,36 +90,6 @@ pub(super) static RULES: &[Rule] = &[
         Kinds::RESOURCE,
         unsupported_resource,
     ),
-];
-
-/// The partitions that IAM takes; see
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
-const PARTITIONS: [&str; 8] = [
-    "aws",
-    "aws-cn",
-    "aws-us-gov",
-    "aws-iso",
-    "aws-iso-b",
-    "aws-iso-e",
-    "aws-iso-f",
-    "aws-eusc",
-];
-
-/// The kinds of resources that IAM has.
-const IAM_KINDS: [&str; 13] = [
-    "user/",
-    "federated-user/",
-    "role/",
-    "group/",
-    "instance-profile/",
-    "mfa/",
-    "server-certificate/",
-    "policy/",
-    "sms-mfa/",
-    "saml-provider/",
-    "oidc-provider/",
-    "report/",
-    "access-report/",
 ];
 
 /// All entries of `Resource` and `NotResource`.
@@ -383,7 +354,7 @@ fn iam_path(subject: &Subject<'_, '_>, findings: &mut Findings) {
         let Some(arn) = fields(&resource.text) else {
             continue;
         };
-        let is_known = arn.resource == "*" || IAM_KINDS.iter().any(|kind| arn.resource.starts_with(kind));
+        let is_known = arn.resource == "*" || IAM_PATHS.iter().any(|kind| arn.resource.starts_with(kind));
         if arn.service != "iam" || is_known {
             continue;
         }
@@ -391,7 +362,7 @@ fn iam_path(subject: &Subject<'_, '_>, findings: &mut Findings) {
         if !Kinds::HELD.contain(subject.kind) {
             finding.as_type(FindingType::Warning);
         }
-        finding.fix(format!("write `*`, or begin with one of {}", IAM_KINDS.join(", ")));
+        finding.fix(format!("write `*`, or begin with one of {}", IAM_PATHS.join(", ")));
     }
 }
 

@@ -78,22 +78,6 @@ pub(super) static RULES: &[Rule] = &[
     ),
 ];
 
-/// The actions that IAM takes in a trust policy, in exactly these letters.
-pub(super) const ACTIONS: [&str; 12] = [
-    "sts:AssumeRole",
-    "sts:AssumeRoleWithSAML",
-    WEB_IDENTITY,
-    "sts:TagSession",
-    "sts:SetSourceIdentity",
-    "sts:SetContext",
-    "sts:DecodeAuthorizationMessage",
-    "sts:GetAccessKeyInfo",
-    "sts:GetCallerIdentity",
-    "sts:GetFederationToken",
-    "sts:GetServiceBearerToken",
-    "sts:GetSessionToken",
-];
-
 const ASSUME: &str = "sts:AssumeRole";
 
 pub(super) const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";

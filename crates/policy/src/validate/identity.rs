@@ -5,8 +5,8 @@ use crate::syntax::{Element, Statement, Text, Version};
 
 const LEGACY: &str = "The policy failed legacy parsing";
 
-/// The partitions of <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
-const PARTITIONS: [&str; 8] = [
+/// The partitions that IAM takes; see <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+pub const PARTITIONS: [&str; 8] = [
     "aws",
     "aws-cn",
     "aws-us-gov",
@@ -17,8 +17,8 @@ const PARTITIONS: [&str; 8] = [
     "aws-eusc",
 ];
 
-/// How an IAM resource may begin.
-const IAM_PATHS: [&str; 13] = [
+/// How the last part of an IAM resource's ARN may begin: the kinds of resources that IAM has.
+pub const IAM_PATHS: [&str; 13] = [
     "user/",
     "federated-user/",
     "role/",

@@ -10,7 +10,7 @@ use crate::syntax::{Condition, Principal, Statement, Text};
 use crate::syntax::{Operator, Predicate};
 
 /// The actions that a trust policy may name, in exactly this case.
-const ACTIONS: [&str; 12] = [
+pub const TRUST_ACTIONS: [&str; 12] = [
     "sts:AssumeRole",
     "sts:AssumeRoleWithSAML",
     WEB_IDENTITY,
@@ -137,7 +137,7 @@ fn check_statement(statement: &Statement<'_>) -> Result<(), Malformed> {
     let actions = actions
         .filter(|actions| !actions.value.is_empty())
         .ok_or_else(|| missing("Action"))?;
-    if !actions.value.iter().all(|action| ACTIONS.contains(&&**action)) {
+    if !actions.value.iter().all(|action| TRUST_ACTIONS.contains(&&**action)) {
         return Err(Malformed::new(
             "AssumeRole policy may only specify STS AssumeRole actions.",
         ));
