@@ -10,11 +10,11 @@ use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
+use irsa_upstream::{Endpoint, Trust};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::connection::{Trust, send};
-use crate::endpoint::Endpoint;
+use crate::connection::send;
 use crate::{Answer, ClientError, Element};
 
 /// How long a call may take. Making a cluster's signing key is the longest.
@@ -89,7 +89,7 @@ impl Client {
     /// As [`Self::new`].
     pub fn anonymous(endpoint: &str, region: &str) -> Result<Self, ClientError> {
         Ok(Self {
-            endpoint: Endpoint::parse(endpoint)?,
+            endpoint: endpoint.parse()?,
             region: region.to_owned(),
             credentials: None,
             trust: None,

@@ -1,18 +1,15 @@
 use std::fmt;
 
+use irsa_upstream::{EndpointError, TrustError};
+
 use crate::XmlError;
 
 /// A call did not come to an answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The endpoint's URL is not one.
-    #[error("`{endpoint}` is no endpoint: {reason}")]
-    Endpoint {
-        /// The text.
-        endpoint: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// Nobody answers there, or not in HTTP.
     #[error("can't reach {endpoint}: {reason}")]
     Unreachable {
@@ -41,11 +38,8 @@ pub enum ClientError {
         reason: String,
     },
     /// A certificate authority can't be used.
-    #[error("the certificate authority can't be used: {reason}")]
-    Ca {
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Ca(#[from] TrustError),
     /// The request can't be made: its path or a value is not allowed in one.
     #[error("the request can't be made: {reason}")]
     Request {
@@ -70,7 +64,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => Some("is the server running? start it with `irsa up`".to_owned()),
             Self::Deadline { .. } => Some("look at the server's log, it may be out of disk or busy".to_owned()),
-            Self::Endpoint { .. } => Some("an endpoint looks like `http://127.0.0.1:4700`".to_owned()),
+            Self::Endpoint(_) => Some("an endpoint looks like `http://127.0.0.1:4700`".to_owned()),
             Self::Service(error) => match error.code.as_str() {
                 "InvalidClientTokenId"
                 | "UnrecognizedClientException"
@@ -83,7 +77,7 @@ impl ClientError {
                 _ => None,
             },
             Self::Unreadable { .. } => Some("is this endpoint an `irsa` server?".to_owned()),
-            Self::Ca { .. } | Self::Request { .. } => None,
+            Self::Ca(_) | Self::Request { .. } => None,
         }
     }
 

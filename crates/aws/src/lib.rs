@@ -11,7 +11,6 @@ mod answer;
 mod chain;
 mod client;
 mod connection;
-mod endpoint;
 mod error;
 mod xml;
 

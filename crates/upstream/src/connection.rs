@@ -1,8 +1,9 @@
-//! One connection to an upstream.
+//! One connection to a server.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use hyper::body::Body;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
@@ -13,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::endpoint::Endpoint;
-use crate::upstream::{RequestBody, UpstreamError};
+use crate::upstream::BoxError;
 
 /// Which servers are believed to be who they say.
 #[derive(Clone)]
@@ -60,38 +61,52 @@ impl Trust {
     }
 }
 
-/// Connects; ends when the sender is dropped.
-pub(crate) async fn connect(
-    endpoint: &Endpoint,
-    trust: Option<&Trust>,
-) -> Result<SendRequest<RequestBody>, UpstreamError> {
-    let unreachable = |error: &dyn std::error::Error| UpstreamError::Unreachable { reason: deepest(error) };
+/// No connection; the text is what the system says.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct ConnectError {
+    reason: String,
+}
+
+/// Connects; the connection ends when the sender is dropped. A server that is to be reached over TLS always is: without a `trust` it is
+/// believed by this machine's authorities.
+///
+/// # Errors
+/// Nobody answers there, or is not who it should be.
+pub async fn connect<B>(endpoint: &Endpoint, trust: Option<&Trust>) -> Result<SendRequest<B>, ConnectError>
+where
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let unreachable = |error: &dyn std::error::Error| ConnectError { reason: deepest(error) };
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|error| unreachable(&error))?;
     stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-    match trust {
-        None => handshake(stream).await,
-        Some(trust) => {
-            let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| unreachable(&error))?;
-            let stream = TlsConnector::from(Arc::clone(&trust.0))
-                .connect(name, stream)
-                .await
-                .map_err(|error| unreachable(&error))?;
-            handshake(stream).await
-        }
+    if !endpoint.tls {
+        return handshake(stream).await;
     }
+    let trust = match trust {
+        Some(trust) => trust.clone(),
+        None => Trust::new(None).map_err(|error| unreachable(&error))?,
+    };
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| unreachable(&error))?;
+    let stream = TlsConnector::from(trust.0)
+        .connect(name, stream)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    handshake(stream).await
 }
 
-async fn handshake<S>(stream: S) -> Result<SendRequest<RequestBody>, UpstreamError>
+async fn handshake<S, B>(stream: S) -> Result<SendRequest<B>, ConnectError>
 where
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(64 * 1024)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| UpstreamError::Unreachable {
+        .map_err(|error| ConnectError {
             reason: deepest(&error),
         })?;
     // What goes wrong in it is told to the sender and to the body.
@@ -99,8 +114,9 @@ where
     Ok(sender)
 }
 
-/// The text of the first cause, which says most and repeats nothing.
-pub(crate) fn deepest(error: &dyn std::error::Error) -> String {
+/// The text of an error's first cause, which says most and repeats nothing.
+#[must_use]
+pub fn deepest(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

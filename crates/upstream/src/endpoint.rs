@@ -100,20 +100,29 @@ mod tests {
         for (text, shown) in [
             ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
             ("http://moto:80/", "http://moto"),
+            ("http://localhost", "http://localhost"),
+            (
+                "https://sts.us-east-1.amazonaws.com/",
+                "https://sts.us-east-1.amazonaws.com",
+            ),
+            ("https://[::1]:4701", "https://[::1]:4701"),
             ("https://[::1]", "https://[::1]"),
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);
         }
-        for text in [
-            "moto:8000",
-            "ftp://moto",
-            "http://",
-            "http://moto/path",
-            "http://moto?x",
-            "http://moto:99999",
-            "http://u:secret@moto",
+        for (text, reason) in [
+            ("moto:8000", "http:// or https://"),
+            ("ftp://moto", "http:// or https://"),
+            ("", "read"),
+            ("http://", "read"),
+            ("http://moto/path", "path"),
+            ("http://moto?x", "path"),
+            ("http://moto/?x=1", "path"),
+            ("http://moto:99999", "no port"),
+            ("http://u:secret@moto", "user name"),
         ] {
             let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -247,7 +247,10 @@ impl Upstream {
         let connecting = connect(&self.endpoint, self.trust.as_ref());
         let mut sender = tokio::time::timeout(self.deadlines.connect, connecting)
             .await
-            .map_err(|_| UpstreamError::Deadline { what: "a connection" })??;
+            .map_err(|_| UpstreamError::Deadline { what: "a connection" })?
+            .map_err(|error| UpstreamError::Unreachable {
+                reason: error.to_string(),
+            })?;
         progress.moved();
         match Self::within(sender.send_request(request), progress, self.deadlines.first_byte).await? {
             Ok(response) => Ok((response, sender)),
