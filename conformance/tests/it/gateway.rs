@@ -1,12 +1,14 @@
 //! The gateway before a server that nobody here wrote: boto3 in a pod on one side, moto on the other.
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
     process::{Child, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use irsa_conformance::{Cluster, Server, StartOptions};
 
 use crate::{boto3::passes, shell};
@@ -30,26 +32,33 @@ struct Moto {
 }
 
 impl Moto {
+    /// Starts it on a free port, and returns when it says on which.
     fn start(folder: &std::path::Path) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let child = shell::plain("moto_server", folder)?
-            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+        let mut child = shell::plain("moto_server", folder)?
+            .args(["-H", "127.0.0.1", "-p", "0"])
             .env("MOTO_ACCOUNT_ID", ACCOUNT)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .context("starting moto_server")?;
-        let mut moto = Self { child, address };
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            ensure!(moto.child.try_wait()?.is_none(), "moto_server ended");
-            ensure!(
-                started.elapsed() < Duration::from_secs(60),
-                "moto_server does not listen"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let log = child.stderr.take().context("moto_server has no standard error")?;
+        let (tell, told) = mpsc::channel();
+        // Reads on when the address is known: it logs every request, and would wait for a reader.
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                if let Some((_, address)) = line.split_once("Running on http://") {
+                    drop(tell.send(address.trim().parse::<SocketAddr>()));
+                }
+            }
+        });
+        let said = told.recv_timeout(Duration::from_secs(60));
+        // The child is held before anything can fail, so that it always ends with this value.
+        let mut moto = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        moto.address = said.context("moto_server does not say where it listens")??;
         Ok(moto)
     }
 }
