@@ -106,6 +106,11 @@ impl Grants {
             .ok_or_else(|| unguarded(self.operation.action))
     }
 
+    /// That the operation's own action was allowed on this bucket.
+    pub(crate) fn allows_operation(&self, bucket: &str) -> S3Result<()> {
+        self.allows(self.operation.action, Some(bucket))
+    }
+
     /// The decisions on the keys of a multi-object delete.
     pub(crate) fn keys<V: Verb>(&self) -> impl Iterator<Item = Result<Permit<V>, Denied>> + '_ {
         self.keys.iter().map(|decision| match decision {
@@ -455,7 +460,7 @@ impl Door {
 }
 
 /// Nothing is done by a document that did not arrive as it was sent.
-fn check_digest<T>(request: &S3Request<T>) -> S3Result<()> {
+pub(crate) fn check_digest<T>(request: &S3Request<T>) -> S3Result<()> {
     let arrival = request
         .extensions
         .get::<Arc<Arrival>>()
@@ -642,7 +647,7 @@ fn refusal(denied: Denied) -> S3Error {
 }
 
 /// A request that reached an operation without having been decided: our mistake, and nothing is done for it.
-fn unguarded(what: &'static str) -> S3Error {
+pub(crate) fn unguarded(what: &'static str) -> S3Error {
     tracing::error!(what, "an S3 request was not decided; it is refused");
     error("AccessDenied", "Access Denied")
 }

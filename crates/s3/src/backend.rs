@@ -9,6 +9,8 @@ mod listing;
 mod multipart;
 mod put;
 mod read;
+#[macro_use]
+mod settings;
 pub(crate) mod tagging;
 mod uploads;
 
@@ -177,6 +179,8 @@ impl S3 for Backend {
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         self.list_multipart_uploads(request).await
     }
+
+    settings::operations!();
 }
 
 /// A failure of the store. The operator sees why, the caller only that it is not the caller's fault.

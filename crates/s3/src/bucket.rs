@@ -1,3 +1,5 @@
+mod settings;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -5,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use irsa_core::{AccountId, Timestamp};
 use uuid::Uuid;
+
+pub use settings::{BucketSettings, Versioning};
 
 /// One bucket as it is recorded.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +23,8 @@ pub struct BucketRecord {
     pub region: String,
     /// When it was made.
     pub created: Timestamp,
+    /// What its owner set; [`Buckets::update`] changes it.
+    pub settings: BucketSettings,
 }
 
 /// The registry of buckets: the server keeps it in its revisioned store.
@@ -36,6 +42,13 @@ pub trait Buckets: Send + Sync {
     /// [`BucketsError::Exists`] when the name is taken, also by a creation at the same time.
     async fn create(&self, record: BucketRecord) -> Result<(), BucketsError>;
 
+    /// Gives this very bucket (same name and same id) other settings, if it still has those of `record`: of two who read the same
+    /// settings and change them, one is refused. What is new is on disk and visible to [`Buckets::get`] when this returns.
+    ///
+    /// # Errors
+    /// [`BucketsError::Missing`] when the bucket is gone or replaced, [`BucketsError::Changed`] when its settings are others by now.
+    async fn update(&self, record: &BucketRecord, settings: BucketSettings) -> Result<(), BucketsError>;
+
     /// Removes this very bucket: same name and same id.
     ///
     /// # Errors
@@ -52,6 +65,9 @@ pub enum BucketsError {
     /// There is no such bucket any more.
     #[error("the bucket does not exist")]
     Missing,
+    /// Its settings are not those any more that the change was made from.
+    #[error("the bucket's settings were changed by others in between")]
+    Changed,
     /// The account has as many buckets as its quota allows.
     #[error("the account has {limit} buckets, and may not have more")]
     TooMany {
@@ -96,6 +112,19 @@ impl Buckets for MemoryBuckets {
             return Err(BucketsError::Exists(Arc::clone(existing)));
         }
         records.insert(record.name.clone(), Arc::new(record));
+        Ok(())
+    }
+
+    async fn update(&self, record: &BucketRecord, settings: BucketSettings) -> Result<(), BucketsError> {
+        let mut records = self.records();
+        let existing = records
+            .get_mut(&record.name)
+            .filter(|existing| existing.id == record.id)
+            .ok_or(BucketsError::Missing)?;
+        if existing.settings != record.settings {
+            return Err(BucketsError::Changed);
+        }
+        Arc::make_mut(existing).settings = settings;
         Ok(())
     }
 

@@ -18,7 +18,9 @@ mod permit;
 mod store;
 mod target;
 
-pub use bucket::{BucketRecord, Buckets, BucketsError, MemoryBuckets, is_valid_bucket_name};
+pub use bucket::{
+    BucketRecord, BucketSettings, Buckets, BucketsError, MemoryBuckets, Versioning, is_valid_bucket_name,
+};
 pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, S3Outcome};
 pub use operation::{Operation, ResourceKind, operations};
 pub use store::{ObjectStore, ObjectStoreError};

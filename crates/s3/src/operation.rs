@@ -5,6 +5,7 @@
 
 mod buckets;
 mod objects;
+mod settings;
 mod uploads;
 
 /// One operation of the S3 API as we enforce it. What has no entry is refused, and so is a query parameter or an `x-amz-` header that
@@ -109,7 +110,12 @@ const STANDARD: Values = Values::Only(
     "The storage class you specified is not valid",
 );
 
-const TABLES: [&[Operation]; 3] = [buckets::OPERATIONS, objects::OPERATIONS, uploads::OPERATIONS];
+const TABLES: [&[Operation]; 4] = [
+    buckets::OPERATIONS,
+    objects::OPERATIONS,
+    settings::OPERATIONS,
+    uploads::OPERATIONS,
+];
 
 /// All operations that we answer.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use irsa_core::AccountId;
-use irsa_s3::{BucketRecord, Buckets, BucketsError};
+use irsa_s3::{BucketRecord, BucketSettings, Buckets, BucketsError};
 use irsa_store::{StoreError, Transaction};
 
 use crate::keeper::Keeper;
@@ -13,7 +13,18 @@ use crate::snapshot::{BUCKET_PREFIX, StoredBucket};
 const MAX_BUCKETS: usize = 10_000;
 
 pub(crate) struct StoreBuckets {
-    pub(crate) keeper: Arc<Keeper>,
+    keeper: Arc<Keeper>,
+    /// Held while one changes: who comes after sees what was changed, and need not fail and try again.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl StoreBuckets {
+    pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
+        Self {
+            keeper,
+            changing: tokio::sync::Mutex::new(()),
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -38,18 +49,12 @@ impl Buckets for StoreBuckets {
     }
 
     async fn create(&self, record: BucketRecord) -> Result<(), BucketsError> {
+        let _changing = self.changing.lock().await;
         if self.list(record.account).len() >= MAX_BUCKETS {
             return Err(BucketsError::TooMany { limit: MAX_BUCKETS });
         }
         let key = format!("{BUCKET_PREFIX}{}", record.name);
-        let stored = StoredBucket {
-            name: record.name.clone(),
-            id: record.id.to_string(),
-            account: record.account.to_string(),
-            region: record.region,
-            created: record.created.unix_millis(),
-        };
-        let value = serde_json::to_vec(&stored).map_err(|error| BucketsError::Unavailable(Box::new(error)))?;
+        let value = stored(&StoredBucket::of(&record, record.settings.clone()))?;
         match self
             .keeper
             .commit(Transaction::default().when_absent(key.clone()).put(key, value))
@@ -66,7 +71,30 @@ impl Buckets for StoreBuckets {
         }
     }
 
+    async fn update(&self, record: &BucketRecord, settings: BucketSettings) -> Result<(), BucketsError> {
+        let _changing = self.changing.lock().await;
+        let key = format!("{BUCKET_PREFIX}{}", record.name);
+        let snapshot = self.keeper.snapshot();
+        let (current, revision) = snapshot
+            .buckets
+            .get(&record.name)
+            .filter(|(current, _)| current.id == record.id)
+            .ok_or(BucketsError::Missing)?;
+        if current.settings != record.settings {
+            return Err(BucketsError::Changed);
+        }
+        let value = stored(&StoredBucket::of(current, settings))?;
+        let transaction = Transaction::default()
+            .when_modified_at(key.clone(), *revision)
+            .put(key, value);
+        self.keeper.commit(transaction).await.map_err(|error| match error {
+            StoreError::Conflict => BucketsError::Changed,
+            error => BucketsError::Unavailable(Box::new(error)),
+        })
+    }
+
     async fn delete(&self, record: &BucketRecord) -> Result<(), BucketsError> {
+        let _changing = self.changing.lock().await;
         let key = format!("{BUCKET_PREFIX}{}", record.name);
         let snapshot = self.keeper.snapshot();
         let (_, revision) = snapshot
@@ -82,4 +110,8 @@ impl Buckets for StoreBuckets {
             error => BucketsError::Unavailable(Box::new(error)),
         })
     }
+}
+
+fn stored(bucket: &StoredBucket) -> Result<Vec<u8>, BucketsError> {
+    serde_json::to_vec(bucket).map_err(|error| BucketsError::Unavailable(Box::new(error)))
 }

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use irsa_core::{AccountId, Timestamp};
 use irsa_credentials::{EpochKey, EpochKeys, KeyEncryptionKey};
-use irsa_s3::BucketRecord;
+use irsa_s3::{BucketRecord, BucketSettings};
 use irsa_store::Revision;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,22 @@ pub(crate) struct StoredBucket {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) created: i64,
+    #[serde(default)]
+    pub(crate) settings: BucketSettings,
+}
+
+impl StoredBucket {
+    /// What is stored of a bucket.
+    pub(crate) fn of(record: &BucketRecord, settings: BucketSettings) -> Self {
+        Self {
+            name: record.name.clone(),
+            id: record.id.to_string(),
+            account: record.account.to_string(),
+            region: record.region.clone(),
+            created: record.created.unix_millis(),
+            settings,
+        }
+    }
 }
 
 impl Snapshot {
@@ -114,6 +130,7 @@ impl Snapshot {
                             .parse()
                             .map_err(|_| unreadable(format!("`{}` is no id", stored.id)))?,
                         region: stored.region,
+                        settings: stored.settings,
                     };
                     self.buckets.insert_mut(name.to_owned(), (Arc::new(bucket), revision));
                 }
@@ -161,5 +178,36 @@ impl Snapshot {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use irsa_s3::Versioning;
+
+    fn read(value: &str) -> Result<Arc<BucketRecord>, SnapshotError> {
+        let mut snapshot = Snapshot::empty();
+        snapshot.apply(
+            "s3/bucket/logs",
+            Some(value.as_bytes()),
+            1,
+            &KeyEncryptionKey::from_bytes([7; 32]),
+        )?;
+        Ok(Arc::clone(&snapshot.buckets.get("logs").unwrap().0))
+    }
+
+    #[test]
+    fn a_bucket_of_an_older_data_folder_has_the_settings_of_a_new_one() {
+        let old = r#"{"name": "logs", "id": "67e55044-10b1-426f-9247-bb680e5fe0c8", "account": "111122223333",
+            "region": "us-east-1", "created": 1767323045000"#;
+        let record = read(&format!("{old}}}")).unwrap();
+        assert_eq!(record.settings, BucketSettings::default());
+        assert_eq!(record.created, Timestamp::from_unix_millis(1_767_323_045_000));
+        let with = read(&format!(r#"{old}, "settings": {{"versioning": "Enabled"}}}}"#)).unwrap();
+        assert_eq!(with.settings.versioning, Versioning::Enabled);
+        // What is not known may restrict.
+        assert!(read(&format!(r#"{old}, "settings": {{"lock": true}}}}"#)).is_err());
+        assert!(read(&format!(r#"{old}, "lock": true}}"#)).is_err());
     }
 }

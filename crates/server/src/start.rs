@@ -253,9 +253,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     })?;
     let front = Front::new(FrontOptions {
         store: objects,
-        buckets: Arc::new(StoreBuckets {
-            keeper: Arc::clone(&keeper),
-        }),
+        buckets: Arc::new(StoreBuckets::new(Arc::clone(&keeper))),
         clock: Arc::clone(&clock),
         region: config.region.clone(),
         domains: vec!["localhost".to_owned()],

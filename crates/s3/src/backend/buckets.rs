@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Backend, not_implemented, owner, store_failure, wire_time};
 use crate::access::{Grants, error};
-use crate::bucket::{BucketRecord, BucketsError, is_valid_bucket_name};
+use crate::bucket::{BucketRecord, BucketSettings, BucketsError, is_valid_bucket_name};
 use crate::permit::{DeleteBucket, GetBucketLocation, ListBucket, Permit};
 use crate::target::Authorizer;
 
@@ -113,6 +113,7 @@ impl Backend {
             account,
             region,
             created: self.clock.now(),
+            settings: BucketSettings::default(),
         };
         let location = format!("/{}", record.name);
         match self.buckets.create(record).await {
@@ -138,7 +139,7 @@ impl Backend {
                     "You have attempted to create more buckets than allowed",
                 ));
             }
-            Err(failure @ (BucketsError::Missing | BucketsError::Unavailable(_))) => {
+            Err(failure @ (BucketsError::Missing | BucketsError::Changed | BucketsError::Unavailable(_))) => {
                 return Err(registry_failure(&failure));
             }
         }
@@ -235,7 +236,7 @@ fn region_of(constraint: &str) -> S3Result<String> {
     }
 }
 
-fn registry_failure(failure: &BucketsError) -> s3s::S3Error {
+pub(super) fn registry_failure(failure: &BucketsError) -> s3s::S3Error {
     let source = std::error::Error::source(failure).map(ToString::to_string);
     tracing::error!(error = %failure, source, "the bucket registry failed");
     error("InternalError", crate::front::INTERNAL)

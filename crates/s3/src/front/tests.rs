@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use irsa_core::{AccountId, Clock, Timestamp};
 
 use super::*;
-use crate::bucket::{BucketRecord, MemoryBuckets};
+use crate::bucket::{BucketRecord, BucketSettings, MemoryBuckets};
 use crate::target::{Allowed, Authorizer, Denied};
 use crate::{ResourceKind, operations};
 
@@ -20,6 +20,7 @@ mod enforcement;
 mod multipart;
 mod objects;
 mod secrets;
+mod settings;
 mod tagging;
 
 /// 2026-01-02T03:04:05Z.
@@ -139,6 +140,7 @@ impl Server {
             account: account(owner),
             region: "us-east-1".to_owned(),
             created: FixedClock.now(),
+            settings: BucketSettings::default(),
         };
         self.buckets.create(record).await.unwrap();
     }

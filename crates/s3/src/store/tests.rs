@@ -10,7 +10,7 @@ use irsa_core::AccountId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bucket::BucketRecord;
+use crate::bucket::{BucketRecord, BucketSettings};
 use crate::permit::Verb;
 use crate::target::{Allowed, Target};
 
@@ -26,6 +26,7 @@ fn record() -> BucketRecord {
         account: AccountId::from_number(1).unwrap(),
         region: "us-east-1".to_owned(),
         created: Timestamp::from_unix_seconds(0),
+        settings: BucketSettings::default(),
     }
 }
 

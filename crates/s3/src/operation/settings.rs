@@ -1,0 +1,33 @@
+//! Operations on the settings of buckets.
+
+use super::{Operation, ResourceKind, Values};
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    read("GetBucketVersioning", "s3:GetBucketVersioning", &["versioning"]),
+    Operation {
+        headers: &[("x-amz-mfa", Values::Any)],
+        ..write("PutBucketVersioning", "s3:PutBucketVersioning", &["versioning"])
+    },
+];
+
+const fn read(name: &'static str, action: &'static str, query: &'static [&'static str]) -> Operation {
+    Operation {
+        name,
+        event_name: name,
+        action,
+        resource: ResourceKind::Bucket,
+        read_only: true,
+        data_event: false,
+        object_body: false,
+        query,
+        headers: &[],
+        conditions: &[],
+    }
+}
+
+const fn write(name: &'static str, action: &'static str, query: &'static [&'static str]) -> Operation {
+    Operation {
+        read_only: false,
+        ..read(name, action, query)
+    }
+}
