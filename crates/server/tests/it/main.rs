@@ -1,5 +1,6 @@
 //! The running server as an attacker and as an operator see it: requests over sockets, and what they leave in the data folder.
 
+mod adversarial;
 mod audit;
 mod authorization_message;
 mod client;
@@ -12,7 +13,6 @@ mod routes;
 mod s3;
 mod s3_multipart;
 mod s3_tags;
-mod signatures;
 mod simulate;
 mod tls;
 mod trail;

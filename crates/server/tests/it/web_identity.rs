@@ -627,3 +627,28 @@ fn the_tokens_of_a_cluster_end_with_it() {
         "400 InvalidIdentityToken"
     );
 }
+
+#[test]
+fn keys_of_an_unregistered_cluster_do_not_open_a_role() {
+    let world = world();
+    let server = &world.server;
+    let root = &server.root;
+    let role = name("foreign");
+    web_role(
+        server,
+        root,
+        &role,
+        &world.issuer,
+        "system:serviceaccount:shop:app",
+        None,
+    );
+    // A second cluster has the same namespace and service account.
+    let second = name("second");
+    let issuer = crate::harness::cluster(server, root, &second);
+    assert_ne!(provider_arn(&issuer), provider_arn(&world.issuer));
+    let token = server.token(root, &second, "shop/app");
+    let response = server.exchange(&role, &token, &[]);
+    assert_eq!(response.outcome(), "403 AccessDenied", "{}", response.text());
+    let token = server.token(root, "main", "shop/app");
+    assert_eq!(server.exchange(&role, &token, &[]).status, 200);
+}

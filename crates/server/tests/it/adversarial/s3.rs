@@ -1,0 +1,4 @@
+//! What S3's own protocol offers to those who may do less than they want.
+
+mod objects;
+mod uploads;

@@ -1,0 +1,120 @@
+//! One request that two servers would read as two.
+
+use crate::client::{Request, exchange};
+use crate::harness::world;
+
+#[test]
+fn adv_sv_30_ambiguous_framing() {
+    let world = world();
+    let server = &world.server;
+    let host = server.host.as_str();
+    let body = crate::client::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]);
+    let signed =
+        Request::form(&[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")]).sign(host, &world.admin, "sts");
+    let head = |lines: &str| {
+        let mut text = format!("POST / HTTP/1.1\r\n{lines}");
+        for (name, value) in &signed.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text + "\r\n"
+    };
+    let length = body.len();
+    let chunked = format!("{length:x}\r\n{body}\r\n0\r\n\r\n");
+    for (what, lines, content) in [
+        (
+            "two lengths",
+            format!("host: {host}\r\ncontent-length: {length}\r\ncontent-length: 4\r\n"),
+            body.clone(),
+        ),
+        (
+            "two lengths in one",
+            format!("host: {host}\r\ncontent-length: {length}, 4\r\n"),
+            body.clone(),
+        ),
+        (
+            "a signed length",
+            format!("host: {host}\r\ncontent-length: +{length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a negative length",
+            format!("host: {host}\r\ncontent-length: -1\r\n"),
+            body.clone(),
+        ),
+        (
+            "a huge length",
+            format!("host: {host}\r\ncontent-length: 99999999999999999999\r\n"),
+            body.clone(),
+        ),
+        (
+            "an unknown coding",
+            format!("host: {host}\r\ntransfer-encoding: xchunked\r\n"),
+            chunked.clone(),
+        ),
+        (
+            "chunked, then gzip",
+            format!("host: {host}\r\ntransfer-encoding: chunked, gzip\r\n"),
+            chunked.clone(),
+        ),
+        (
+            "two hosts",
+            format!("host: {host}\r\nhost: evil.example\r\ncontent-length: {length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a space before the colon",
+            format!("host: {host}\r\ncontent-length : {length}\r\n"),
+            body.clone(),
+        ),
+        (
+            "a folded line",
+            format!("host: {host}\r\nx-folded: a\r\n b\r\ncontent-length: {length}\r\n"),
+            body.clone(),
+        ),
+    ] {
+        let bytes = [head(&lines).into_bytes(), content.into_bytes()].concat();
+        match exchange(host, &bytes, false) {
+            Ok(response) => assert!((400..=501).contains(&response.status), "{what}: {}", response.text()),
+            // A closed connection is a refusal too.
+            Err(error) => assert!(error.starts_with("no head in"), "{what}: {error}"),
+        }
+    }
+
+    // A length beside chunks: either refused, or read as chunks and nothing after it is read as a request.
+    let smuggled = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for lines in [
+        format!(
+            "host: {host}\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n",
+            chunked.len() + smuggled.len()
+        ),
+        format!("host: {host}\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n"),
+    ] {
+        let bytes = [head(&lines).into_bytes(), chunked.clone().into_bytes(), smuggled.into()].concat();
+        match exchange(host, &bytes, false) {
+            Ok(response) => {
+                assert!(
+                    !response.text().contains("HTTP/1.1"),
+                    "two answers: {}",
+                    response.text()
+                );
+                assert_eq!(response.header("connection"), Some("close"), "{response:?}");
+            }
+            Err(error) => assert!(error.starts_with("no head in"), "{error}"),
+        }
+    }
+
+    // The host that was signed is the host that counts.
+    let moved = signed.clone().header("host", "evil.example");
+    let response = server.send(&moved);
+    assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{}", response.text());
+    for (target, status) in [
+        (format!("http://{host}/"), 200),
+        ("http://evil.example/".to_owned(), 400),
+        ("https://user@evil.example/".to_owned(), 400),
+    ] {
+        let mut absolute = signed.clone();
+        absolute.path = target.clone();
+        let response = server.send(&absolute);
+        assert_eq!(response.status, status, "{target}: {}", response.text());
+    }
+}
