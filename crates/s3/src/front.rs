@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
-use irsa_core::{Clock, partition_of_region};
+use irsa_core::Clock;
 use s3s::S3Result;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::{Range, Timestamp as WireTimestamp, TimestampFormat};
@@ -27,6 +27,8 @@ use crate::access::{Door, Recorder, RefuseCredentials};
 use crate::backend::Backend;
 use crate::bucket::Buckets;
 use crate::operation::Operation;
+use crate::question::{Questioner, S3Refusal};
+use crate::route::{bucket_of_host, host_name};
 use crate::store::ObjectStore;
 use crate::target::Target;
 use body::Metered;
@@ -148,16 +150,11 @@ impl Front {
         // Both or none: without an authenticator, `s3s` asks no door.
         builder.set_auth(RefuseCredentials);
         builder.set_access(Door {
-            buckets: options.buckets,
-            partition: partition_of_region(&options.region),
+            questioner: Questioner::new(options.buckets, &options.region, options.domains.clone()),
             objects: options.store,
         });
         builder.set_host(Domains(options.domains));
-        let mut config = S3Config::default();
-        config.xml_max_body_size = usize::try_from(body::MAX_DOCUMENT).unwrap_or(usize::MAX);
-        // Keys are names, not paths.
-        config.normalize_forward_slash_path = false;
-        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        builder.set_config(configuration());
         Self {
             service: builder.build(),
             expiry,
@@ -175,10 +172,7 @@ impl Front {
         let is_head = parts.method == Method::HEAD;
         let recorder = Recorder::default();
         let arrival = Arc::new(Arrival::default());
-        let refused = refused_early(&parts.method, &parts.headers)
-            .or_else(|| hoist(&mut parts).err())
-            .or_else(|| private::hide(&mut parts).err());
-        normalise(&mut parts.headers);
+        let refused = read_head(&mut parts).and_then(|()| private::hide(&mut parts)).err();
         parts.extensions.insert(recorder.clone());
         parts.extensions.insert(Arc::clone(&arrival));
 
@@ -264,6 +258,24 @@ impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").finish_non_exhaustive()
     }
+}
+
+/// Brings a request's head into the form that is read and decided: parameters that stand for headers become headers, and what belonged
+/// to the signature and to `aws-chunked` goes. The signature is checked before.
+///
+/// # Errors
+/// A request that can't be read so.
+pub fn prepare(parts: &mut http::request::Parts) -> Result<(), S3Refusal> {
+    Ok(read_head(parts)?)
+}
+
+fn read_head(parts: &mut http::request::Parts) -> S3Result<()> {
+    let hoisted = match refused_early(&parts.method, &parts.headers) {
+        Some(refused) => Err(refused),
+        None => hoist(parts),
+    };
+    normalise(&mut parts.headers);
+    hoisted
 }
 
 /// Requests that `s3s` must not see: it reads the whole file of a form upload into memory before it asks anyone.
@@ -398,24 +410,24 @@ fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// How `s3s` reads requests.
+pub(crate) fn configuration() -> Arc<StaticConfigProvider> {
+    let mut config = S3Config::default();
+    config.xml_max_body_size = usize::try_from(body::MAX_DOCUMENT).unwrap_or(usize::MAX);
+    // Keys are names, not paths.
+    config.normalize_forward_slash_path = false;
+    Arc::new(StaticConfigProvider::new(Arc::new(config)))
+}
+
 /// Buckets in host names.
-struct Domains(Vec<String>);
+pub(crate) struct Domains(pub(crate) Vec<String>);
 
 impl S3Host for Domains {
     fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => host,
-        };
-        let bucket = self.0.iter().find_map(|domain| {
-            let (bucket, rest) = name.split_at_checked(name.len().checked_sub(domain.len())?)?;
-            rest.eq_ignore_ascii_case(domain)
-                .then(|| bucket.strip_suffix('.'))
-                .flatten()
-        });
-        Ok(match bucket {
-            Some(bucket) if !bucket.is_empty() => VirtualHost::new(name).with_bucket(bucket.to_ascii_lowercase()),
-            _ => VirtualHost::new(name),
+        let plain = VirtualHost::new(host_name(host));
+        Ok(match bucket_of_host(host, &self.0) {
+            Some(bucket) => plain.with_bucket(bucket),
+            None => plain,
         })
     }
 }

@@ -14,6 +14,11 @@ mod uploads;
 pub struct Operation {
     /// The name in the API model, such as `ListObjectsV2`.
     pub name: &'static str,
+    /// The HTTP method.
+    pub(crate) method: &'static str,
+    /// What tells it from other operations with this method on this kind of thing. Of two operations whose markers are all there, the one
+    /// with more of them is meant.
+    pub(crate) markers: &'static [Marker],
     /// The name in CloudTrail, such as `ListObjects`.
     pub event_name: &'static str,
     /// The IAM action that must be allowed on the resource.
@@ -51,6 +56,17 @@ pub enum ResourceKind {
     Keys,
     /// The object of the path; decided when the body, which holds the tags, is known.
     Tagged,
+}
+
+/// A part of a request that tells which operation it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Marker {
+    /// A query parameter, whatever its value.
+    Query(&'static str),
+    /// A query parameter with this value.
+    QueryIs(&'static str, &'static str),
+    /// A header.
+    Header(&'static str),
 }
 
 /// Values of a header that we can honour.

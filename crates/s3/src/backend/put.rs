@@ -105,7 +105,7 @@ pub(super) fn body_length(given: Option<i64>) -> S3Result<u64> {
 
 /// The tags that a write gives its object.
 pub(super) fn tags(headers: &http::HeaderMap) -> S3Result<Tags> {
-    match crate::access::tagging_header(headers) {
+    match crate::question::tagging_header(headers) {
         None => Ok(Tags::new()),
         Some(given) => super::tagging::of_header(given),
     }

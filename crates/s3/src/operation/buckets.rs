@@ -1,6 +1,6 @@
 //! Operations on buckets, and the lists of their objects.
 
-use super::{NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
+use super::{Marker, NOT_IMPLEMENTED, Operation, ResourceKind, Source, Values};
 
 const LIST_CONDITIONS: &[(&str, Source)] = &[
     ("s3:prefix", Source::Query("prefix")),
@@ -11,6 +11,8 @@ const LIST_CONDITIONS: &[(&str, Source)] = &[
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "ListBuckets",
+        method: "GET",
+        markers: &[],
         event_name: "ListBuckets",
         action: "s3:ListAllMyBuckets",
         resource: ResourceKind::Service,
@@ -23,6 +25,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "CreateBucket",
+        method: "PUT",
+        markers: &[],
         event_name: "CreateBucket",
         action: "s3:CreateBucket",
         resource: ResourceKind::NewBucket,
@@ -55,6 +59,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "HeadBucket",
+        method: "HEAD",
+        markers: &[],
         event_name: "HeadBucket",
         action: "s3:ListBucket",
         resource: ResourceKind::Bucket,
@@ -67,6 +73,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DeleteBucket",
+        method: "DELETE",
+        markers: &[],
         event_name: "DeleteBucket",
         action: "s3:DeleteBucket",
         resource: ResourceKind::Bucket,
@@ -79,6 +87,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "GetBucketLocation",
+        method: "GET",
+        markers: &[Marker::Query("location")],
         event_name: "GetBucketLocation",
         action: "s3:GetBucketLocation",
         resource: ResourceKind::Bucket,
@@ -91,6 +101,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ListObjects",
+        method: "GET",
+        markers: &[],
         event_name: "ListObjects",
         action: "s3:ListBucket",
         resource: ResourceKind::Bucket,
@@ -103,6 +115,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ListObjectsV2",
+        method: "GET",
+        markers: &[Marker::QueryIs("list-type", "2")],
         event_name: "ListObjects",
         action: "s3:ListBucket",
         resource: ResourceKind::Bucket,

@@ -1,6 +1,6 @@
 //! Operations on objects.
 
-use super::{NO_ACL, Operation, ResourceKind, STANDARD, Source, Values};
+use super::{Marker, NO_ACL, Operation, ResourceKind, STANDARD, Source, Values};
 
 const READ_QUERY: &[&str] = &[
     "partNumber",
@@ -28,6 +28,8 @@ const WRITE_CONDITIONS: &[(&str, Source)] = &[
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "GetObject",
+        method: "GET",
+        markers: &[],
         event_name: "GetObject",
         action: "s3:GetObject",
         resource: ResourceKind::Object,
@@ -40,6 +42,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "HeadObject",
+        method: "HEAD",
+        markers: &[],
         event_name: "HeadObject",
         action: "s3:GetObject",
         resource: ResourceKind::Object,
@@ -52,6 +56,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "PutObject",
+        method: "PUT",
+        markers: &[],
         event_name: "PutObject",
         action: "s3:PutObject",
         resource: ResourceKind::Object,
@@ -68,6 +74,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "CopyObject",
+        method: "PUT",
+        markers: &[Marker::Header("x-amz-copy-source")],
         event_name: "CopyObject",
         action: "s3:PutObject",
         resource: ResourceKind::Copy,
@@ -92,6 +100,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DeleteObject",
+        method: "DELETE",
+        markers: &[],
         event_name: "DeleteObject",
         action: "s3:DeleteObject",
         resource: ResourceKind::Object,
@@ -104,6 +114,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DeleteObjects",
+        method: "POST",
+        markers: &[Marker::Query("delete")],
         event_name: "DeleteObjects",
         action: "s3:DeleteObject",
         resource: ResourceKind::Keys,
@@ -116,6 +128,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "GetObjectAttributes",
+        method: "GET",
+        markers: &[Marker::Query("attributes")],
         event_name: "GetObjectAttributes",
         action: "s3:GetObjectAttributes",
         resource: ResourceKind::Object,
@@ -132,6 +146,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "GetObjectTagging",
+        method: "GET",
+        markers: &[Marker::Query("tagging")],
         event_name: "GetObjectTagging",
         action: "s3:GetObjectTagging",
         resource: ResourceKind::Object,
@@ -144,6 +160,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "PutObjectTagging",
+        method: "PUT",
+        markers: &[Marker::Query("tagging")],
         event_name: "PutObjectTagging",
         action: "s3:PutObjectTagging",
         resource: ResourceKind::Tagged,
@@ -156,6 +174,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "DeleteObjectTagging",
+        method: "DELETE",
+        markers: &[Marker::Query("tagging")],
         event_name: "DeleteObjectTagging",
         action: "s3:DeleteObjectTagging",
         resource: ResourceKind::Object,

@@ -1,18 +1,35 @@
 //! Operations on the settings of buckets.
 
-use super::{Operation, ResourceKind, Values};
+use super::{Marker, Operation, ResourceKind, Values};
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    read("GetBucketVersioning", "s3:GetBucketVersioning", &["versioning"]),
+    read(
+        "GetBucketVersioning",
+        "s3:GetBucketVersioning",
+        &["versioning"],
+        &[Marker::Query("versioning")],
+    ),
     Operation {
         headers: &[("x-amz-mfa", Values::Any)],
-        ..write("PutBucketVersioning", "s3:PutBucketVersioning", &["versioning"])
+        ..write(
+            "PutBucketVersioning",
+            "s3:PutBucketVersioning",
+            &["versioning"],
+            &[Marker::Query("versioning")],
+        )
     },
 ];
 
-const fn read(name: &'static str, action: &'static str, query: &'static [&'static str]) -> Operation {
+const fn read(
+    name: &'static str,
+    action: &'static str,
+    query: &'static [&'static str],
+    markers: &'static [Marker],
+) -> Operation {
     Operation {
         name,
+        method: "GET",
+        markers,
         event_name: name,
         action,
         resource: ResourceKind::Bucket,
@@ -25,9 +42,15 @@ const fn read(name: &'static str, action: &'static str, query: &'static [&'stati
     }
 }
 
-const fn write(name: &'static str, action: &'static str, query: &'static [&'static str]) -> Operation {
+const fn write(
+    name: &'static str,
+    action: &'static str,
+    query: &'static [&'static str],
+    markers: &'static [Marker],
+) -> Operation {
     Operation {
+        method: "PUT",
         read_only: false,
-        ..read(name, action, query)
+        ..read(name, action, query, markers)
     }
 }

@@ -1,6 +1,6 @@
 //! Multipart uploads.
 
-use super::{NO_ACL, Operation, ResourceKind, STANDARD, Source, Values};
+use super::{Marker, NO_ACL, Operation, ResourceKind, STANDARD, Source, Values};
 
 /// Of what only prepares an object.
 const UPLOAD_CONDITIONS: &[(&str, Source)] = &[
@@ -13,6 +13,8 @@ const UPLOAD_CONDITIONS: &[(&str, Source)] = &[
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         name: "CreateMultipartUpload",
+        method: "POST",
+        markers: &[Marker::Query("uploads")],
         event_name: "CreateMultipartUpload",
         action: "s3:PutObject",
         resource: ResourceKind::Object,
@@ -29,6 +31,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "UploadPart",
+        method: "PUT",
+        markers: &[Marker::Query("partNumber"), Marker::Query("uploadId")],
         event_name: "UploadPart",
         action: "s3:PutObject",
         resource: ResourceKind::Object,
@@ -41,6 +45,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "UploadPartCopy",
+        method: "PUT",
+        markers: &[
+            Marker::Query("partNumber"),
+            Marker::Query("uploadId"),
+            Marker::Header("x-amz-copy-source"),
+        ],
         event_name: "UploadPartCopy",
         action: "s3:PutObject",
         resource: ResourceKind::Copy,
@@ -61,6 +71,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "CompleteMultipartUpload",
+        method: "POST",
+        markers: &[Marker::Query("uploadId")],
         event_name: "CompleteMultipartUpload",
         action: "s3:PutObject",
         resource: ResourceKind::Object,
@@ -77,6 +89,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "AbortMultipartUpload",
+        method: "DELETE",
+        markers: &[Marker::Query("uploadId")],
         event_name: "AbortMultipartUpload",
         action: "s3:AbortMultipartUpload",
         resource: ResourceKind::Object,
@@ -89,6 +103,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ListParts",
+        method: "GET",
+        markers: &[Marker::Query("uploadId")],
         event_name: "ListParts",
         action: "s3:ListMultipartUploadParts",
         resource: ResourceKind::Object,
@@ -101,6 +117,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ListMultipartUploads",
+        method: "GET",
+        markers: &[Marker::Query("uploads")],
         event_name: "ListMultipartUploads",
         action: "s3:ListBucketMultipartUploads",
         resource: ResourceKind::Bucket,

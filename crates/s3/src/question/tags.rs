@@ -1,38 +1,13 @@
-//! What decisions see of the tags of objects.
+//! What questions say about the tags of objects.
 
 use http::HeaderMap;
 use s3s::S3Result;
 
-use super::Door;
-use crate::backend::{store_failure, tagging};
-use crate::bucket::BucketRecord;
+use crate::backend::tagging;
 use crate::operation::Operation;
 use crate::permit::EXISTING_TAG;
 use crate::store::Tags;
 use crate::target::Target;
-
-impl Door {
-    /// Puts the tags that the object has into a question whose action knows such keys; what they are.
-    pub(super) async fn add_existing_tags(&self, target: &mut Target, record: Option<&BucketRecord>) -> S3Result<Tags> {
-        let (Some(record), Some(key)) = (record, target.key.as_deref()) else {
-            return Ok(Tags::new());
-        };
-        if !EXISTING_TAG_ACTIONS.contains(&target.action) {
-            return Ok(Tags::new());
-        }
-        let tags = self
-            .objects
-            .tags_to_decide(record.id, key)
-            .await
-            .map_err(store_failure)?;
-        for (name, value) in &tags {
-            target
-                .context
-                .push((format!("{EXISTING_TAG}{name}").into(), vec![value.clone()]));
-        }
-        Ok(tags)
-    }
-}
 
 /// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
 const EXISTING_TAG_ACTIONS: [&str; 6] = [
@@ -43,6 +18,19 @@ const EXISTING_TAG_ACTIONS: [&str; 6] = [
     "s3:DeleteObjectTagging",
     "s3:PutObjectAcl",
 ];
+
+/// Whether decisions on a target may depend on the tags that its object has.
+pub(super) fn knows_existing_tags(target: &Target) -> bool {
+    target.key.is_some() && EXISTING_TAG_ACTIONS.contains(&target.action)
+}
+
+pub(super) fn add_existing(target: &mut Target, tags: &[(String, String)]) {
+    for (name, value) in tags {
+        target
+            .context
+            .push((format!("{EXISTING_TAG}{name}").into(), vec![value.clone()]));
+    }
+}
 
 /// Puts the tags that a request brings into a question whose action knows such keys.
 pub(super) fn add_request_tags(target: &mut Target, tags: &Tags) {
