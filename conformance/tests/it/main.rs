@@ -8,6 +8,7 @@ mod bad_input;
 mod boto3;
 mod gateway;
 mod issuers;
+mod kubernetes;
 mod restart;
 mod shell;
 mod simulation;
