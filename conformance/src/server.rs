@@ -5,7 +5,10 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -61,6 +64,8 @@ pub struct Server {
     ready: Value,
     ready_after: Duration,
     errors: PathBuf,
+    /// What it prints; ends when the process does.
+    lines: Mutex<mpsc::Receiver<(String, Duration)>>,
     // Held for their removal at the end.
     _own_data: Option<TempDir>,
     _logs: TempDir,
@@ -131,12 +136,13 @@ impl Server {
             ready: Value::Null,
             ready_after: Duration::ZERO,
             errors,
+            lines: Mutex::new(lines),
             _own_data: own_data,
             _logs: logs,
         };
         loop {
             let left = START_LIMIT.saturating_sub(started.elapsed());
-            let Ok((line, after)) = lines.recv_timeout(left) else {
+            let Ok((line, after)) = server.lines().recv_timeout(left) else {
                 bail!("the server did not become ready:\n{}", server.log());
             };
             if let Ok(value) = serde_json::from_str::<Value>(&line)
@@ -146,6 +152,10 @@ impl Server {
                 return Ok(server);
             }
         }
+    }
+
+    fn lines(&mut self) -> &mut mpsc::Receiver<(String, Duration)> {
+        self.lines.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ready_text(&self, name: &str) -> Result<&str> {
@@ -289,11 +299,13 @@ impl Server {
             .args(["-c", &format!("kill -TERM {}", self.child.id())])
             .status()?;
         let asked = Instant::now();
-        while asked.elapsed() < STOP_LIMIT {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
+        // The end of its output is the end of the process.
+        loop {
+            match self.lines().recv_timeout(STOP_LIMIT.saturating_sub(asked.elapsed())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(self.child.wait()?),
+                Err(RecvTimeoutError::Timeout) => break,
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
         self.child.kill()?;
         self.child.wait()?;

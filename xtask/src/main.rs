@@ -26,6 +26,7 @@ usage: cargo xtask COMMAND
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
                                     measures the release binary beside this machine's ceiling
+  bench s3 [--seconds S]            measures reading and writing objects: embedded, and before another store
   bench policy [--instructions]     holds the policy engine against its targets and against other engines
                                     --instructions  counts instead of timing; needs valgrind
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
@@ -142,29 +143,43 @@ fn replay(words: &[OsString]) -> Result<()> {
 }
 
 fn bench(words: &[OsString]) -> Result<()> {
-    if let Some((first, rest)) = words.split_first()
-        && first == "policy"
-    {
-        return bench_policy(rest);
+    match words.split_first() {
+        Some((first, rest)) if first == "policy" => bench_policy(rest),
+        Some((first, rest)) if first == "s3" => bench_s3(rest),
+        _ => run(bench_server(&[])?.args(words)),
     }
-    run(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "irsa",
-        "--bin",
-        "irsa",
-    ]))?;
-    run(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "irsa-conformance",
-        "--bin",
-        "bench",
-    ]))?;
+}
+
+/// The load generator and what it loads, built for release: a command that still wants its own options.
+fn bench_server(kind: &[&str]) -> Result<std::process::Command> {
+    for (package, binary) in [("irsa", "irsa"), ("irsa-conformance", "bench")] {
+        run(&mut cargo(&[
+            "build",
+            "--release",
+            "--package",
+            package,
+            "--bin",
+            binary,
+        ]))?;
+    }
     let mut command = std::process::Command::new(target().join("release/bench"));
-    run(command.arg("--binary").arg(built("release")).args(words))
+    command.args(kind).arg("--binary").arg(built("release"));
+    Ok(command)
+}
+
+/// The store that ours is measured beside is a workspace of its own, so that nobody else compiles what it needs.
+fn bench_s3(words: &[OsString]) -> Result<()> {
+    let folder = target().join("bench");
+    run(cargo(&[
+        "build",
+        "--release",
+        "--manifest-path",
+        "bench/s3-upstream/Cargo.toml",
+        "--target-dir",
+    ])
+    .arg(&folder))?;
+    let upstream = folder.join("release/irsa-bench-s3-upstream");
+    run(bench_server(&["s3"])?.arg("--upstream").arg(upstream).args(words))
 }
 
 /// The comparison is a workspace of its own, so that nothing else compiles the engines that it compares with.

@@ -1,61 +1,54 @@
-//! Ours beside the ceiling: short rounds in turns, and the median of each round's ratio, so that a slow minute of the machine, which slows both, says little.
+//! Servers beside each other: short rounds in turns, and the median of each round's ratio, so that a slow minute of the machine, which slows all, says little.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    Target,
-    load::{Measured, Until},
-};
+use crate::load::{Measured, Request, Target, Until};
 
-/// Pairs of rounds of each figure.
+/// Rounds of each figure.
 const ROUNDS: usize = 5;
 
-/// The medians of a comparison.
-#[derive(Clone, Copy)]
-pub(crate) struct Compared {
-    /// Requests a second and CPU of ours: the middle round by rate.
-    pub(crate) ours: Measured,
-    /// The same of the ceiling.
-    pub(crate) ceiling: Measured,
-    /// Our rate by the ceiling's.
-    pub(crate) rate: f64,
-    /// The ceiling's CPU by ours: 1 is as cheap as the ceiling.
-    pub(crate) cpu: f64,
-}
+/// What servers did in each round.
+#[derive(Clone)]
+pub(crate) struct Compared(Vec<Vec<Measured>>);
 
-/// Measures ours and the ceiling in turns, each with its request.
-pub(crate) fn in_turns(
-    ours: (&Target, &[u8]),
-    ceiling: (&Target, &[u8]),
-    connections: usize,
-    time: Duration,
-) -> Result<Compared> {
-    let (mut own, mut best) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        best.push(ceiling.0.measure(ceiling.1, connections, Until::Time(time))?);
-        own.push(ours.0.measure(ours.1, connections, Until::Time(time))?);
-    }
-    let ratios = |of: fn(&Measured, &Measured) -> f64| {
-        own.iter()
-            .zip(&best)
-            .map(|(own, best)| of(own, best))
-            .collect::<Vec<_>>()
+/// Measures servers in turns, each with its requests.
+pub(crate) fn in_turns(contestants: &[(Target, &[Request])], connections: usize, time: Duration) -> Result<Compared> {
+    let round = || {
+        let measure =
+            |(target, requests): &(Target, &[Request])| target.measure(requests, connections, Until::Time(time));
+        contestants.iter().map(measure).collect()
     };
-    Ok(Compared {
-        ours: middle(&own)?,
-        ceiling: middle(&best)?,
-        rate: median(&ratios(|own, best| own.rate / best.rate)),
-        cpu: median(&ratios(|own, best| best.cpu / own.cpu)),
-    })
+    (0..ROUNDS).map(|_| round()).collect::<Result<_>>().map(Compared)
 }
 
-/// The round in the middle by rate.
-fn middle(rounds: &[Measured]) -> Result<Measured> {
-    let mut sorted = rounds.to_vec();
-    sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    sorted.get(sorted.len() / 2).copied().context("no rounds")
+impl Compared {
+    /// The round of one server that is in the middle by rate.
+    pub(crate) fn middle(&self, of: usize) -> Result<Measured> {
+        let mut sorted: Vec<Measured> = self.0.iter().filter_map(|round| round.get(of).copied()).collect();
+        sorted.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        sorted.get(sorted.len() / 2).copied().context("no rounds")
+    }
+
+    /// The rate of one server by that of another.
+    pub(crate) fn rate(&self, of: usize, by: usize) -> f64 {
+        self.ratio(of, by, |measured| measured.rate)
+    }
+
+    /// The CPU of one server by that of another: below 1, it is the cheaper one.
+    pub(crate) fn cpu(&self, of: usize, by: usize) -> f64 {
+        self.ratio(of, by, |measured| measured.cpu)
+    }
+
+    fn ratio(&self, of: usize, by: usize, figure: fn(&Measured) -> f64) -> f64 {
+        let ratios: Vec<f64> = self
+            .0
+            .iter()
+            .filter_map(|round| Some(figure(round.get(of)?) / figure(round.get(by)?)))
+            .collect();
+        median(&ratios)
+    }
 }
 
 /// The value in the middle.

@@ -1,4 +1,4 @@
-//! The load: one request, sent again and again over kept-alive connections, as cheaply as a client can.
+//! The load: requests, sent again and again over kept-alive connections, as cheaply as a client can.
 
 use std::{
     net::SocketAddr,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,6 +21,10 @@ use crate::process;
 
 /// No run may take longer than this, whatever count it was asked for.
 const LIMIT: Duration = Duration::from_secs(300);
+/// The longest head of an answer.
+const MAX_HEAD: usize = 16 * 1024;
+/// Large bodies are read in pieces of this size, and forgotten.
+const PIECE: usize = 256 * 1024;
 
 /// When a run ends.
 #[derive(Clone, Copy)]
@@ -41,30 +46,51 @@ pub(crate) struct Measured {
     pub(crate) cpu: f64,
 }
 
-/// Sends `request` over `connections` connections to the process `pid` at `address`. Any other answer than 200 is an error.
-pub(crate) fn run(address: SocketAddr, pid: u32, request: &[u8], connections: usize, until: Until) -> Result<Measured> {
-    // One thread: on two cores, the load generator must leave as much as it can to the server.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut streams = Vec::with_capacity(connections);
-        for _ in 0..connections {
-            let mut connection = Connection::open(address).await?;
+/// The bytes of one request. Copies share them.
+#[derive(Clone)]
+pub(crate) struct Request {
+    /// Request line and headers, with the empty line at their end.
+    pub(crate) head: Bytes,
+    /// As long as the head says.
+    pub(crate) body: Bytes,
+    /// How long the body of the answer must be, where that is known.
+    pub(crate) answer: Option<usize>,
+}
+
+/// A server process under load.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
+}
+
+impl Target {
+    /// Sends requests over `connections` connections, each connection one of them again and again. Any other answer than 200 is an error.
+    pub(crate) fn measure(self, requests: &[Request], connections: usize, until: Until) -> Result<Measured> {
+        // One thread: on two cores, the load generator must leave as much as it can to the server.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.run(requests, connections, until))
+    }
+
+    async fn run(self, requests: &[Request], connections: usize, until: Until) -> Result<Measured> {
+        let mut lanes = Vec::with_capacity(connections);
+        for request in requests.iter().cycle().take(connections) {
+            let mut connection = Connection::open(self.address).await?;
             // One request ahead of the clock warms the connection up.
             connection.exchange(request).await?;
-            streams.push(connection);
+            lanes.push((connection, request.clone()));
         }
         let (time, count) = match until {
             Until::Time(time) => (time, u64::MAX),
             Until::Count(count) => (LIMIT, count),
         };
         let taken = Arc::new(AtomicU64::new(0));
-        let request: Arc<[u8]> = request.into();
-        let cpu = process::cpu_microseconds(pid)?;
+        let cpu = process::cpu_microseconds(self.pid)?;
         let start = Instant::now();
         let end = start + time;
         let mut tasks = JoinSet::new();
-        for mut connection in streams {
-            let (taken, request) = (Arc::clone(&taken), Arc::clone(&request));
+        for (mut connection, request) in lanes {
+            let taken = Arc::clone(&taken);
             tasks.spawn(async move {
                 let mut done = 0u64;
                 while Instant::now() < end && taken.fetch_add(1, Ordering::Relaxed) < count {
@@ -74,24 +100,24 @@ pub(crate) fn run(address: SocketAddr, pid: u32, request: &[u8], connections: us
                 anyhow::Ok(done)
             });
         }
-        let mut requests = 0;
+        let mut answered = 0;
         while let Some(done) = tasks.join_next().await {
-            requests += done??;
+            answered += done??;
         }
         let elapsed = start.elapsed().as_secs_f64();
-        let cpu = process::cpu_microseconds(pid)? - cpu;
+        let cpu = process::cpu_microseconds(self.pid)? - cpu;
         if let Until::Count(count) = until
-            && requests < count
+            && answered < count
         {
-            bail!("only {requests} of {count} requests were answered within {LIMIT:?}");
+            bail!("only {answered} of {count} requests were answered within {LIMIT:?}");
         }
-        let answered = float(requests)?;
+        let requests = float(answered)?;
         Ok(Measured {
-            requests,
-            rate: answered / elapsed,
-            cpu: cpu / answered,
+            requests: answered,
+            rate: requests / elapsed,
+            cpu: cpu / requests,
         })
-    })
+    }
 }
 
 /// A count as a float; counts here are far below 2^32.
@@ -110,39 +136,62 @@ impl Connection {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
-            buffer: vec![0; 16 * 1024],
+            buffer: vec![0; MAX_HEAD],
         })
     }
 
     /// Sends the request and reads one whole answer.
-    async fn exchange(&mut self, request: &[u8]) -> Result<()> {
-        self.stream.write_all(request).await?;
+    async fn exchange(&mut self, request: &Request) -> Result<()> {
+        if let Err(error) = self.send(request).await {
+            // A server that refuses a long body says so before it closes.
+            self.receive(request.answer).await.map_err(|why| why.context(error))?;
+            bail!("the server answered before it had the request");
+        }
+        self.receive(request.answer).await
+    }
+
+    async fn send(&mut self, request: &Request) -> std::io::Result<()> {
+        self.stream.write_all(&request.head).await?;
+        self.stream.write_all(&request.body).await
+    }
+
+    async fn receive(&mut self, expected: Option<usize>) -> Result<()> {
         let mut filled = 0;
-        loop {
+        let length = loop {
             let space = self.buffer.get_mut(filled..).context("no space")?;
             let read = self.stream.read(space).await?;
             if read == 0 {
                 bail!("the server closed the connection");
             }
             filled += read;
-            let text = self.buffer.get(..filled).unwrap_or_default();
-            if let Some(length) = whole(text)? {
-                if length == filled {
-                    return Ok(());
-                }
-                if length < filled {
-                    bail!("more than one answer came");
-                }
+            if let Some(length) = lengths(self.buffer.get(..filled).unwrap_or_default(), expected)? {
+                break length;
             }
             if filled == self.buffer.len() {
-                bail!("an answer of more than {filled} bytes");
+                bail!("an answer whose head has more than {filled} bytes");
             }
+        };
+        let mut left = length.checked_sub(filled).context("more than one answer came")?;
+        if left > MAX_HEAD && self.buffer.len() < PIECE {
+            self.buffer.resize(PIECE, 0);
         }
+        while left > 0 {
+            let most = left.min(self.buffer.len());
+            let read = self
+                .stream
+                .read(self.buffer.get_mut(..most).context("no space")?)
+                .await?;
+            if read == 0 {
+                bail!("the server closed the connection {left} bytes before the end of its answer");
+            }
+            left -= read;
+        }
+        Ok(())
     }
 }
 
-/// The length of the answer that begins here, once its head is there.
-fn whole(text: &[u8]) -> Result<Option<usize>> {
+/// The length of the answer that begins here, head and body, once its head is there.
+fn lengths(text: &[u8], expected: Option<usize>) -> Result<Option<usize>> {
     let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -155,6 +204,9 @@ fn whole(text: &[u8]) -> Result<Option<usize>> {
             && name.eq_ignore_ascii_case("content-length")
         {
             let body: usize = value.trim().parse()?;
+            if expected.is_some_and(|expected| body != expected) {
+                bail!("an answer of {body} bytes, and {expected:?} were asked for");
+            }
             return Ok(Some(head + 4 + body));
         }
     }

@@ -1,44 +1,43 @@
 //! `bench --binary PATH [--sessions N] [--roles N] [--seconds S]`: what a token exchange and a signed call cost, beside this machine's ceiling for the same work,
-//! and whether that stays so. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is
-//! printed as such and fails nothing, because a busy machine misses them too.
+//! and whether that stays so. `bench s3 --binary PATH --upstream PATH [--seconds S]`: what objects cost to read and write, in the store of our own and before
+//! another one. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
+//! such and fails nothing, because a busy machine misses them too.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line tool: its report goes to stdout, what went wrong to stderr"
 )]
 
+mod bare;
 mod ceiling;
 mod compare;
 mod load;
 mod process;
+mod s3;
+mod sts;
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use compare::{Compared, in_turns, median};
-use irsa_conformance::{
-    Client, Cluster, Credentials, Key, KeyKind, Server, StartOptions, exchange, jws,
-    sigv4::{self, Scope, Unsigned},
-};
-use load::{Measured, Until};
-use serde_json::{Value, json};
+use load::Target;
 
-const USAGE: &str = "usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]";
-/// Roles in one account: AWS's largest quota is 5,000.
-const ROLES_AN_ACCOUNT: u64 = 4_000;
-/// Signed requests are valid for a quarter of an hour; each phase signs anew.
+const USAGE: &str = "\
+usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]
+       bench s3 --binary PATH --upstream PATH [--seconds S]";
+
+/// The form of SigV4's dates. Signed requests are valid for a quarter of an hour; each phase signs anew.
 const DATE: &[time::format_description::BorrowedFormatItem<'_>] =
     time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
 
 struct Options {
     binary: PathBuf,
+    /// The S3 server of another program.
+    upstream: PathBuf,
     sessions: u64,
     roles: u64,
     time: Duration,
@@ -46,18 +45,26 @@ struct Options {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, setup] = words.as_slice()
-        && word == "ceiling"
-    {
-        return done(ceiling::main(Path::new(setup)));
-    }
-    match options(&words) {
+    let (command, rest) = match words.split_first() {
+        Some((first, rest)) if !first.starts_with('-') => (first.as_str(), rest),
+        _ => ("sts", words.as_slice()),
+    };
+    let bench = match (command, rest) {
+        ("ceiling", [setup]) => return done(ceiling::main(Path::new(setup))),
+        ("bare", [folder]) => return done(bare::main(Path::new(folder))),
+        ("s3", _) => s3::bench,
+        ("sts", _) => sts::bench,
+        _ => return wrong(&anyhow::anyhow!("`{command}` is not known")),
+    };
+    match options(rest) {
         Ok(options) => done(bench(&options)),
-        Err(error) => {
-            eprintln!("error: {error:#}\n{USAGE}");
-            ExitCode::from(2)
-        }
+        Err(error) => wrong(&error),
     }
+}
+
+fn wrong(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}\n{USAGE}");
+    ExitCode::from(2)
 }
 
 fn done(result: Result<()>) -> ExitCode {
@@ -73,6 +80,7 @@ fn done(result: Result<()>) -> ExitCode {
 fn options(words: &[String]) -> Result<Options> {
     let mut options = Options {
         binary: PathBuf::new(),
+        upstream: PathBuf::new(),
         sessions: 300_000,
         roles: 10_000,
         time: Duration::from_secs(2),
@@ -82,6 +90,7 @@ fn options(words: &[String]) -> Result<Options> {
         let value = words.next().with_context(|| format!("`{word}` needs a value"))?;
         match word.as_str() {
             "--binary" => options.binary = value.into(),
+            "--upstream" => options.upstream = value.into(),
             "--sessions" => options.sessions = value.parse()?,
             "--roles" => options.roles = value.parse()?,
             "--seconds" => options.time = Duration::from_secs(value.parse()?),
@@ -94,20 +103,6 @@ fn options(words: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// A server process under load, and the requests that load it.
-struct Target {
-    address: SocketAddr,
-    pid: u32,
-    exchange: Vec<u8>,
-    identity: Vec<u8>,
-}
-
-impl Target {
-    fn measure(&self, request: &[u8], connections: usize, until: Until) -> Result<Measured> {
-        load::run(self.address, self.pid, request, connections, until)
-    }
-}
-
 /// A child process that ends with its owner.
 struct Ended(Child);
 
@@ -118,336 +113,24 @@ impl Drop for Ended {
     }
 }
 
-fn bench(options: &Options) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let folder = tempfile::Builder::new().prefix("irsa-bench").tempdir()?;
-    let start = StartOptions {
-        binary: Some(options.binary.clone()),
-        data: Some(folder.path().join("data")),
-        ..StartOptions::default()
-    };
-
-    // A first start makes keys and accounts; the starts after it are those that a deployment sees.
-    Server::start_with(&start)?.stop()?;
-    let mut starts = Vec::new();
-    for _ in 0..5 {
-        let server = Server::start_with(&start)?;
-        starts.push(server.ready_after().as_secs_f64() * 1_000.0);
-        server.stop()?;
-    }
-    let server = Server::start_with(&start)?;
-    std::thread::sleep(Duration::from_secs(1));
-    let idle = process::resident_mebibytes(server.pid())?;
-    println!(
-        "ready              {:8.1} ms     target ≤ 50    {}",
-        median(&starts),
-        verdict(median(&starts) <= 50.0)
-    );
-    println!(
-        "idle RSS           {idle:8.1} MiB    target ≤ 20    {}",
-        verdict(idle <= 20.0)
-    );
-
-    let (root, world) = runtime.block_on(world(&server))?;
-    let (mut ours, mut bare, _bare_process) = targets(&server, &root, &world, folder.path())?;
-
-    println!("\n                             ours                  ceiling               ours / ceiling");
-    println!("operation, connections          req/s    CPU µs        req/s    CPU µs       req/s   CPU    target");
-    for (name, target, pick) in [
-        (
-            "AssumeRoleWithWebIdentity",
-            0.65,
-            (|target| &target.exchange) as fn(&Target) -> &Vec<u8>,
-        ),
-        ("GetCallerIdentity", 0.55, |target| &target.identity),
-    ] {
-        for connections in [16, 64] {
-            let compared = in_turns((&ours, pick(&ours)), (&bare, pick(&bare)), connections, options.time)?;
-            println!(
-                "{name:<25} {connections:>2} {:>9.0} {:>9.1} {:>12.0} {:>9.1} {:>11.0}% {:>5.0}%   ≥ {:.0}% {}",
-                compared.ours.rate,
-                compared.ours.cpu,
-                compared.ceiling.rate,
-                compared.ceiling.cpu,
-                compared.rate * 100.0,
-                compared.cpu * 100.0,
-                target * 100.0,
-                verdict(compared.rate >= target)
-            );
-        }
-    }
-    let session = session_identity(&runtime, &server, &root, &world)?;
-    let compared = in_turns((&ours, &session), (&bare, &bare.identity), 16, options.time)?;
-    println!(
-        "GetCallerIdentity of a role session, 16 connections: {:.0} req/s, {:.1} CPU µs/req, {:.0}% of the ceiling with a long-term key",
-        compared.ours.rate,
-        compared.ours.cpu,
-        compared.rate * 100.0
-    );
-
-    flatness(options, &runtime, &server, &root, &mut ours, &mut bare)?;
-    server.stop()?;
-    let server = Server::start_with(&start)?;
-    println!(
-        "ready with {} roles and this journal: {:.1} ms, RSS {:.1} MiB",
-        options.roles,
-        server.ready_after().as_secs_f64() * 1_000.0,
-        process::resident_mebibytes(server.pid())?
-    );
-    Ok(())
-}
-
-/// What the load needs: a cluster with a provider, a role that its service account may assume, and that one's token.
-struct World {
-    role_arn: String,
-    token: String,
-}
-
-async fn world(server: &Server) -> Result<(Client, World)> {
-    let root = server.root()?;
-    let cluster = Cluster::create(&root, "bench").await?;
-    let role_arn = cluster.role(&root, "bench", "bench", "load").await?;
-    let token = cluster.token(&root, "bench", "load").await?;
-    Ok((root, World { role_arn, token }))
-}
-
-fn targets(server: &Server, root: &Client, world: &World, folder: &Path) -> Result<(Target, Target, Ended)> {
-    let keys = root.credentials.as_ref().context("the root client has keys")?;
-    let address: SocketAddr = root.transport.authority().parse()?;
-    let ours = Target {
-        address,
-        pid: server.pid(),
-        exchange: exchange_request(address, world, &world.token),
-        identity: identity_request(address, keys, &root.region)?,
-    };
-
-    // The same claims under a key that the ceiling knows.
-    let claims = world.token.split('.').nth(1).context("no JWS")?;
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
-    let key = Key::generate(KeyKind::Rsa(2048))?;
-    let key_id = "0123456789012345678901234567890123456789012";
-    let token = jws(&json!({"alg": "RS256", "kid": key_id, "typ": "JWT"}), &claims, &key)?;
-    let setup = ceiling::Setup {
-        keys: [(key_id.to_owned(), key.public_der_base64()?)].into(),
-        access_key_id: keys.access_key_id.clone(),
-        secret_access_key: keys.secret_access_key.clone(),
-    };
-    let file = folder.join("ceiling.json");
-    std::fs::write(&file, serde_json::to_vec(&setup)?)?;
-    let mut child = Ended(
-        Command::new(std::env::current_exe()?)
-            .arg("ceiling")
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .spawn()?,
-    );
+/// Starts a server that prints its address when it listens.
+fn serving(command: &mut Command) -> Result<(Ended, Target)> {
+    let mut child = Ended(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
     let mut line = String::new();
     BufReader::new(child.0.stdout.take().context("no stdout")?).read_line(&mut line)?;
-    let address: SocketAddr = line.trim().parse().context("the ceiling did not start")?;
-    let bare = Target {
-        address,
+    let target = Target {
+        address: line
+            .trim()
+            .parse()
+            .with_context(|| format!("{command:?} did not start"))?,
         pid: child.0.id(),
-        exchange: exchange_request(address, world, &token),
-        identity: identity_request(address, keys, &root.region)?,
     };
-    Ok((ours, bare, child))
+    Ok((child, target))
 }
 
-/// The bytes of a token exchange.
-fn exchange_request(address: SocketAddr, world: &World, token: &str) -> Vec<u8> {
-    let parameters = [
-        &exchange(&world.role_arn, "load", token)[..],
-        &[("Version", "2011-06-15")],
-    ]
-    .concat();
-    let body = sigv4::query_string(&parameters);
-    format!(
-        "POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded; charset=utf-8\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// The bytes of a signed GetCallerIdentity, valid for a quarter of an hour.
-fn identity_request(address: SocketAddr, keys: &Credentials, region: &str) -> Result<Vec<u8>> {
-    let body = "Action=GetCallerIdentity&Version=2011-06-15";
-    let host = address.to_string();
-    let date = time::OffsetDateTime::now_utc().format(DATE)?;
-    let unsigned = Unsigned {
-        method: "POST",
-        host: &host,
-        path: "/",
-        query: &[],
-        headers: &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")],
-        body: body.as_bytes(),
-        date: &date,
-    };
-    let scope = Scope {
-        access_key_id: &keys.access_key_id,
-        secret_access_key: &keys.secret_access_key,
-        session_token: keys.session_token.as_deref(),
-        region,
-        service: "sts",
-    };
-    let mut text = format!("POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in sigv4::sign(&unsigned, &scope) {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    Ok(format!("{text}\r\n{body}").into_bytes())
-}
-
-/// A GetCallerIdentity signed by a role session.
-fn session_identity(
-    runtime: &tokio::runtime::Runtime,
-    server: &Server,
-    root: &Client,
-    world: &World,
-) -> Result<Vec<u8>> {
-    let parameters = exchange(&world.role_arn, "load", &world.token);
-    let answer = runtime.block_on(root.with(None).must("sts", &parameters))?;
-    identity_request(
-        root.transport.authority().parse()?,
-        &answer.credentials()?,
-        server.region()?,
-    )
-}
-
-/// Speed and memory before and after many sessions, and with many roles. Each figure is taken in turns with the ceiling, whose own ups and downs are
-/// the machine's: flat is what keeps its share of the ceiling.
-fn flatness(
-    options: &Options,
-    runtime: &tokio::runtime::Runtime,
-    server: &Server,
-    root: &Client,
-    ours: &mut Target,
-    bare: &mut Target,
-) -> Result<()> {
-    let keys = root.credentials.as_ref().context("the root client has keys")?;
-    println!(
-        "\nflatness, 16 connections       AWI req/s  CPU µs  of ceiling     GCI req/s  CPU µs  of ceiling   RSS MiB"
-    );
-    let before = point("before", server, keys, options, ours, bare)?;
-    println!();
-    let memory = process::resident_mebibytes(server.pid())?;
-
-    let made = ours.measure(&ours.exchange, 16, Until::Count(options.sessions))?;
-    let after = point(
-        &format!("after {} sessions", made.requests),
-        server,
-        keys,
-        options,
-        ours,
-        bare,
-    )?;
-    flat(before, after);
-    let grown = process::resident_mebibytes(server.pid())?;
-    println!(
-        "  memory growth      {:8.1} MiB    target ≤ 16    {}",
-        grown - memory,
-        verdict(grown - memory <= 16.0)
-    );
-
-    let started = std::time::Instant::now();
-    runtime.block_on(roles(root, options.roles))?;
-    let took = started.elapsed().as_secs_f64();
-    let after = point(
-        &format!("with {} roles", options.roles),
-        server,
-        keys,
-        options,
-        ours,
-        bare,
-    )?;
-    flat(before, after);
-    println!("  {} roles were made in {took:.1} s, 64 at a time", options.roles);
-    Ok(())
-}
-
-/// Measures exchange and identity beside the ceiling.
-fn point(
-    name: &str,
-    server: &Server,
-    keys: &Credentials,
-    options: &Options,
-    ours: &mut Target,
-    bare: &mut Target,
-) -> Result<[Compared; 2]> {
-    // Signatures are valid for a quarter of an hour only.
-    ours.identity = identity_request(ours.address, keys, server.region()?)?;
-    bare.identity = identity_request(bare.address, keys, server.region()?)?;
-    let exchange = in_turns((ours, &ours.exchange), (bare, &bare.exchange), 16, options.time)?;
-    let identity = in_turns((ours, &ours.identity), (bare, &bare.identity), 16, options.time)?;
-    print!(
-        "{name:<29} {:>9.0} {:>7.1} {:>9.0}% {:>15.0} {:>7.1} {:>9.0}% {:>9.1}",
-        exchange.ours.rate,
-        exchange.ours.cpu,
-        exchange.rate * 100.0,
-        identity.ours.rate,
-        identity.ours.cpu,
-        identity.rate * 100.0,
-        process::resident_mebibytes(server.pid())?
-    );
-    Ok([exchange, identity])
-}
-
-fn flat(before: [Compared; 2], after: [Compared; 2]) {
-    let [exchange, identity] = before;
-    let [exchange_now, identity_now] = after;
-    let (exchange_rate, identity_rate) = (exchange_now.rate / exchange.rate, identity_now.rate / identity.rate);
-    let met = verdict(exchange_rate >= 0.9 && identity_rate >= 0.9);
-    println!(
-        "\n  against before: AWI {:.0}% (CPU {:.0}%), GCI {:.0}% (CPU {:.0}%)    target ≥ 90%    {met}",
-        exchange_rate * 100.0,
-        exchange_now.cpu / exchange.cpu * 100.0,
-        identity_rate * 100.0,
-        identity_now.cpu / identity.cpu * 100.0,
-    );
-}
-
-/// Makes roles in as many accounts as they need.
-async fn roles(root: &Client, count: u64) -> Result<()> {
-    let mut left = count;
-    while left > 0 {
-        let here = left.min(ROLES_AN_ACCOUNT);
-        let answer = root
-            .json("irsa", "POST", "/accounts", Some(&json!({})))
-            .await?
-            .value()?;
-        let text = |pointer: &str| {
-            answer
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-                .context("no account was made")
-        };
-        let client = root.with(Some(Credentials {
-            access_key_id: text("/accessKey/accessKeyId")?,
-            secret_access_key: text("/accessKey/secretAccessKey")?,
-            session_token: None,
-        }));
-        let account = text("/account/id")?;
-        let mut tasks = tokio::task::JoinSet::new();
-        for lane in 0..64 {
-            let (client, account) = (client.clone(), account.clone());
-            tasks.spawn(async move {
-                for number in (lane..here).step_by(64) {
-                    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-                        "Principal": {"Federated": format!("arn:aws:iam::{account}:oidc-provider/issuer.example/id/{number}")},
-                        "Action": "sts:AssumeRoleWithWebIdentity",
-                        "Condition": {"StringEquals": {"issuer.example:sub": format!("system:serviceaccount:team-{number}:app")}}}]})
-                    .to_string();
-                    let name = format!("role-{number}");
-                    client.must("iam", &[("Action", "CreateRole"), ("RoleName", &name), ("AssumeRolePolicyDocument", &trust)]).await?;
-                }
-                anyhow::Ok(())
-            });
-        }
-        while let Some(lane) = tasks.join_next().await {
-            lane??;
-        }
-        left -= here;
-    }
-    Ok(())
+/// The time in SigV4's form.
+fn now() -> Result<String> {
+    Ok(time::OffsetDateTime::now_utc().format(DATE)?)
 }
 
 fn verdict(met: bool) -> &'static str {

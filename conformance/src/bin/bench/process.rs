@@ -21,12 +21,27 @@ pub(crate) fn cpu_microseconds(pid: u32) -> Result<f64> {
 
 /// Resident memory in MiB.
 pub(crate) fn resident_mebibytes(pid: u32) -> Result<f64> {
+    mebibytes(pid, "VmRSS:")
+}
+
+/// The most resident memory in MiB since [`forget_peak`], or since the process started.
+pub(crate) fn peak_mebibytes(pid: u32) -> Result<f64> {
+    mebibytes(pid, "VmHWM:")
+}
+
+/// Makes the present resident memory the peak.
+pub(crate) fn forget_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("writing {path}"))
+}
+
+fn mebibytes(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
+        .find_map(|line| line.strip_prefix(field))
+        .with_context(|| format!("no {field} in {path}"))?;
     let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kibibytes / 1024.0)
 }
