@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::error::excerpt;
-use crate::key::{SigningKey, digest_bytes, equal, hex32, parse_hex32, sha256};
+use crate::key::{Signature, SigningKey, digest_bytes, hex32, sha256};
 use crate::presented::{Payload, single};
 
 /// The longest signed chunk, in bytes: it is held in memory until its signature was right. Clients send 64 KiB to 1 MiB.
@@ -54,7 +54,7 @@ struct Chunk {
 }
 
 struct HeldChunk {
-    signature: [u8; 32],
+    signature: Signature,
     bytes: BytesMut,
     hash: digest::Context,
 }
@@ -185,7 +185,7 @@ impl ChunkDecoder {
             (Some((size, extension)), Some(_)) => {
                 let signature = extension
                     .strip_prefix("chunk-signature=")
-                    .and_then(|signature| parse_hex32(signature.as_bytes()))
+                    .and_then(|signature| Signature::parse(signature.as_bytes()))
                     .ok_or(malformed("a chunk signature is malformed"))?;
                 (size, Some(signature))
             }
@@ -266,7 +266,7 @@ impl ChunkDecoder {
         if let Some(signer) = &mut self.signer
             && name == "x-amz-trailer-signature"
         {
-            let signature = parse_hex32(value.as_bytes()).ok_or(ChunkError::MalformedTrailer)?;
+            let signature = Signature::parse(value.as_bytes()).ok_or(ChunkError::MalformedTrailer)?;
             signer.check_trailer(&sha256(&state.text), &signature)?;
             state.signature_verified = true;
             return Ok(());
@@ -329,11 +329,11 @@ pub(crate) struct ChunkSigner {
     key: SigningKey,
     /// The date and the scope, a line each.
     context: Vec<u8>,
-    previous: [u8; 32],
+    previous: Signature,
 }
 
 impl ChunkSigner {
-    pub(crate) fn new(key: SigningKey, date: &str, scope: &str, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(key: SigningKey, date: &str, scope: &str, seed: Signature) -> Self {
         Self {
             key,
             context: [date, "\n", scope, "\n"].concat().into_bytes(),
@@ -341,7 +341,7 @@ impl ChunkSigner {
         }
     }
 
-    fn check_chunk(&mut self, hash: &[u8; 32], signature: &[u8; 32]) -> Result<(), ChunkError> {
+    fn check_chunk(&mut self, hash: &[u8; 32], signature: &Signature) -> Result<(), ChunkError> {
         let nothing = hex32(&sha256(b""));
         self.check(
             b"AWS4-HMAC-SHA256-PAYLOAD\n",
@@ -350,21 +350,21 @@ impl ChunkSigner {
         )
     }
 
-    fn check_trailer(&mut self, hash: &[u8; 32], signature: &[u8; 32]) -> Result<(), ChunkError> {
+    fn check_trailer(&mut self, hash: &[u8; 32], signature: &Signature) -> Result<(), ChunkError> {
         self.check(b"AWS4-HMAC-SHA256-TRAILER\n", &[&hex32(hash)], signature)
     }
 
-    fn check(&mut self, algorithm: &[u8], last: &[&[u8]], signature: &[u8; 32]) -> Result<(), ChunkError> {
+    fn check(&mut self, algorithm: &[u8], last: &[&[u8]], signature: &Signature) -> Result<(), ChunkError> {
         let mut text = Vec::with_capacity(384);
         text.extend_from_slice(algorithm);
         text.extend_from_slice(&self.context);
-        text.extend_from_slice(&hex32(&self.previous));
+        text.extend_from_slice(&self.previous.hex());
         text.push(b'\n');
         for part in last {
             text.extend_from_slice(part);
         }
         self.previous = self.key.sign(&text);
-        if equal(&self.previous, signature) {
+        if self.previous.matches(signature) {
             Ok(())
         } else {
             Err(ChunkError::SignatureMismatch)

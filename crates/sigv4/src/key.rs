@@ -22,7 +22,7 @@ impl SigningKey {
         let secret = Zeroizing::new([b"AWS4", secret].concat());
         let mut key = Self(hmac::Key::new(hmac::HMAC_SHA256, &secret));
         for part in [scope.date, scope.region, scope.service, TERMINATOR] {
-            let mut derived = key.sign(part.as_bytes());
+            let mut derived = key.sign(part.as_bytes()).0;
             key = Self(hmac::Key::new(hmac::HMAC_SHA256, &derived));
             derived.zeroize();
         }
@@ -35,16 +35,38 @@ impl SigningKey {
     /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html>.
     #[must_use]
     pub fn signs(&self, text: &[u8], signature: &str) -> bool {
-        parse_hex32(signature.as_bytes()).is_some_and(|signature| equal(&self.sign(text), &signature))
+        Signature::parse(signature.as_bytes()).is_some_and(|signature| self.sign(text).matches(&signature))
     }
 
     /// HMAC-SHA256 of `text`.
-    pub(crate) fn sign(&self, text: &[u8]) -> [u8; 32] {
+    pub(crate) fn sign(&self, text: &[u8]) -> Signature {
         let mut signature = [0; 32];
         for (to, from) in signature.iter_mut().zip(hmac::sign(&self.0, text).as_ref()) {
             *to = *from;
         }
-        signature
+        Signature(signature)
+    }
+}
+
+/// A signature, computed or claimed. Its bytes are this module's and it has no `==`: two of them are compared in constant time or not at
+/// all, so that nobody can find one byte by byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Signature([u8; 32]);
+
+impl Signature {
+    /// Reads 64 lower-case hex digits.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        parse_hex32(text).map(Self)
+    }
+
+    /// Whether two signatures are the same, in constant time.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+
+    /// As lower-case hex.
+    pub(crate) fn hex(&self) -> [u8; 64] {
+        hex32(&self.0)
     }
 }
 
@@ -85,11 +107,6 @@ pub(crate) fn parse_hex32(text: &[u8]) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// Whether two signatures are equal, in constant time.
-pub(crate) fn equal(left: &[u8; 32], right: &[u8; 32]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +131,42 @@ mod tests {
         );
         let expected = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), b"text");
         let derived = SigningKey::derive(b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", &scope);
-        assert_eq!(derived.sign(b"text"), expected.as_ref());
+        assert_eq!(derived.sign(b"text").0, expected.as_ref());
         let signature = hex::encode(expected);
         assert!(derived.signs(b"text", &signature));
         assert!(!derived.signs(b"test", &signature));
         assert!(!derived.signs(b"text", &signature.to_uppercase()));
         assert!(!derived.signs(b"text", ""));
+    }
+
+    /// Not for `PartialEq` types: for those there are two ways to read `_`.
+    trait Incomparable<Way> {
+        fn is_compared_in_constant_time_only() -> bool {
+            true
+        }
+    }
+
+    impl<T: ?Sized> Incomparable<()> for T {}
+
+    struct ByEquality;
+
+    impl<T: ?Sized + PartialEq> Incomparable<ByEquality> for T {}
+
+    /// That this compiles is most of the test: a signature with a derived or written `==` stops it. `benches/verify.rs` measures what is left.
+    #[test]
+    fn adv_sv_28_signatures_have_no_equality_but_the_constant_time_one() {
+        assert!(<Signature as Incomparable<_>>::is_compared_in_constant_time_only());
+        let signature = |byte: u8, at: usize| {
+            let mut bytes = [7; 32];
+            bytes[at] = byte;
+            Signature(bytes)
+        };
+        for at in 0..32 {
+            assert!(signature(9, at).matches(&signature(9, at)));
+            for bit in 0..8 {
+                assert!(!signature(7, at).matches(&signature(7 ^ (1 << bit), at)));
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::authorization::{HeaderParts, QueryParts};
 use crate::canonical::canonical_headers;
 use crate::date::parse_date_header;
 use crate::error::{ExpiresFault, LocationKind, Missing, SigV4Error, excerpt};
-use crate::key::{TERMINATOR, parse_hex32};
+use crate::key::{Signature, TERMINATOR, parse_hex32};
 
 /// The longest life that a presigned request can ask for: a week.
 pub(crate) const MAX_EXPIRES_SECONDS: u32 = 604_800;
@@ -53,7 +53,7 @@ pub struct Presented<'a> {
     pub(crate) signed_headers: Cow<'a, str>,
     pub(crate) canonical_headers: Vec<u8>,
     /// `None`: not even of the form of a signature.
-    pub(crate) signature: Option<[u8; 32]>,
+    pub(crate) signature: Option<Signature>,
     /// The date as it was signed.
     pub(crate) date: Cow<'a, str>,
     timestamp: Timestamp,
@@ -103,7 +103,7 @@ impl<'a> Presented<'a> {
             canonical_headers,
             credential: Cow::Borrowed(credential),
             signed_headers: Cow::Borrowed(signed_headers),
-            signature: parse_hex32(signature.as_bytes()),
+            signature: Signature::parse(signature.as_bytes()),
             date,
             timestamp,
             location: Location::Header,
@@ -148,7 +148,7 @@ impl<'a> Presented<'a> {
         }
         let header_payload = single(head.headers, "x-amz-content-sha256")?;
         Ok(Self {
-            signature: parse_hex32(signature.as_bytes()),
+            signature: Signature::parse(signature.as_bytes()),
             payload: Payload::of(header_payload, parts.content_sha256.as_deref())?,
             head,
             canonical_headers,

@@ -64,7 +64,7 @@ pub fn authorization(head: &RequestHead<'_>, input: &SigningInput<'_>) -> Result
         text.push(b'\n');
     }
     text.extend_from_slice(&hex32(&sha256(&request)));
-    let signature = hex32(&SigningKey::derive(input.secret, &scope).sign(&text));
+    let signature = SigningKey::derive(input.secret, &scope).sign(&text).hex();
     let signature = String::from_utf8_lossy(&signature);
     let key = input.access_key_id;
     Ok(format!(

@@ -5,7 +5,7 @@ use crate::authorization::ALGORITHM;
 use crate::canonical::canonical_request;
 use crate::chunked::{ChunkDecoder, ChunkError, ChunkSigner};
 use crate::error::{SigV4Error, excerpt};
-use crate::key::{SigningKey, equal, hex32, sha256};
+use crate::key::{SigningKey, hex32, sha256};
 use crate::presented::{Location, Payload, Presented};
 use crate::rules::{BodyRule, Rules};
 
@@ -139,7 +139,7 @@ impl Presented<'_> {
     fn compare(&self, key: &SigningKey, payload: CanonicalPayload, rules: &Rules) -> Result<Verified, SigV4Error> {
         let computed = key.sign(&self.string_to_sign(payload, rules));
         let presented = self.signature.ok_or(SigV4Error::SignatureMismatch)?;
-        if !equal(&computed, &presented) {
+        if !computed.matches(&presented) {
             return Err(SigV4Error::SignatureMismatch);
         }
         let signer = match self.payload() {

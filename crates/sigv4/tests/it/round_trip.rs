@@ -94,6 +94,31 @@ proptest! {
     }
 
     #[test]
+    fn adv_sv_02_any_bit_of_a_signature_or_of_what_it_covers(place in 0..6_usize, at: prop::sample::Index, bit in 0..4_u8, in_query: bool) {
+        let signer = Signer::new("s3").with_token("token");
+        let signer = if in_query { signer.presigning(60) } else { signer };
+        let signed = signer.sign(&get_object(), SignableBody::UnsignedPayload);
+        prop_assert_eq!(signed.check(&Rules::s3()), Ok(()));
+        let mut bent = signed.clone();
+        match place {
+            0 => {
+                // A hex digit becomes another one.
+                let signature = signed.signature();
+                let digit = at.index(signature.len());
+                let value = u8::from_str_radix(&signature[digit..=digit], 16).unwrap() ^ (1 << bit);
+                let other = format!("{}{value:x}{}", &signature[..digit], &signature[digit + 1..]);
+                bent = if in_query { bent.queried_with(&signature, &other) } else { bent.authorized_with(&signature, &other) };
+            }
+            1 => bent.method = ["PUT", "HEAD", "POST", "get"][at.index(4)].to_owned(),
+            2 => bent.path.push(char::from(b'a' + at.index(26) as u8)),
+            3 => bent.query += ["&a", "&a=b", "&versionId=", "&%61=", "&acl=x"][at.index(5)],
+            4 => bent.set("host", ["s3.example.org", "S3.example.co", "s3.example.com:1", "x"][at.index(4)]),
+            _ => bent.set("range", ["bytes=0-8", "bytes=0-99", "bytes=1-9", ""][at.index(4)]),
+        }
+        prop_assert_eq!(bent.check(&Rules::s3()), Err(SigV4Error::SignatureMismatch), "{:?}", bent);
+    }
+
+    #[test]
     fn adv_sv_02_any_other_character_in_the_query_form(at: prop::sample::Index, by in "[0-9a-zA-Z]") {
         let signed = Signer::new("s3").with_token("token").presigning(60).sign(&get_object(), SignableBody::UnsignedPayload);
         if let Some(changed) = change(&signed, |request| replace(&mut request.query, at, &by)) {

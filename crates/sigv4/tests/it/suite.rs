@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use irsa_core::Timestamp;
-use irsa_sigv4::{PathStyle, Rules, SigV4Error, presented};
+use irsa_sigv4::{PathStyle, Payload, Rules, SigV4Error, SigningInput, authorization, presented};
 
-use crate::support::{Request, SECRET, sha256};
+use crate::support::{Request, SECRET, secret_of, sha256};
 
 /// The case whose session token was added after signing: AWS takes that from some services, and we from none.
 const TOKEN_AFTER_SIGNING: &str = "post-sts-header-after";
@@ -139,4 +139,47 @@ fn adv_sv_01_every_query_case_verifies() {
         count += 1;
     }
     assert_eq!(count, 38);
+}
+
+/// Signing, for all requests of the suite whose signed headers are those that we sign.
+#[test]
+fn adv_sv_01_what_is_signed_here_is_what_the_suite_signs() {
+    let mut count = 0;
+    for case in cases() {
+        let signed = read(&case.join("header-signed-request.txt"));
+        if case.ends_with(TOKEN_AFTER_SIGNING) {
+            continue;
+        }
+        let rules = rules(&case, &signed);
+        let head = signed.head();
+        let presented = presented(&head).unwrap().unwrap();
+        let mut unsigned = signed.clone();
+        unsigned.headers.remove("authorization");
+        let input = SigningInput {
+            access_key_id: presented.access_key_id(),
+            secret: secret_of(presented.access_key_id()).as_bytes(),
+            region: presented.scope().region,
+            service: presented.scope().service,
+            now: presented.timestamp(),
+            path: rules.path,
+            payload: signed.body_sha256.map_or(Payload::Absent, Payload::Sha256),
+        };
+        let ours = authorization(&unsigned.head(), &input).unwrap();
+        let names = |authorization: &str| {
+            let (_, rest) = authorization.split_once("SignedHeaders=").unwrap();
+            rest.split(',').next().unwrap().to_owned()
+        };
+        let theirs = signed.authorization().trim().to_owned();
+        if names(&ours) == names(&theirs) {
+            assert_eq!(ours, theirs, "{}", case.display());
+            count += 1;
+        } else {
+            // The suite signs headers that we leave alone, and nothing else differs.
+            assert!(
+                names(&theirs).contains("my-header") || names(&theirs).contains("content-length"),
+                "{theirs}"
+            );
+        }
+    }
+    assert!(count >= 20, "{count}");
 }

@@ -66,12 +66,7 @@ impl Request {
     pub(crate) fn verified(&self, now: Timestamp, rules: &Rules) -> Result<Verified, SigV4Error> {
         let head = self.head();
         let presented = presented(&head)?.expect("the request is signed");
-        // As a server does: the key id is not covered by the signature, but it finds the secret.
-        let secret = match presented.access_key_id() {
-            KEY_ID => SECRET,
-            "ANOTREAL" => "notrealrnrELgWzOk3IfjzDKtFBhDby",
-            _ => "the secret of nobody who signs here",
-        };
+        let secret = secret_of(presented.access_key_id());
         presented.verify(secret.as_bytes(), self.body_sha256, now, rules)
     }
 
@@ -128,6 +123,15 @@ impl Request {
         };
         let start = text.find("Signature=").unwrap() + "Signature=".len();
         text[start..start + 64].to_owned()
+    }
+}
+
+/// As a server does: the key id is not covered by the signature, but it finds the secret.
+pub(crate) fn secret_of(key_id: &str) -> &'static str {
+    match key_id {
+        KEY_ID => SECRET,
+        "ANOTREAL" => "notrealrnrELgWzOk3IfjzDKtFBhDby",
+        _ => "the secret of nobody who signs here",
     }
 }
 
