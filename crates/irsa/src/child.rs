@@ -22,6 +22,8 @@ impl AwsEnvironment {
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            // The Go SDK exchanges the token before it has read the line above.
+            ("AWS_ENDPOINT_URL_STS", self.endpoint.clone()),
             ("AWS_REGION", self.region.clone()),
             ("AWS_DEFAULT_REGION", self.region.clone()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),

@@ -34,6 +34,13 @@ pub(crate) async fn run(params: &Params, environment: &Environment<'_>) -> Excha
     exchange
 }
 
+/// The token without the line end behind it: tools write token files with one, SDKs send the file as it is, and STS takes it. Anything else before or
+/// behind a token is none of it.
+fn without_line_end(token: &str) -> &str {
+    let token = token.strip_suffix('\n').unwrap_or(token);
+    token.strip_suffix('\r').unwrap_or(token)
+}
+
 async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut Exchange) -> Result<Answer, StsError> {
     let mut validator = Validator::new();
     let token = validator.required(params, "WebIdentityToken", TOKEN);
@@ -53,7 +60,7 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
     }
 
     // What the token says, before it is believed.
-    let token = WebIdentityToken::parse(token)?;
+    let token = WebIdentityToken::parse(without_line_end(token))?;
     let claims = token.claims();
     let account = environment.iam.account(settings.role.account);
     let believed = believe(environment, account, &token).await;

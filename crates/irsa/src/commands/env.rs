@@ -35,6 +35,8 @@ pub(super) fn run(arguments: &Env) -> anyhow::Result<ExitCode> {
     let credentials = instance.folder.credentials_file();
     let mut exports: Vec<(&str, String)> = vec![
         ("AWS_ENDPOINT_URL", instance.endpoint.clone()),
+        // The Go SDK exchanges a pod's token before it has read the line above.
+        ("AWS_ENDPOINT_URL_STS", instance.endpoint.clone()),
         ("AWS_REGION", instance.region.clone()),
         ("AWS_DEFAULT_REGION", instance.region.clone()),
         ("AWS_SHARED_CREDENTIALS_FILE", credentials.display().to_string()),
@@ -47,6 +49,7 @@ pub(super) fn run(arguments: &Env) -> anyhow::Result<ExitCode> {
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| {
             name.starts_with("AWS_ENDPOINT_URL_")
+                && exports.iter().all(|(exported, _)| exported != name)
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         });
     let unset: Vec<String> = UNSET.iter().map(ToString::to_string).chain(services).collect();

@@ -23,6 +23,7 @@ fn exec_gives_the_command_its_role_and_nothing_else() {
         .env("AWS_SECRET_ACCESS_KEY", &secret)
         .env("AWS_PROFILE", "inherited")
         .env("AWS_ENDPOINT_URL_S3", "http://inherited")
+        .env("AWS_ENDPOINT_URL_STS", "http://inherited")
         .env("OTHER", "kept");
     let ended = Ended::of(&mut command);
     assert_eq!(ended.code, Some(7), "{ended:#?}");
@@ -33,6 +34,7 @@ fn exec_gives_the_command_its_role_and_nothing_else() {
     let variables: HashMap<&str, &str> = ended.stdout.lines().filter_map(|line| line.split_once('=')).collect();
     assert_eq!(variables["AWS_ROLE_ARN"], role);
     assert_eq!(variables["AWS_ENDPOINT_URL"], server.endpoint());
+    assert_eq!(variables["AWS_ENDPOINT_URL_STS"], server.endpoint());
     assert_eq!(variables["AWS_REGION"], "us-east-1");
     assert_eq!(variables["OTHER"], "kept");
     assert_eq!(variables["TOKEN"].split('.').count(), 3);

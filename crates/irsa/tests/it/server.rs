@@ -79,6 +79,7 @@ fn the_exports_work_in_a_shell() {
     let credentials = server.data.join("credentials");
     for (name, value) in [
         ("AWS_ENDPOINT_URL", server.endpoint()),
+        ("AWS_ENDPOINT_URL_STS", server.endpoint()),
         ("AWS_REGION", "us-east-1"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_SHARED_CREDENTIALS_FILE", credentials.to_str().unwrap()),

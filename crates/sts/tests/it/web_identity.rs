@@ -237,6 +237,28 @@ async fn parameters_that_are_missing_or_malformed() {
 }
 
 #[tokio::test]
+async fn adv_wt_27_a_line_end_behind_the_token_is_the_files() {
+    let (world, issuer) = World::new();
+    let token = issuer.token();
+    for end in ["\n", "\r\n"] {
+        ok(world.exchange(&format!("{token}{end}"), &[]).await);
+    }
+    for text in [
+        format!("{token}\n\n"),
+        format!("{token} \n"),
+        format!("{token}\n\r"),
+        format!("\n{token}"),
+        format!("{token} "),
+        format!("{token}\t"),
+        format!("{token}\u{2028}"),
+        format!("{token} 11:11:49.123456 1 v3.go:79] EOF\n"),
+    ] {
+        let error = world.exchange(&text, &[]).await.outcome.unwrap_err();
+        assert_eq!(WireError::from(error).code, "InvalidIdentityToken", "{text:?}");
+    }
+}
+
+#[tokio::test]
 async fn adv_wt_66_role_arns_that_name_no_role() {
     let (world, issuer) = World::new();
     for arn in [
