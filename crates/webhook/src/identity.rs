@@ -14,6 +14,24 @@ pub struct Identity {
     pub regional_sts: bool,
     /// The token's life in seconds, which a pod's own annotation can change.
     pub token_expiration_seconds: i64,
+    /// The region to inject instead of [`Settings::default_region`].
+    pub region: Option<String>,
+    /// The containers to skip, as comma-separated values, where [`Settings::account_lists`] lets the account name them.
+    pub skip_containers: Option<String>,
+    /// The only containers to inject, in the same form.
+    pub include_containers: Option<String>,
+}
+
+/// What applies to the pods of a service account that EKS Pod Identity serves: the agent on the node knows the role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ContainerIdentity {
+    /// Whether SDKs are told to use the regional STS endpoint.
+    pub regional_sts: bool,
+    /// The token's life in seconds, which a pod's own annotation can change.
+    pub token_expiration_seconds: i64,
+    /// How many seconds a token of exactly a day lives less than that, 7,200 at most: a random number, so that the tokens of pods that start together
+    /// do not end together.
+    pub jitter_seconds: i64,
 }
 
 impl Identity {
@@ -25,6 +43,9 @@ impl Identity {
             audience: settings.token_audience.clone(),
             regional_sts: settings.regional_sts,
             token_expiration_seconds: settings.clamp_expiration(settings.token_expiration_seconds),
+            region: None,
+            skip_containers: None,
+            include_containers: None,
         }
     }
 }
@@ -111,7 +132,28 @@ pub fn identity_with_warnings(
         identity.token_expiration_seconds = seconds;
         warnings.extend(warning);
     }
+    if let Some(region) = annotation("region")? {
+        if is_region(region) {
+            identity.region = Some(region.to_owned());
+        } else {
+            warnings.push(Warning::Region {
+                value: region.to_owned(),
+            });
+        }
+    }
+    if settings.account_lists {
+        identity.skip_containers = annotation("skip-containers")?.map(str::to_owned);
+        identity.include_containers = annotation("include-containers")?.map(str::to_owned);
+    }
     Ok((Some(identity), warnings))
+}
+
+/// Whether a text can be a region's name: it becomes part of host names.
+fn is_region(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// The seconds that a token expiration annotation means, on a service account or a pod: the fallback if it is no number.
@@ -136,8 +178,12 @@ pub(crate) fn expiration(text: &str, fallback: i64, settings: &Settings) -> (i64
 }
 
 /// What is wrong with a role ARN, if anything. `Err` if nothing may be injected because of it.
-pub(crate) fn check_role_arn(role_arn: &str, settings: &Settings) -> Result<Option<Warning>, Warning> {
-    let warning = match (role_partition(role_arn), settings.region().map(partition_of_region)) {
+pub(crate) fn check_role_arn(
+    role_arn: &str,
+    region: Option<&str>,
+    settings: &Settings,
+) -> Result<Option<Warning>, Warning> {
+    let warning = match (role_partition(role_arn), region.map(partition_of_region)) {
         (None, _) => Warning::RoleArn {
             role_arn: role_arn.to_owned(),
         },
@@ -210,6 +256,9 @@ mod tests {
             audience: "sts.amazonaws.com".into(),
             regional_sts: false,
             token_expiration_seconds: 86_400,
+            region: None,
+            skip_containers: None,
+            include_containers: None,
         };
         assert_eq!((identity, warnings), (expected, vec![]));
     }
@@ -364,7 +413,7 @@ mod tests {
             "arn:aws-cn:iam::111122223333:role/s3-reader",
             "arn:aws-us-gov:iam::111122223333:role/a/b/c_d.e@f+g=h,i",
         ] {
-            assert_eq!(check_role_arn(good, &Settings::default()), Ok(None), "{good}");
+            assert_eq!(check_role_arn(good, None, &Settings::default()), Ok(None), "{good}");
         }
         for bad in [
             "",
@@ -386,7 +435,7 @@ mod tests {
         ] {
             let warning = Warning::RoleArn { role_arn: bad.into() };
             assert_eq!(
-                check_role_arn(bad, &Settings::default()),
+                check_role_arn(bad, None, &Settings::default()),
                 Ok(Some(warning.clone())),
                 "{bad}"
             );
@@ -394,7 +443,7 @@ mod tests {
                 role_arn_check: RoleArnCheck::Refuse,
                 ..Settings::default()
             };
-            assert_eq!(check_role_arn(bad, &strict), Err(warning), "{bad}");
+            assert_eq!(check_role_arn(bad, None, &strict), Err(warning), "{bad}");
         }
     }
 
@@ -405,11 +454,11 @@ mod tests {
             ..Settings::default()
         };
         assert!(matches!(
-            check_role_arn(ROLE, &settings),
+            check_role_arn(ROLE, settings.region(), &settings),
             Ok(Some(Warning::ForeignPartition { expected: "aws-cn", .. }))
         ));
         assert_eq!(
-            check_role_arn("arn:aws-cn:iam::111122223333:role/x", &settings),
+            check_role_arn("arn:aws-cn:iam::111122223333:role/x", settings.region(), &settings),
             Ok(None)
         );
     }

@@ -1,14 +1,14 @@
 use serde_json::{Value, json};
 
 use crate::identity::expiration;
-use crate::{Identity, Settings, Warning, WindowsDetection, path};
+use crate::{ContainerIdentity, Identity, SessionName, Settings, Warning, WindowsDetection, path};
 
 /// What one pod is to get, whichever kind of identity it comes from: one token volume, the two credential variables and
 /// the variables around them. EKS Pod Identity differs from IAM roles for service accounts in these values only.
 #[derive(Debug)]
 pub(crate) struct Injection {
-    pub(crate) volume: &'static str,
-    pub(crate) token_file: &'static str,
+    pub(crate) volume: String,
+    pub(crate) token_file: String,
     pub(crate) mount_path: String,
     pub(crate) audience: String,
     pub(crate) expiration_seconds: i64,
@@ -16,13 +16,23 @@ pub(crate) struct Injection {
     pub(crate) credentials: [(&'static str, String); 2],
     pub(crate) region: Option<String>,
     pub(crate) regional_sts: bool,
+    /// The session's name: `value` or `valueFrom` of the variable.
+    pub(crate) session_name: Option<Value>,
+    /// A label that the pod gets.
+    pub(crate) label: Option<(&'static str, &'static str)>,
 }
 
 pub(crate) const REGIONAL_STS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
 pub(crate) const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
 pub(crate) const REGION: &str = "AWS_REGION";
+pub(crate) const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const CREDENTIALS_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+/// The life of a token that gets jitter.
+const DAY_SECONDS: i64 = 86_400;
+const MAX_JITTER_SECONDS: i64 = 7_200;
 
 impl Injection {
     /// The injection of a role by web identity.
@@ -33,26 +43,51 @@ impl Injection {
         warnings: &mut Vec<Warning>,
     ) -> Self {
         let token_file = "token";
-        let mut token_path = path::join(&settings.token_mount_path, token_file);
-        if is_windows(pod, settings.windows_detection) {
-            token_path = path::windows(&token_path);
-        }
-        // An identity can come from elsewhere than `identity_of`, so its number is held to the limits here too.
-        let mut expiration_seconds = settings.clamp_expiration(identity.token_expiration_seconds);
-        if let Some(text) = pod_annotation(pod, "token-expiration", settings, warnings) {
-            let (seconds, warning) = expiration(text, expiration_seconds, settings);
-            expiration_seconds = seconds;
-            warnings.extend(warning);
-        }
         Self {
-            volume: "aws-iam-token",
-            token_file,
+            volume: "aws-iam-token".into(),
+            token_file: token_file.into(),
             mount_path: settings.token_mount_path.clone(),
             audience: identity.audience.clone(),
+            expiration_seconds: expiration_of(pod, identity.token_expiration_seconds, settings, warnings),
+            credentials: [
+                (ROLE_ARN, identity.role_arn.clone()),
+                (
+                    TOKEN_FILE,
+                    token_path(pod, &settings.token_mount_path, token_file, settings),
+                ),
+            ],
+            region: region_of(identity, settings).map(ToOwned::to_owned),
+            regional_sts: identity.regional_sts,
+            session_name: (settings.session_name == SessionName::Pod).then(|| session_name(pod)),
+            label: None,
+        }
+    }
+
+    /// The injection of EKS Pod Identity.
+    pub(crate) fn container_credentials(
+        pod: &Value,
+        identity: &ContainerIdentity,
+        settings: &Settings,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let ours = &settings.container_credentials;
+        let mut expiration_seconds = expiration_of(pod, identity.token_expiration_seconds, settings, warnings);
+        if expiration_seconds == DAY_SECONDS {
+            let jitter = identity.jitter_seconds.clamp(0, MAX_JITTER_SECONDS);
+            expiration_seconds = settings.clamp_expiration(expiration_seconds.saturating_sub(jitter));
+        }
+        let path = token_path(pod, &ours.token_mount_path, &ours.token_path, settings);
+        Self {
+            volume: ours.token_volume_name.clone(),
+            token_file: ours.token_path.clone(),
+            mount_path: ours.token_mount_path.clone(),
+            audience: ours.audience.clone(),
             expiration_seconds,
-            credentials: [(ROLE_ARN, identity.role_arn.clone()), (TOKEN_FILE, token_path)],
+            credentials: [(CREDENTIALS_URI, ours.full_uri.clone()), (AUTHORIZATION_FILE, path)],
             region: settings.region().map(ToOwned::to_owned),
             regional_sts: identity.regional_sts,
+            session_name: None,
+            label: Some(("eks.amazonaws.com/pod-identity", "enabled")),
         }
     }
 
@@ -85,6 +120,52 @@ impl Injection {
     pub(crate) fn mount(&self) -> Value {
         json!({"name": self.volume, "readOnly": true, "mountPath": self.mount_path})
     }
+}
+
+/// The region that the pods of an identity get.
+pub(crate) fn region_of<'a>(identity: &'a Identity, settings: &'a Settings) -> Option<&'a str> {
+    identity.region.as_deref().or_else(|| settings.region())
+}
+
+fn token_path(pod: &Value, folder: &str, file: &str, settings: &Settings) -> String {
+    let path = path::join(folder, file);
+    if is_windows(pod, settings.windows_detection) {
+        path::windows(&path)
+    } else {
+        path
+    }
+}
+
+/// The token's life. An identity can come from elsewhere than annotations, so its number is held to the limits here too.
+fn expiration_of(pod: &Value, seconds: i64, settings: &Settings, warnings: &mut Vec<Warning>) -> i64 {
+    let fallback = settings.clamp_expiration(seconds);
+    let Some(text) = pod_annotation(pod, "token-expiration", settings, warnings) else {
+        return fallback;
+    };
+    let (seconds, warning) = expiration(text, fallback, settings);
+    warnings.extend(warning);
+    seconds
+}
+
+/// The pod's name as a session name. A session name has 64 characters at most
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>). A name that the API server generates has 63; one
+/// that somebody chose may be too long, and ends with a digest then.
+fn session_name(pod: &Value) -> Value {
+    const LIMIT: usize = 64;
+    const DIGITS: usize = 16;
+    let name = pod
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if name.len() <= LIMIT {
+        return json!({"name": SESSION_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
+    }
+    let start: String = name.chars().take(LIMIT - DIGITS - 1).collect();
+    // FNV-1a: it tells names apart, and protects nothing.
+    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    json!({"name": SESSION_NAME, "value": format!("{start}-{digest:016x}")})
 }
 
 /// The value of one of our annotations on a pod.

@@ -34,10 +34,11 @@ mod settings;
 mod skip;
 mod warning;
 
-pub use identity::{Identity, IdentityError, identity_of, identity_with_warnings};
+pub use identity::{ContainerIdentity, Identity, IdentityError, identity_of, identity_with_warnings};
 pub use json_patch::{Patch, PatchError};
 pub use mutation::{
     ContainerList, ContainerMutation, Decision, Mutation, Outcome, Refusal, apply, is_opted_out, mutate,
+    mutate_container_credentials,
 };
-pub use settings::{RoleArnCheck, Settings, WindowsDetection};
+pub use settings::{ContainerCredentials, RoleArnCheck, SessionName, Settings, WindowsDetection};
 pub use warning::Warning;

@@ -5,8 +5,8 @@ use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
 use serde_json::{Map, Value, json};
 
 use crate::identity::check_role_arn;
-use crate::injection::{DEFAULT_REGION, Injection, REGION, REGIONAL_STS, pod_annotation};
-use crate::{Identity, Settings, Warning, path, skip};
+use crate::injection::{DEFAULT_REGION, Injection, REGION, REGIONAL_STS, SESSION_NAME, pod_annotation, region_of};
+use crate::{ContainerIdentity, Identity, Settings, Warning, path, skip};
 
 /// What becomes of one pod.
 #[derive(Clone, Debug)]
@@ -96,10 +96,34 @@ pub enum Outcome {
 #[must_use]
 pub fn mutate(pod: &Value, identity: &Identity, settings: &Settings) -> Mutation {
     let mut warnings = Vec::new();
-    match check_role_arn(&identity.role_arn, settings) {
+    match check_role_arn(&identity.role_arn, region_of(identity, settings), settings) {
         Ok(warning) => warnings.extend(warning),
         Err(warning) => return Mutation::refused(Refusal::RoleArn, vec![warning]),
     }
+    let injection = Injection::web_identity(pod, identity, settings, &mut warnings);
+    let lists = [
+        identity.skip_containers.as_deref(),
+        identity.include_containers.as_deref(),
+    ];
+    inject(pod, &injection, lists, settings, warnings)
+}
+
+/// The additions that give a pod's containers the credentials of EKS Pod Identity. As [`mutate`] in everything else.
+#[must_use]
+pub fn mutate_container_credentials(pod: &Value, identity: &ContainerIdentity, settings: &Settings) -> Mutation {
+    let mut warnings = Vec::new();
+    let injection = Injection::container_credentials(pod, identity, settings, &mut warnings);
+    inject(pod, &injection, [None, None], settings, warnings)
+}
+
+/// `lists`: what the service account says of containers to skip, and of those to include.
+fn inject(
+    pod: &Value,
+    injection: &Injection,
+    lists: [Option<&str>; 2],
+    settings: &Settings,
+    mut warnings: Vec<Warning>,
+) -> Mutation {
     let shape = match Shape::of(pod) {
         Ok(shape) => shape,
         Err(field) => {
@@ -107,14 +131,14 @@ pub fn mutate(pod: &Value, identity: &Identity, settings: &Settings) -> Mutation
             return Mutation::refused(Refusal::Malformed, warnings);
         }
     };
-    let injection = Injection::web_identity(pod, identity, settings, &mut warnings);
-    let skipped = skipped_names(pod, &shape, settings, &mut warnings);
+    let chosen = Chosen::of(pod, &shape, lists, settings, &mut warnings);
     let mut draft = Draft {
-        injection: &injection,
+        injection,
         shape: &shape,
         operations: Vec::new(),
         warnings,
     };
+    draft.add_label(pod);
     draft.add_volume();
 
     let mut containers = Vec::new();
@@ -124,7 +148,7 @@ pub fn mutate(pod: &Value, identity: &Identity, settings: &Settings) -> Mutation
     ] {
         for (index, container) in values.iter().enumerate() {
             let name = name_of(container);
-            let outcome = if skipped.contains(name) {
+            let outcome = if chosen.leaves_out(name) {
                 Outcome::Skipped
             } else {
                 draft.add_to_container(Place { key, index, name }, container)
@@ -223,30 +247,65 @@ fn name_of(value: &Value) -> &str {
     value.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn skipped_names(pod: &Value, shape: &Shape<'_>, settings: &Settings, warnings: &mut Vec<Warning>) -> BTreeSet<String> {
-    let Some(text) = pod_annotation(pod, "skip-containers", settings, warnings) else {
-        return BTreeSet::new();
-    };
-    let Some(names) = skip::first_record(text) else {
-        warnings.push(Warning::SkipContainers { value: text.to_owned() });
-        return BTreeSet::new();
-    };
-    let names: BTreeSet<String> = names.into_iter().collect();
-    let present: BTreeSet<&str> = shape
-        .containers
-        .iter()
-        .chain(shape.init_containers)
-        .map(name_of)
-        .collect();
-    let unknown: Vec<String> = names
-        .iter()
-        .filter(|name| !present.contains(name.as_str()))
-        .cloned()
-        .collect();
-    if !unknown.is_empty() {
-        warnings.push(Warning::UnknownSkippedContainers { names: unknown });
+/// The containers that the pod's owner, or the account's, chose.
+struct Chosen {
+    skipped: BTreeSet<String>,
+    included: Option<BTreeSet<String>>,
+}
+
+impl Chosen {
+    /// A pod's own list goes before its account's.
+    fn of(
+        pod: &Value,
+        shape: &Shape<'_>,
+        [skip, include]: [Option<&str>; 2],
+        settings: &Settings,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let present: BTreeSet<&str> = shape
+            .containers
+            .iter()
+            .chain(shape.init_containers)
+            .map(name_of)
+            .collect();
+        let unknown = |names: &BTreeSet<String>| -> Vec<String> {
+            let unknown = names.iter().filter(|name| !present.contains(name.as_str()));
+            unknown.cloned().collect()
+        };
+        // An account's list is for pods of many shapes, so only a pod's own is held to its containers.
+        let own_skip = pod_annotation(pod, "skip-containers", settings, warnings);
+        let own_include = pod_annotation(pod, "include-containers", settings, warnings);
+        let mut skipped = BTreeSet::new();
+        if let Some(text) = own_skip.or(skip) {
+            match skip::first_record(text) {
+                Some(names) => skipped.extend(names),
+                None => warnings.push(Warning::SkipContainers { value: text.to_owned() }),
+            }
+            let names = unknown(&skipped);
+            if own_skip.is_some() && !names.is_empty() {
+                warnings.push(Warning::UnknownSkippedContainers { names });
+            }
+        }
+        let mut included = None;
+        if let Some(text) = own_include.or(include) {
+            match skip::first_record(text) {
+                Some(names) => {
+                    let names: BTreeSet<String> = names.into_iter().collect();
+                    let unknown = unknown(&names);
+                    if own_include.is_some() && !unknown.is_empty() {
+                        warnings.push(Warning::UnknownIncludedContainers { names: unknown });
+                    }
+                    included = Some(names);
+                }
+                None => warnings.push(Warning::IncludeContainers { value: text.to_owned() }),
+            }
+        }
+        Self { skipped, included }
     }
-    names
+
+    fn leaves_out(&self, name: &str) -> bool {
+        self.skipped.contains(name) || self.included.as_ref().is_some_and(|included| !included.contains(name))
+    }
 }
 
 /// One container's place in the pod.
@@ -275,11 +334,26 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
+    fn add_label(&mut self, pod: &Value) {
+        let Some((name, value)) = self.injection.label else {
+            return;
+        };
+        match pod.get("metadata").and_then(|metadata| metadata.get("labels")) {
+            Some(Value::Object(labels)) if labels.get(name).is_some_and(|label| label == value) => {}
+            Some(Value::Object(_)) => self.add(["metadata", "labels", name], json!(value)),
+            None | Some(Value::Null) if pod.get("metadata").is_some_and(Value::is_object) => {
+                self.add(["metadata", "labels"], json!({name: value}));
+            }
+            // Nothing to put a label into: the API server will not take this pod.
+            _ => {}
+        }
+    }
+
     fn add_volume(&mut self) {
         let volume = self.injection.volume();
         match self.shape.volumes {
             None => self.add(["spec", "volumes"], json!([volume])),
-            Some(_) if self.shape.volume(self.injection.volume).is_some() => {}
+            Some(_) if self.shape.volume(&self.injection.volume).is_some() => {}
             Some(_) => self.add(["spec", "volumes", "0"], volume),
         }
     }
@@ -324,13 +398,11 @@ impl<'a> Draft<'a> {
         {
             variables.extend([(DEFAULT_REGION, region.as_str()), (REGION, region.as_str())]);
         }
+        let mut session_name = None;
         if !has_credentials {
-            variables.extend(
-                injection
-                    .credentials
-                    .iter()
-                    .map(|(name, value)| (*name, value.as_str())),
-            );
+            let credentials = injection.credentials.iter();
+            variables.extend(credentials.map(|(name, value)| (*name, value.as_str())));
+            session_name = injection.session_name.clone().filter(|_| !names.contains(SESSION_NAME));
         }
         let mount = matches!(access, TokenAccess::Mount);
         if variables.is_empty() && !mount {
@@ -339,7 +411,8 @@ impl<'a> Draft<'a> {
         let entries = variables
             .iter()
             .map(|(name, value)| json!({"name": name, "value": value}));
-        self.append(place, "env", env.is_some(), entries.collect());
+        let named = session_name.is_some();
+        self.append(place, "env", env.is_some(), entries.chain(session_name).collect());
         let mount_entry = mount.then(|| injection.mount());
         self.append(
             place,
@@ -348,7 +421,11 @@ impl<'a> Draft<'a> {
             mount_entry.into_iter().collect(),
         );
         Outcome::Injected {
-            variables: variables.into_iter().map(|(name, _)| name).collect(),
+            variables: variables
+                .into_iter()
+                .map(|(name, _)| name)
+                .chain(named.then_some(SESSION_NAME))
+                .collect(),
             mount,
         }
     }
@@ -357,12 +434,12 @@ impl<'a> Draft<'a> {
     /// place is as good as ours if it holds the same token, and in the way if not.
     fn token_access(&self, mounts: Option<&'a Vec<Value>>) -> TokenAccess<'a> {
         let mounts = || mounts.into_iter().flatten();
-        let volume = self.injection.volume;
+        let volume = self.injection.volume.as_str();
         if mounts().any(|mount| name_of(mount) == volume) {
             return TokenAccess::Mounted;
         }
         let folder = path::clean(&self.injection.mount_path);
-        let file = path::join(&folder, self.injection.token_file);
+        let file = path::join(&folder, &self.injection.token_file);
         for mount in mounts() {
             let mount_path = path::clean(mount_path_of(mount));
             if mount_path != folder && !path::is_at_or_below(&mount_path, &file) {
@@ -394,7 +471,7 @@ impl<'a> Draft<'a> {
             },
             None => Warning::ForeignVolume {
                 container,
-                volume: self.injection.volume,
+                volume: self.injection.volume.clone(),
             },
         });
     }
@@ -414,7 +491,7 @@ impl<'a> Draft<'a> {
     }
 
     fn warn_of_mounts(&mut self, container: &str, mounts: Option<&Vec<Value>>) {
-        let name = self.injection.volume;
+        let name = self.injection.volume.as_str();
         let mut ours = mounts
             .into_iter()
             .flatten()
@@ -431,7 +508,7 @@ impl<'a> Draft<'a> {
             Some(volume) if !self.injection.is_token_volume(volume) => {
                 self.warnings.push(Warning::ForeignVolumeMounted {
                     container,
-                    volume: name,
+                    volume: name.to_owned(),
                 });
             }
             _ if !in_place => self.warnings.push(Warning::MountedElsewhere {

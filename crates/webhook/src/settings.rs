@@ -22,6 +22,13 @@ pub struct Settings {
     pub role_arn_check: RoleArnCheck,
     /// How a Windows pod is recognised.
     pub windows_detection: WindowsDetection,
+    /// Whether the lists of containers to skip and to include may also stand on the service account; the reference webhook reads them on pods
+    /// alone.
+    pub account_lists: bool,
+    /// Whether a role's session gets the pod's name, for whoever reads the audit log later.
+    pub session_name: SessionName,
+    /// What EKS Pod Identity injects.
+    pub container_credentials: ContainerCredentials,
 }
 
 impl Settings {
@@ -53,8 +60,47 @@ impl Default for Settings {
             role_arn_prefix: None,
             role_arn_check: RoleArnCheck::Warn,
             windows_detection: WindowsDetection::NodeSelector,
+            account_lists: false,
+            session_name: SessionName::Sdk,
+            container_credentials: ContainerCredentials::default(),
         }
     }
+}
+
+/// The token and the endpoint of EKS Pod Identity: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html>.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ContainerCredentials {
+    /// The token's audience.
+    pub audience: String,
+    /// Where the token volume is mounted.
+    pub token_mount_path: String,
+    /// The volume's name.
+    pub token_volume_name: String,
+    /// The token's file name inside of the volume.
+    pub token_path: String,
+    /// Where SDKs get credentials.
+    pub full_uri: String,
+}
+
+impl Default for ContainerCredentials {
+    fn default() -> Self {
+        Self {
+            audience: "pods.eks.amazonaws.com".into(),
+            token_mount_path: "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount".into(),
+            token_volume_name: "eks-pod-identity-token".into(),
+            token_path: "eks-pod-identity-token".into(),
+            full_uri: "http://169.254.170.23/v1/credentials".into(),
+        }
+    }
+}
+
+/// Who names a role's session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionName {
+    /// The SDK makes a name up, as with the reference webhook.
+    Sdk,
+    /// `AWS_ROLE_SESSION_NAME` is the pod's name.
+    Pod,
 }
 
 /// What happens to a pod whose service account's role ARN is malformed, or of another partition than the region's.

@@ -30,6 +30,11 @@ pub enum Warning {
         /// The value as it was found.
         value: String,
     },
+    /// A region annotation is no region's name, and has no effect.
+    Region {
+        /// The value as it was found.
+        value: String,
+    },
     /// The audience annotation is empty: the token gets the cluster's default audience, which STS does not accept.
     EmptyAudience,
     /// A pod's annotation is not a string, and has no effect.
@@ -41,6 +46,16 @@ pub enum Warning {
     SkipContainers {
         /// The value as it was found.
         value: String,
+    },
+    /// A list of the only containers to inject is not CSV, and includes all.
+    IncludeContainers {
+        /// The value as it was found.
+        value: String,
+    },
+    /// A list of the only containers to inject names some that the pod does not have.
+    UnknownIncludedContainers {
+        /// The names.
+        names: Vec<String>,
     },
     /// A skip list names containers that the pod does not have.
     UnknownSkippedContainers {
@@ -61,14 +76,14 @@ pub enum Warning {
         /// The container's name.
         container: String,
         /// The volume's name.
-        volume: &'static str,
+        volume: String,
     },
     /// A container mounts a volume of the token volume's name that does not hold this token.
     ForeignVolumeMounted {
         /// The container's name.
         container: String,
         /// The volume's name.
-        volume: &'static str,
+        volume: String,
     },
     /// A container mounts the token volume at another path than the variables name.
     MountedElsewhere {
@@ -116,6 +131,7 @@ impl fmt::Display for Warning {
                     Shown(value)
                 )
             }
+            Self::Region { value } => write!(f, "`{}` is no region's name", Shown(value)),
             Self::EmptyAudience => f.write_str("the audience annotation is empty: STS will not accept the token"),
             Self::AnnotationType { annotation } => write!(f, "annotation `{}` is not a string", Shown(annotation)),
             Self::SkipContainers { value } => {
@@ -125,14 +141,15 @@ impl fmt::Display for Warning {
                     Shown(value)
                 )
             }
-            Self::UnknownSkippedContainers { names } => {
-                let first = names.first().map_or("", String::as_str);
-                write!(f, "the skip list names `{}`", Shown(first))?;
-                if names.len() > 1 {
-                    write!(f, " and {} more", names.len().saturating_sub(1))?;
-                }
-                f.write_str(": the pod has no such container (blanks count)")
+            Self::IncludeContainers { value } => {
+                write!(
+                    f,
+                    "the list `{}` is not comma-separated values, all containers are included",
+                    Shown(value)
+                )
             }
+            Self::UnknownSkippedContainers { names } => unknown_containers(f, "skip list", names),
+            Self::UnknownIncludedContainers { names } => unknown_containers(f, "list of included containers", names),
             Self::HalfCredentials {
                 container,
                 present,
@@ -146,13 +163,15 @@ impl fmt::Display for Warning {
             }
             Self::ForeignVolume { container, volume } => write!(
                 f,
-                "container `{}` gets no credentials: volume `{volume}` does not hold this role's token",
-                Shown(container)
+                "container `{}` gets no credentials: volume `{}` does not hold this role's token",
+                Shown(container),
+                Shown(volume)
             ),
             Self::ForeignVolumeMounted { container, volume } => write!(
                 f,
-                "container `{}` mounts `{volume}`, which does not hold this role's token",
-                Shown(container)
+                "container `{}` mounts `{}`, which does not hold this role's token",
+                Shown(container),
+                Shown(volume)
             ),
             Self::MountedElsewhere { container, mount_path } => write!(
                 f,
@@ -169,6 +188,15 @@ impl fmt::Display for Warning {
             Self::Malformed { field } => write!(f, "`{}` has the wrong type, left alone", Shown(field)),
         }
     }
+}
+
+fn unknown_containers(f: &mut fmt::Formatter<'_>, list: &str, names: &[String]) -> fmt::Result {
+    let first = names.first().map_or("", String::as_str);
+    write!(f, "the {list} names `{}`", Shown(first))?;
+    if names.len() > 1 {
+        write!(f, " and {} more", names.len().saturating_sub(1))?;
+    }
+    f.write_str(": the pod has no such container (blanks count)")
 }
 
 /// Text from outside, shortened and with control characters escaped.
@@ -223,6 +251,15 @@ mod tests {
             Warning::SkipContainers { value: hostile.clone() },
             Warning::UnknownSkippedContainers {
                 names: vec![hostile.clone(); 1000],
+            },
+            Warning::IncludeContainers { value: hostile.clone() },
+            Warning::UnknownIncludedContainers {
+                names: vec![hostile.clone(); 1000],
+            },
+            Warning::Region { value: hostile.clone() },
+            Warning::ForeignVolumeMounted {
+                container: hostile.clone(),
+                volume: hostile.clone(),
             },
             Warning::HalfCredentials {
                 container: hostile.clone(),

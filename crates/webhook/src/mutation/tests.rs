@@ -498,3 +498,5 @@ fn opting_out_by_label() {
     assert!(!is_opted_out(&json!({"metadata": {"labels": {}}})));
     assert!(!is_opted_out(&json!([])));
 }
+
+mod additions;

@@ -49,11 +49,11 @@ fn a_foreign_volume_of_the_tokens_name_is_never_used() {
             [
                 Warning::ForeignVolume {
                     container: "plain".into(),
-                    volume: "aws-iam-token"
+                    volume: "aws-iam-token".into()
                 },
                 Warning::ForeignVolumeMounted {
                     container: "mounts-it".into(),
-                    volume: "aws-iam-token"
+                    volume: "aws-iam-token".into()
                 },
             ]
         );
