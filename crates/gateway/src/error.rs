@@ -26,6 +26,9 @@ pub enum GatewayError {
     /// The request can be read in two ways.
     #[error("the request can be read in two ways: {0}")]
     Ambiguous(String),
+    /// The decision needs the body, which is not there.
+    #[error("the decision on {0} needs the request's body, which the proxy does not send")]
+    BodyUnseen(String),
     /// The body can't be read.
     #[error("the body can't be read: {0}")]
     Body(String),

@@ -72,6 +72,14 @@ impl Path {
         &self.text
     }
 
+    /// The name of the parameter that it begins with.
+    pub(crate) fn parameter(&self) -> &str {
+        match self.steps.first() {
+            Some(Step::Member(name)) => name,
+            _ => "",
+        }
+    }
+
     /// Whether it can lead to more than one value.
     pub(crate) fn is_plural(&self) -> bool {
         self.steps.iter().any(|step| !matches!(step, Step::Member(_)))

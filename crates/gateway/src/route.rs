@@ -57,6 +57,13 @@ impl Route {
         Some((literals, labels))
     }
 
+    /// Whether a value stands in the path under this name.
+    pub(crate) fn has_label(&self, name: &str) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Label(label) if label == name))
+    }
+
     /// Whether some request could take both routes equally well.
     pub(crate) fn clashes(&self, other: &Self) -> bool {
         self.method == other.method

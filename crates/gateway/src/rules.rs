@@ -1,17 +1,22 @@
 //! The rules: what services there are, how their operations are named, and what those are about.
 
+mod check;
+mod form;
+mod sample;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::error::RulesError;
 use crate::path::Path;
-use crate::resource::{Kind, KindJson};
+use crate::resource::Kind;
 use crate::route::Route;
+use crate::rules::check::Places;
+use crate::rules::form::{ServiceJson, Source};
+
+pub use sample::Sample;
 
 const BUILT_IN: &str = include_str!("../data/rules.json");
 
@@ -106,8 +111,48 @@ pub(crate) struct Operation {
     pub(crate) route: Option<Route>,
     pub(crate) reader: Option<Reader>,
     pub(crate) refuse: Option<String>,
+    /// Parameters that name a resource in a way that no ARN can be told from; a request with one is refused.
+    pub(crate) nameless: Vec<Path>,
     /// Condition keys that the action has and requests do not say; a `/` at the end stands for all that begin so.
     pub(crate) unread: Vec<String>,
+}
+
+impl Operation {
+    /// Whether the questions that it raises depend on the body. What REST has in the path is not in the body; where parameters of the
+    /// query stand is not told by the rules.
+    pub(crate) fn reads_body(&self) -> bool {
+        let in_body = |path: &Path| {
+            let route = self.route.as_ref();
+            !route.is_some_and(|route| route.has_label(path.parameter()))
+        };
+        let tags_in_body = match &self.tags {
+            None => false,
+            Some(Tags::Map(path) | Tags::List { each: path, .. }) => in_body(path),
+        };
+        self.reader.is_some()
+            || tags_in_body
+            || self.tag_keys.as_ref().is_some_and(in_body)
+            || self.nameless.iter().any(in_body)
+            || self.keys.values().any(|key| in_body(&key.from))
+            || self
+                .resources
+                .iter()
+                .flatten()
+                .any(|resource| resource.paths().any(in_body))
+    }
+}
+
+impl Resource {
+    /// Where its values stand.
+    fn paths(&self) -> Box<dyn Iterator<Item = &Path> + '_> {
+        match self {
+            Self::Any | Self::Unsaid => Box::new(std::iter::empty()),
+            Self::Named { from, otherwise, .. } => {
+                let more = otherwise.iter().flat_map(|resource| resource.paths());
+                Box::new(from.iter().chain(more))
+            }
+        }
+    }
 }
 
 /// Code that reads what paths can't.
@@ -123,6 +168,8 @@ pub(crate) enum Reader {
 pub(crate) enum Resource {
     /// `*`: the action has none.
     Any,
+    /// `?`: one that the request does not say. The question is about `*`, which only stands for it.
+    Unsaid,
     Named {
         /// Names of kinds; the first that fits the value counts.
         kinds: Vec<String>,
@@ -161,254 +208,6 @@ pub(crate) enum Tags {
     List { each: Path, key: String, value: String },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct FileJson {
-    #[serde(default, rename = "about")]
-    _about: Option<serde::de::IgnoredAny>,
-    services: Vec<ServiceJson>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct ServiceJson {
-    signing_names: Vec<String>,
-    prefix: String,
-    #[serde(default)]
-    event_source: Option<String>,
-    protocol: Protocol,
-    #[serde(default)]
-    targets: Vec<String>,
-    #[serde(default)]
-    versions: Vec<String>,
-    #[serde(default)]
-    xml_namespace: String,
-    #[serde(default)]
-    denied_code: Option<String>,
-    #[serde(default)]
-    global: bool,
-    #[serde(default)]
-    partition_keys: Unique<String>,
-    #[serde(default)]
-    resources: Unique<Kind>,
-    #[serde(default)]
-    operations: Unique<Operation>,
-}
-
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(KindJson::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Path {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Route {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct OperationJson {
-    #[serde(default)]
-    read_only: bool,
-    #[serde(default)]
-    data: bool,
-    #[serde(default)]
-    action: Option<String>,
-    #[serde(default)]
-    resources: Option<Vec<Resource>>,
-    #[serde(default)]
-    keys: Unique<Key>,
-    #[serde(default)]
-    tags: Option<Tags>,
-    #[serde(default)]
-    tag_keys: Option<Path>,
-    #[serde(default)]
-    route: Option<Route>,
-    #[serde(default)]
-    reader: Option<Reader>,
-    #[serde(default)]
-    refuse: Option<String>,
-    #[serde(default)]
-    unread: Vec<String>,
-}
-
-impl<'de> Deserialize<'de> for Operation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = OperationJson::deserialize(deserializer)?;
-        if let Some(action) = json.action.as_ref().filter(|action| !is_word(action)) {
-            return Err(D::Error::custom(format!("`{action}` is no action without its prefix")));
-        }
-        Ok(Self {
-            read_only: json.read_only,
-            is_data: json.data,
-            action: json.action,
-            resources: json.resources,
-            keys: json.keys.0,
-            tags: json.tags,
-            tag_keys: json.tag_keys,
-            route: json.route,
-            reader: json.reader,
-            refuse: json.refuse,
-            unread: json.unread,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ResourceJson {
-    Text(String),
-    Named(NamedJson),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NamedJson {
-    kind: String,
-    from: OneOrMore,
-    #[serde(default)]
-    optional: bool,
-    #[serde(default, rename = "else")]
-    otherwise: Option<Box<Resource>>,
-    #[serde(default)]
-    action: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(Path),
-    More(Vec<Path>),
-}
-
-impl<'de> Deserialize<'de> for Resource {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match ResourceJson::deserialize(deserializer)? {
-            ResourceJson::Text(text) if text == "*" => Ok(Self::Any),
-            ResourceJson::Text(text) => Err(D::Error::custom(format!(
-                "`{text}` is no resource: write `\"*\"` or {{\"kind\": …, \"from\": …}}"
-            ))),
-            ResourceJson::Named(json) => Ok(Self::Named {
-                kinds: json.kind.split('|').map(str::to_owned).collect(),
-                from: match json.from {
-                    OneOrMore::One(path) => vec![path],
-                    OneOrMore::More(paths) => paths,
-                },
-                optional: json.optional,
-                otherwise: json.otherwise,
-                action: json.action,
-            }),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum KeyJson {
-    Path(Path),
-    Formed(FormedJson),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FormedJson {
-    from: Path,
-    #[serde(default, rename = "as")]
-    form: Form,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match KeyJson::deserialize(deserializer)? {
-            KeyJson::Path(from) => Self { from, form: Form::AsIs },
-            KeyJson::Formed(json) => Self {
-                from: json.from,
-                form: json.form,
-            },
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TagsJson {
-    #[serde(default)]
-    map: Option<Path>,
-    #[serde(default)]
-    each: Option<Path>,
-    #[serde(default = "default_key")]
-    key: String,
-    #[serde(default = "default_value")]
-    value: String,
-}
-
-fn default_key() -> String {
-    "Key".to_owned()
-}
-
-fn default_value() -> String {
-    "Value".to_owned()
-}
-
-impl<'de> Deserialize<'de> for Tags {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = TagsJson::deserialize(deserializer)?;
-        match (json.map, json.each) {
-            (Some(map), None) => Ok(Self::Map(map)),
-            (None, Some(each)) => Ok(Self::List {
-                each,
-                key: json.key,
-                value: json.value,
-            }),
-            _ => Err(D::Error::custom("tags have either `map` or `each`")),
-        }
-    }
-}
-
-/// An object whose names are unique: JSON readers keep the last of two.
-struct Unique<V>(BTreeMap<String, V>);
-
-impl<V> Default for Unique<V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<V>(PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
-            type Value = Unique<V>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if members.contains_key(&name) {
-                        return Err(A::Error::custom(format!("`{name}` is there twice")));
-                    }
-                    members.insert(name, map.next_value()?);
-                }
-                Ok(Unique(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members(PhantomData))
-    }
-}
-
 pub(crate) fn is_word(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -427,24 +226,51 @@ impl RuleBook {
     /// # Errors
     /// The first thing in the text that is wrong, with its line and column.
     pub fn with(&self, text: &str) -> Result<Self, RulesError> {
-        let file: FileJson = serde_json::from_str(text)?;
+        let source = Source::new(text);
+        let file = source.file()?;
         let mut book = self.clone();
-        for json in file.services {
-            book.add(json, text)?;
+        let mut places = Places::default();
+        for piece in file.services {
+            let json: ServiceJson<'_> = source.read(piece)?;
+            let mut kinds = BTreeMap::new();
+            for (name, piece) in &json.resources.0 {
+                kinds.insert(name.clone(), source.read(piece)?);
+            }
+            let mut operations = BTreeMap::new();
+            let mut known = BTreeMap::new();
+            for (name, piece) in &json.operations.0 {
+                operations.insert(name.clone(), source.read(piece)?);
+                known.insert(name.clone(), source.place(piece));
+            }
+            let place = source.place(piece);
+            let service = book
+                .add(json, kinds, operations)
+                .map_err(|problem| source.error(place, problem))?;
+            places.add(service, place, known);
         }
-        book.check(text)?;
+        book.check(source, &places)?;
         Ok(book)
     }
 
-    fn add(&mut self, json: ServiceJson, text: &str) -> Result<(), RulesError> {
-        let at = |word: &str, problem: String| located(text, word, problem);
-        if json.signing_names.is_empty() || json.signing_names.iter().any(|name| name.is_empty()) {
-            return Err(at(&json.prefix, "a service needs `signingNames`".to_owned()));
+    /// Adds a service, or to one that is known. Gives its number.
+    fn add(
+        &mut self,
+        json: ServiceJson<'_>,
+        kinds: BTreeMap<String, Kind>,
+        operations: BTreeMap<String, Operation>,
+    ) -> Result<usize, String> {
+        let is_word =
+            |name: &String| !name.is_empty() && !name.contains(|sign: char| sign.is_whitespace() || sign.is_control());
+        if json.signing_names.is_empty() || !json.signing_names.iter().all(is_word) {
+            return Err("a service needs `signingNames`, which are no empty texts".to_owned());
+        }
+        if !json.targets.iter().chain(&json.versions).all(is_word) {
+            return Err("`targets` and `versions` are no empty texts".to_owned());
         }
         let word =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !word(&json.prefix) {
-            return Err(at(&json.prefix, format!("`{}` is no prefix of actions", json.prefix)));
+            return Err(format!("`{}` is no prefix of actions", json.prefix));
         }
         let same = |known: &ServiceRules| {
             known.prefix == json.prefix
@@ -460,26 +286,19 @@ impl RuleBook {
             .filter(|(_, known)| same(known))
             .map(|(place, _)| place);
         let (place, None) = (places.next(), places.next()) else {
-            let problem = format!(
+            return Err(format!(
                 "there are several `{}`: say which by `targets` or `versions`",
                 json.prefix
-            );
-            return Err(at(&json.prefix, problem));
+            ));
         };
         let mut rules = match place.and_then(|place| self.services.get(place)) {
             Some(known) => (**known).clone(),
             None => {
                 if json.protocol == Protocol::Json && json.targets.is_empty() {
-                    return Err(at(
-                        &json.prefix,
-                        "a service of this protocol needs `targets`".to_owned(),
-                    ));
+                    return Err("a service of this protocol needs `targets`".to_owned());
                 }
                 if json.protocol == Protocol::Query && json.versions.is_empty() {
-                    return Err(at(
-                        &json.prefix,
-                        "a service of this protocol needs `versions`".to_owned(),
-                    ));
+                    return Err("a service of this protocol needs `versions`".to_owned());
                 }
                 ServiceRules {
                     signing_names: Vec::new(),
@@ -516,65 +335,19 @@ impl RuleBook {
         }
         rules.denied_code = json.denied_code.or(rules.denied_code);
         rules.partition_keys.extend(json.partition_keys.0);
-        rules.kinds.extend(json.resources.0);
-        rules.operations.extend(json.operations.0);
+        rules.kinds.extend(kinds);
+        rules.operations.extend(operations);
         let rules = Arc::new(rules);
-        match place.and_then(|place| self.services.get_mut(place)) {
-            Some(known) => *known = rules,
-            None => self.services.push(rules),
-        }
-        Ok(())
-    }
-
-    /// What needs the whole book: kinds exist, and no request can mean two services or routes.
-    fn check(&self, text: &str) -> Result<(), RulesError> {
-        for service in &self.services {
-            let is_rest = matches!(service.protocol, Protocol::RestJson | Protocol::RestXml);
-            let routes: Vec<(&String, &Route)> = service
-                .operations
-                .iter()
-                .filter_map(|(name, operation)| Some((name, operation.route.as_ref()?)))
-                .collect();
-            for (name, operation) in &service.operations {
-                let at = |problem: String| located(text, name, problem);
-                if !is_word(name) {
-                    return Err(at(format!("`{name}` is no name of an operation")));
-                }
-                if is_rest != operation.route.is_some() {
-                    return Err(at(format!(
-                        "the operation `{name}` needs a `route` if its service is REST, and has none otherwise"
-                    )));
-                }
-                for resource in operation.resources.iter().flatten() {
-                    service
-                        .check_resource(resource)
-                        .map_err(|problem| at(format!("the operation `{name}`: {problem}")))?;
-                }
-                if let Some(route) = &operation.route
-                    && let Some((other, _)) = routes
-                        .iter()
-                        .find(|(other, known)| *other != name && known.clashes(route))
-                {
-                    return Err(at(format!("the operations `{name}` and `{other}` have the same route")));
-                }
+        match place.and_then(|place| Some((place, self.services.get_mut(place)?))) {
+            Some((place, known)) => {
+                *known = rules;
+                Ok(place)
+            }
+            None => {
+                self.services.push(rules);
+                Ok(self.services.len().saturating_sub(1))
             }
         }
-        for (index, service) in self.services.iter().enumerate() {
-            for other in self.services.iter().skip(index.saturating_add(1)) {
-                let both = |one: &[String], two: &[String]| one.iter().any(|word| two.contains(word));
-                let is_rest =
-                    |service: &ServiceRules| matches!(service.protocol, Protocol::RestJson | Protocol::RestXml);
-                let clash = both(&service.signing_names, &other.signing_names)
-                    && (both(&service.targets, &other.targets)
-                        || both(&service.versions, &other.versions)
-                        || is_rest(service) && is_rest(other));
-                if clash {
-                    let problem = format!("`{}` and `{}` could both mean a request", service.prefix, other.prefix);
-                    return Err(located(text, &other.prefix, problem));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The services that sign under a name.
@@ -590,109 +363,5 @@ impl RuleBook {
     }
 }
 
-/// What one resource of one operation's rule can be, with `*` for values: for comparing rules with tables of what exists.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The action.
-    pub action: String,
-    /// ARNs, one for each kind of resource that the value may name; none if the rule has no resource.
-    pub resources: Vec<String>,
-    /// Whether they only stand for those that AWS asks about.
-    pub approximate: bool,
-    /// The condition keys that the rules fill in by name.
-    pub keys: Vec<String>,
-}
-
-impl ServiceRules {
-    /// A sample of every operation that is forwarded: to compare the rules with a list of actions and resource types.
-    #[must_use]
-    pub fn samples(&self) -> Vec<Sample> {
-        let mut samples = Vec::new();
-        for (name, operation) in self
-            .operations
-            .iter()
-            .filter(|(_, operation)| operation.refuse.is_none())
-        {
-            let action = operation.action.as_deref().unwrap_or(name);
-            let mut own_actions = Vec::new();
-            let mut all = Vec::new();
-            for resource in operation.resources.iter().flatten() {
-                if let Resource::Named {
-                    kinds, action: other, ..
-                } = resource
-                {
-                    let kinds: Vec<&Kind> = kinds.iter().filter_map(|kind| self.kinds.get(kind)).collect();
-                    let approximate = kinds.iter().any(|kind| kind.approximate);
-                    let resources = kinds.iter().map(|kind| kind.sample()).collect();
-                    all.push((other.as_deref().unwrap_or(action), resources, approximate));
-                    own_actions.push(other.is_some());
-                }
-            }
-            let delegates = operation.reader.is_some() && name.starts_with("Transact")
-                || !own_actions.is_empty() && own_actions.iter().all(|own| *own);
-            if all.is_empty() && !delegates {
-                samples.push(self.sample_of(action, Vec::new(), false, operation));
-            }
-            for (action, resources, approximate) in all {
-                samples.push(self.sample_of(action, resources, approximate, operation));
-            }
-        }
-        samples
-    }
-
-    fn sample_of(&self, action: &str, resources: Vec<String>, approximate: bool, operation: &Operation) -> Sample {
-        Sample {
-            action: format!("{}:{action}", self.prefix),
-            resources,
-            approximate,
-            keys: operation
-                .keys
-                .keys()
-                .filter(|key| !key.ends_with([':', '/']))
-                .cloned()
-                .collect(),
-        }
-    }
-
-    fn check_resource(&self, resource: &Resource) -> Result<(), String> {
-        let Resource::Named {
-            kinds,
-            from,
-            otherwise,
-            action,
-            ..
-        } = resource
-        else {
-            return Ok(());
-        };
-        for kind in kinds {
-            let known = self
-                .kinds
-                .get(kind)
-                .ok_or_else(|| format!("no kind of resource `{kind}` is declared"))?;
-            if known.slots() != from.len() {
-                return Err(format!("the kind `{kind}` takes {} values", known.slots()));
-            }
-        }
-        if from.len() > 1 && from.iter().any(Path::is_plural) {
-            return Err("lists can't be combined to one resource".to_owned());
-        }
-        if action.as_ref().is_some_and(|action| !is_word(action)) {
-            return Err("an action stands without its prefix".to_owned());
-        }
-        otherwise
-            .as_ref()
-            .map_or(Ok(()), |resource| self.check_resource(resource))
-    }
-}
-
-/// An error at the place of a word in quotation marks.
-fn located(text: &str, word: &str, problem: String) -> RulesError {
-    let before = text
-        .find(&format!("\"{word}\""))
-        .and_then(|place| text.get(..place))
-        .unwrap_or_default();
-    let line = before.matches('\n').count().saturating_add(1);
-    let column = before.rsplit('\n').next().map_or(0, str::len).saturating_add(1);
-    RulesError { line, column, problem }
-}
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,9 @@ pub(super) fn unreadable(protocol: Protocol, error: &GatewayError) -> WireError 
             };
             WireError::new(code, 400, error.to_string())
         }
-        GatewayError::UnknownResource(_) | GatewayError::Refused { .. } => denied(protocol, None, &error.to_string()),
+        GatewayError::UnknownResource(_) | GatewayError::Refused { .. } | GatewayError::BodyUnseen(_) => {
+            denied(protocol, None, &error.to_string())
+        }
         GatewayError::Protocol(_) | GatewayError::Ambiguous(_) | GatewayError::Body(_) => {
             let code = if is_json {
                 "SerializationException"

@@ -12,7 +12,7 @@ use irsa_wire::Service;
 use tokio::sync::Semaphore;
 
 use super::credentials::Environment;
-use super::{Gateway, MAX_BODIES_KIB};
+use super::{Desk, Gateway, MAX_BODIES_KIB};
 
 /// Services that stand behind the server.
 #[derive(Clone, Debug, Default)]
@@ -155,9 +155,11 @@ impl Gateway {
         let mut regions = vec![region.to_owned()];
         regions.extend(config.regions.iter().cloned());
         Ok(Self {
-            book,
-            strict: config.strict,
-            regions,
+            desk: Desk {
+                book,
+                strict: config.strict,
+                regions,
+            },
             upstreams,
             memory: Arc::new(Semaphore::new(
                 usize::try_from(MAX_BODIES_KIB).unwrap_or(usize::MAX >> 3),

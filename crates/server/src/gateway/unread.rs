@@ -1,21 +1,27 @@
 //! Conditions that can't be decided: a policy that depends on what a request does not say must not be passed over.
 
-use irsa_gateway::Asked;
 use irsa_iam::{AWS_MANAGED, Caller, Identity};
 use irsa_policy::syntax::{Document, Statement};
 
 use crate::snapshot::Snapshot;
 
-/// The first condition key of the caller's policies that the request's actions have and that the rules can't read from it. With such a
-/// key absent, a `Deny` would not match, or a condition with `ForAllValues` or `IfExists` would.
-pub(super) fn key_of_policies(snapshot: &Snapshot, caller: &Caller, asked: &Asked) -> Option<String> {
-    if asked.unread.is_empty() {
+/// The first condition key of the caller's policies on one of the actions that is among the unread ones: names in full, or their beginning
+/// with a `/` or `:` at its end. With such a key absent, a `Deny` would not match, or a condition with `ForAllValues` or `IfExists` would.
+pub(crate) fn key_of_policies(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    actions: &[&str],
+    unread: &[String],
+) -> Option<String> {
+    if unread.is_empty() {
         return None;
     }
-    documents(snapshot, caller).iter().find_map(|text| key_of(text, asked))
+    documents(snapshot, caller)
+        .iter()
+        .find_map(|text| key_of(text, actions, unread))
 }
 
-fn key_of(text: &str, asked: &Asked) -> Option<String> {
+fn key_of(text: &str, actions: &[&str], unread: &[String]) -> Option<String> {
     if !text.contains("Condition") && !text.contains('\\') {
         return None;
     }
@@ -24,18 +30,18 @@ fn key_of(text: &str, asked: &Asked) -> Option<String> {
     document
         .statements
         .iter()
-        .filter(|statement| concerns(statement, asked))
+        .filter(|statement| concerns(statement, actions))
         .find_map(|statement| {
             let conditions = statement.conditions.iter().flatten();
             conditions
                 .map(|condition| &*condition.key.value)
-                .find(|key| is_unread(key, asked))
+                .find(|key| is_unread(key, unread))
                 .map(str::to_owned)
         })
 }
 
-fn is_unread(key: &str, asked: &Asked) -> bool {
-    asked.unread.iter().any(|unread| {
+fn is_unread(key: &str, unread: &[String]) -> bool {
+    unread.iter().any(|unread| {
         if unread.ends_with(['/', ':']) {
             key.get(..unread.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(unread))
@@ -46,10 +52,10 @@ fn is_unread(key: &str, asked: &Asked) -> bool {
 }
 
 /// Whether a statement is about one of the actions; in doubt it is.
-fn concerns(statement: &Statement<'_>, asked: &Asked) -> bool {
+fn concerns(statement: &Statement<'_>, asked: &[&str]) -> bool {
     let Some(actions) = &statement.action else { return true };
-    asked.asks.iter().any(|ask| {
-        let action = ask.action.to_ascii_lowercase();
+    asked.iter().any(|action| {
+        let action = action.to_ascii_lowercase();
         actions
             .value
             .iter()
