@@ -3,10 +3,9 @@
 use irsa_audit::{Category, Event, EventError, SessionContext, SessionIssuer, TlsDetails, UserIdentity, event_id};
 use irsa_core::AccountId;
 use irsa_iam::{Caller, Identity, RequestFacts};
-use irsa_sts::Resource;
+use irsa_sts::{Resource, WebIdentityUser};
 use irsa_wire::{EventKind, Service, WireError};
 
-use crate::call::Holder;
 use crate::peer::Peer;
 
 /// What is known of a call when its record is written.
@@ -24,7 +23,7 @@ pub(crate) struct Recording<'a> {
     pub(crate) caller: Option<&'a Caller>,
     /// The key that a request names whose signature failed.
     pub(crate) unproven_key: Option<&'a str>,
-    pub(crate) web_identity: Option<&'a Holder>,
+    pub(crate) web_identity: Option<&'a WebIdentityUser>,
     pub(crate) account: Option<AccountId>,
     pub(crate) request_parameters: Option<&'a str>,
     pub(crate) response_elements: Option<&'a str>,
@@ -47,7 +46,7 @@ impl Recording<'_> {
         let principal_id;
         let user_identity = match (self.caller, self.web_identity) {
             (Some(caller), _) => identity(caller),
-            (None, Some(Holder { user, .. })) => {
+            (None, Some(user)) => {
                 principal_id = format!("{}:{}:{}", user.provider_arn, user.audience, user.subject);
                 UserIdentity::WebIdentityUser {
                     principal_id: &principal_id,
@@ -117,7 +116,7 @@ impl Recording<'_> {
         let session = self.caller.and_then(|caller| caller.session.as_deref());
         // Whose session it is, also where its name does not tell.
         let subject = match self.web_identity {
-            Some(holder) => Some(holder.user.subject.as_str()),
+            Some(user) => Some(user.subject.as_str()),
             None => session.and_then(|session| Some(session.federated.as_ref()?.subject.as_str())),
         };
         let known = [reason, self.allowed_by, self.unverified_claims, subject];
@@ -133,9 +132,9 @@ impl Recording<'_> {
             writer.text("reason", reason);
         }
         writer.text_if("subject", subject);
-        if let Some(holder) = self.web_identity {
-            writer.text_if("tokenId", holder.token_id.as_deref());
-            if let Some(kubernetes) = &holder.kubernetes {
+        if let Some(user) = self.web_identity {
+            writer.text_if("tokenId", user.token_id.as_deref());
+            if let Some(kubernetes) = &user.kubernetes {
                 writer.raw("kubernetes", kubernetes);
             }
         }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::admin;
 use crate::authenticate::{AuthenticationError, authenticate};
-use crate::call::{Call, Done, Holder};
+use crate::call::{Call, Done};
 use crate::first_start::random_account;
 use crate::pipeline::{Pipeline, RequestContext};
 use crate::random::{SystemRandom, random};
@@ -94,10 +94,7 @@ pub(crate) async fn run(
             }
         }
         let attempt = match (call, caller) {
-            (Call::Sts(call, token), caller) => {
-                let token = token.as_ref().map(|token| token.as_str());
-                Ok(sts(pipeline, context, &snapshot, call, token, caller).await)
-            }
+            (Call::Sts(call), caller) => Ok(sts(pipeline, context, &snapshot, call, caller).await),
             (Call::CloudTrail(call), Some(caller)) => Ok(call.run(pipeline, context, caller).await),
             (Call::Iam(call), Some(caller)) => iam(pipeline, context, &snapshot, call, caller).await,
             (Call::Eks(call), Some(caller)) => {
@@ -207,7 +204,6 @@ async fn sts(
     context: &RequestContext<'_>,
     snapshot: &Snapshot,
     call: &irsa_sts::Call,
-    token: Option<&str>,
     caller: Option<&Caller>,
 ) -> Done {
     let Some(epoch_keys) = &snapshot.epoch_keys else {
@@ -231,7 +227,7 @@ async fn sts(
         Err(error) => Done::failed(error.into()),
     };
     done.request_parameters = exchange.request_parameters;
-    done.web_identity = exchange.web_identity.map(|user| Holder::new(user, token));
+    done.web_identity = exchange.web_identity;
     done.unverified_claims = exchange.unverified_claims;
     done.resources = exchange.resources;
     done.account = call.account();

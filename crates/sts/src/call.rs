@@ -47,7 +47,7 @@ pub struct Resource {
     pub arn: String,
 }
 
-/// The holder of a web identity token, for the audit record: CloudTrail's `WebIdentityUser`.
+/// The holder of a web identity token whose signature is verified, for the audit record: CloudTrail's `WebIdentityUser`, and what else finds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WebIdentityUser {
     /// ARN of the provider.
@@ -56,6 +56,10 @@ pub struct WebIdentityUser {
     pub audience: String,
     /// The subject.
     pub subject: String,
+    /// The token's `jti`.
+    pub token_id: Option<String>,
+    /// The pod that the token is bound to and what belongs to it, as JSON.
+    pub kubernetes: Option<String>,
 }
 
 /// A successful answer, before the envelope.

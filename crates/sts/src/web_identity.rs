@@ -79,6 +79,8 @@ async fn answer(params: &Params, environment: &Environment<'_>, exchange: &mut E
         provider_arn: provider.arn.clone(),
         audience: client_id.to_owned(),
         subject: subject.to_owned(),
+        token_id: claims.token_id.as_deref().map(cut),
+        kubernetes: kubernetes(claims),
     });
     token.check_times(environment.now())?;
     claims
@@ -274,9 +276,32 @@ fn source_identity(claims: &Claims) -> Result<Option<&str>, StsError> {
     Ok(Some(identity))
 }
 
+/// As much of a text from outside as a record takes.
+fn cut(text: &str) -> String {
+    text.chars().take(256).collect()
+}
+
+/// The pod that a token is bound to and what belongs to it, as JSON.
+fn kubernetes(claims: &Claims) -> Option<String> {
+    let claims = claims.kubernetes().ok().flatten()?;
+    let mut members = ObjectWriter::with_capacity(512);
+    members.text("namespace", &cut(claims.namespace));
+    let objects = [
+        ("serviceaccount", Some(claims.service_account)),
+        ("pod", claims.pod),
+        ("node", claims.node),
+    ];
+    for (kind, object) in objects {
+        let Some(object) = object else { continue };
+        members.open(kind).text("name", &cut(object.name));
+        members.text_if("uid", object.uid.map(cut).as_deref()).close();
+    }
+    Some(members.finish())
+}
+
 /// The claims by which an operator finds whose token it was. Texts are cut: a stranger wrote them.
 fn unverified(claims: &Claims) -> String {
-    let cut = |text: &String| text.chars().take(256).collect::<String>();
+    let cut = |text: &String| cut(text);
     json!({
         "iss": claims.issuer.as_ref().map(cut),
         "sub": claims.subject.as_ref().map(cut),

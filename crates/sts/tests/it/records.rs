@@ -55,6 +55,8 @@ async fn an_exchange_is_recorded_with_what_the_token_asked_for() {
             provider_arn: "arn:aws:iam::111122223333:oidc-provider/oidc.example/id/A".to_owned(),
             audience: AUDIENCE.to_owned(),
             subject: SUBJECT.to_owned(),
+            token_id: None,
+            kubernetes: None,
         })
     );
     assert_eq!(exchange.unverified_claims, None);
