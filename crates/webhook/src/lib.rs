@@ -24,12 +24,14 @@
     )
 )]
 
+pub mod configured;
 mod identity;
 mod injection;
 pub mod manifest;
 mod mutation;
 mod path;
 pub mod process;
+pub mod review;
 mod settings;
 mod skip;
 mod warning;
