@@ -15,10 +15,10 @@ pub struct Operation {
     /// The name in the API model, such as `ListObjectsV2`.
     pub name: &'static str,
     /// The HTTP method.
-    pub(crate) method: &'static str,
+    pub method: &'static str,
     /// What tells it from other operations with this method on this kind of thing. Of two operations whose markers are all there, the one
     /// with more of them is meant.
-    pub(crate) markers: &'static [Marker],
+    pub markers: &'static [Marker],
     /// The name in CloudTrail, such as `ListObjects`.
     pub event_name: &'static str,
     /// The IAM action that must be allowed on the resource.
@@ -60,7 +60,7 @@ pub enum ResourceKind {
 
 /// A part of a request that tells which operation it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Marker {
+pub enum Marker {
     /// A query parameter, whatever its value.
     Query(&'static str),
     /// A query parameter with this value.

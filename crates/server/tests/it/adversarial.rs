@@ -2,8 +2,11 @@
 //!
 //! Each attack stands beside the honest request that it was bent from, which goes through.
 
+mod audit;
 mod s3;
 mod sigv4;
+
+use irsa_s3::{Marker, ResourceKind};
 
 use crate::client::{Key, Request};
 use crate::harness::{Server, name, policy};
@@ -39,6 +42,34 @@ fn routes() -> Vec<(&'static str, Request)> {
         ("s3", Request::new("POST", "/first-bucket?delete").body("<Delete/>")),
         ("s3", Request::new("DELETE", "/first-bucket/hello.txt")),
     ]
+}
+
+/// One request for each operation that S3 has here, to things that are there.
+fn s3_operations() -> Vec<(&'static str, Request)> {
+    let rows = irsa_s3::operations().map(|row| {
+        let path = match row.resource {
+            ResourceKind::Service => "/",
+            ResourceKind::NewBucket => "/forged-bucket",
+            ResourceKind::Bucket | ResourceKind::Keys => "/first-bucket",
+            ResourceKind::Object | ResourceKind::Copy | ResourceKind::Tagged => "/first-bucket/hello.txt",
+        };
+        let mut request = Request::new(row.method, path);
+        for marker in row.markers {
+            let (name, value) = match *marker {
+                Marker::Query("partNumber") => ("partNumber", "1"),
+                Marker::Query(name) => (name, ""),
+                Marker::QueryIs(name, value) => (name, value),
+                Marker::Header(name) => {
+                    request = request.header(name, "first-bucket/hello.txt");
+                    continue;
+                }
+            };
+            let separator = if request.query.is_empty() { "" } else { "&" };
+            request.query = format!("{}{separator}{name}={value}", request.query);
+        }
+        (row.name, request)
+    });
+    rows.collect()
 }
 
 /// A new user with these statements.

@@ -76,7 +76,7 @@ impl<'a> Signing<'a> {
         }
     }
 
-    fn scope(&self) -> String {
+    pub(crate) fn scope(&self) -> String {
         let day = self.scope_day.as_deref().unwrap_or(&self.date[..8]);
         format!("{day}/{}/{}/aws4_request", self.region, self.service)
     }
@@ -91,7 +91,8 @@ impl<'a> Signing<'a> {
         key
     }
 
-    fn signature(&self, canonical: &str) -> String {
+    /// Signs a canonical request, whatever it says.
+    pub(crate) fn signature(&self, canonical: &str) -> String {
         let text = format!(
             "AWS4-HMAC-SHA256\n{}\n{}\n{}",
             self.date,
@@ -477,7 +478,7 @@ fn encode_bytes(bytes: &[u8]) -> String {
     encoded
 }
 
-fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

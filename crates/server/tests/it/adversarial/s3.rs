@@ -1,4 +1,7 @@
 //! What S3's own protocol offers to those who may do less than they want.
 
+mod bodies;
+mod keys;
 mod objects;
+mod sessions;
 mod uploads;

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod framing;
+pub(crate) mod paths;
 mod schemes;
 mod scope;
 mod sessions;

@@ -118,3 +118,60 @@ fn adv_sv_30_ambiguous_framing() {
         assert_eq!(response.status, status, "{target}: {}", response.text());
     }
 }
+
+#[test]
+fn adv_sv_30_a_proxy_that_rewrites_the_host_is_not_believed() {
+    let world = world();
+    let server = &world.server;
+    let signed = Request::new("GET", "/first-bucket/hello.txt").sign(&server.host, &world.admin, "s3");
+    assert_eq!(server.send(&signed).status, 200);
+    for header in [
+        "x-forwarded-host",
+        "forwarded",
+        "x-original-host",
+        ":authority",
+        "x-host",
+    ] {
+        let value = if header == "forwarded" {
+            format!("host={}", server.host)
+        } else {
+            server.host.clone()
+        };
+        let mut bytes = format!(
+            "GET /first-bucket/hello.txt HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n{header}: {value}\r\n"
+        );
+        for (name, value) in &signed.headers {
+            bytes.push_str(&format!("{name}: {value}\r\n"));
+        }
+        bytes.push_str("\r\n");
+        match exchange(&server.host, bytes.as_bytes(), false) {
+            Ok(response) => {
+                // A name that begins with a colon is no name, and what HTTP refuses has no words of S3.
+                let refused = response.outcome() == "403 SignatureDoesNotMatch"
+                    || header == ":authority" && response.status == 400;
+                assert!(refused, "{header}: {} {}", response.status, response.text());
+            }
+            Err(error) => assert!(error.starts_with("no head in"), "{header}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn adv_sv_30_no_second_protocol_with_an_authority_of_its_own() {
+    let world = world();
+    let server = &world.server;
+    // HTTP/2 with prior knowledge, and HTTP/1.1 that asks for it: there is one host, that of HTTP/1.1.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    match exchange(&server.host, preface, false) {
+        Ok(response) => assert_eq!(response.status, 400, "{}", response.text()),
+        Err(error) => assert!(error.starts_with("no head in"), "{error}"),
+    }
+    let upgrade = Request::new("GET", "/first-bucket/hello.txt")
+        .sign(&server.host, &world.admin, "s3")
+        .header("upgrade", "h2c")
+        .header("http2-settings", "AAMAAABkAAQCAAAAAAIAAAAA")
+        .header("connection", "Upgrade, HTTP2-Settings, close");
+    let response = server.send(&upgrade);
+    assert_ne!(response.status, 101);
+    assert_eq!(response.text(), "hello");
+}

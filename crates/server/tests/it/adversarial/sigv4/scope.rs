@@ -1,8 +1,55 @@
 //! When, where and for which service a signature is good.
 
 use crate::adversarial::routes;
-use crate::client::{Key, Request, Signing};
-use crate::harness::world;
+use crate::client::{Key, Request, Response, Signing};
+use crate::harness::{name, world};
+
+#[test]
+fn adv_sv_12_lifetimes_that_are_none() {
+    let world = world();
+    let server = &world.server;
+    for (service, target) in [
+        ("s3", "/first-bucket/hello.txt"),
+        ("sts", "/?Action=GetCallerIdentity&Version=2011-06-15"),
+    ] {
+        let ask = |expires: &str| {
+            let request = Request::new("GET", target);
+            server.send(&request.presigned(&server.host, &Signing::new(&world.admin, service), expires))
+        };
+        for expires in ["1", "604800"] {
+            assert_eq!(ask(expires).status, 200, "{service} {expires}");
+        }
+        for expires in [
+            "0",
+            "-1",
+            "604801",
+            "1e3",
+            "10abc",
+            "0x10",
+            " 60",
+            "60 ",
+            "+60",
+            "6_0",
+            "9223372036854775808",
+            "18446744073709551617",
+            "",
+        ] {
+            let response = ask(expires);
+            let outcome = response.outcome();
+            if service == "s3" {
+                assert_eq!(
+                    outcome,
+                    "400 AuthorizationQueryParametersError",
+                    "{expires}: {}",
+                    response.text()
+                );
+            } else {
+                assert!(matches!(response.status, 400 | 403), "{expires}: {}", response.text());
+            }
+            server.record(&response);
+        }
+    }
+}
 
 #[test]
 fn adv_sv_13_late_and_early_signatures() {
@@ -37,9 +84,6 @@ fn adv_sv_13_late_and_early_signatures() {
     );
     assert_eq!(s3(-604_700, "604800").0, "200");
     assert_eq!(s3(930, "300").0, "403 RequestTimeTooSkewed");
-    for expires in ["0", "-1", "604801", "1e3", "10abc", "9223372036854775808", ""] {
-        assert_eq!(s3(0, expires).0, "400 AuthorizationQueryParametersError", "{expires}");
-    }
     let signing = Signing::new(&world.admin, "s3").at(-930);
     let response = server.signed_as(Request::new("GET", "/first-bucket/hello.txt"), &signing);
     assert_eq!(response.outcome(), "403 RequestTimeTooSkewed");
@@ -159,7 +203,7 @@ fn adv_sv_31_a_presigned_get_caller_identity_proves_who_signed_it() {
 }
 
 #[test]
-fn adv_sv_34_unknown_keys_and_wrong_signatures_tell_what_aws_tells() {
+fn adv_sv_34_unknown_keys_tell_nothing_but_that() {
     let world = world();
     let server = &world.server;
     let wrong = Key {
@@ -179,4 +223,50 @@ fn adv_sv_34_unknown_keys_and_wrong_signatures_tell_what_aws_tells() {
     // Nobody was proven to be admin.
     assert_eq!(record["userIdentity"]["type"], "Unknown", "{record}");
     assert!(record["userIdentity"].get("userName").is_none(), "{record}");
+
+    // A key that never was, one that is gone, and one that comes without its token: to strangers they are one, whatever the signature says.
+    let root = &server.root;
+    let gone_user = name("sv-34");
+    let gone = server.user(root, &gone_user, None);
+    server.iam_ok(
+        root,
+        "DeleteAccessKey",
+        &[("UserName", &gone_user), ("AccessKeyId", &gone.id)],
+    );
+    let with_id = |id: &str| Key {
+        id: id.to_owned(),
+        ..wrong.clone()
+    };
+    let session = server.assume(&world.admin, "everything", &[]);
+    let strangers = [
+        with_id("AKIAIOSFODNN7EXAMPLE"),
+        with_id(&gone.id),
+        gone,
+        with_id(&session.id),
+    ];
+    let shown = |response: &Response| {
+        let id = response.request_id().unwrap_or_default().to_owned();
+        let host_id = response.header("x-amz-id-2").unwrap_or("none").to_owned();
+        response.text().replace(&id, "ID").replace(&host_id, "HOST")
+    };
+    let first = server.sts(&strangers[0], "GetCallerIdentity", &[]);
+    assert_eq!(first.outcome(), "403 InvalidClientTokenId");
+    let first_of_s3 = server.s3(&strangers[0], "GET", "/first-bucket/hello.txt", b"");
+    assert_eq!(first_of_s3.outcome(), "403 InvalidAccessKeyId");
+    for key in &strangers {
+        let response = server.sts(key, "GetCallerIdentity", &[]);
+        assert_eq!(
+            (response.status, shown(&response)),
+            (first.status, shown(&first)),
+            "{}",
+            key.id
+        );
+        // S3 tells back the key id that was sent, and nothing about it.
+        let response = server.s3(key, "GET", "/first-bucket/hello.txt", b"");
+        let (ours, theirs) = (
+            shown(&response).replace(&key.id, "KEY"),
+            shown(&first_of_s3).replace(&strangers[0].id, "KEY"),
+        );
+        assert_eq!((response.status, ours), (first_of_s3.status, theirs), "{}", key.id);
+    }
 }
