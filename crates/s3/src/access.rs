@@ -21,7 +21,7 @@ use crate::operation::{self, NOT_IMPLEMENTED, Operation};
 use crate::permit::{Permit, Verb, is_action_of};
 use crate::question::{ObjectTags, Question, Questioner, S3Refusal, arn};
 use crate::route::{Head, Place};
-use crate::store::{ObjectStore, Tags};
+use crate::store::{ObjectStore, Tags, Version};
 use crate::target::{Allowed, Authorizer, Denied, Target};
 
 /// Knows no credentials. Requests come here with theirs checked and removed; one that still carries some is not to be trusted.
@@ -131,13 +131,23 @@ impl Grants {
         }
     }
 
-    /// Whether the caller may know the tags of an object whose content is told.
-    pub(crate) fn may_read_tags(&self, extensions: &Extensions, bucket: &str, key: &str) -> bool {
-        let mut target = self.unasked("s3:GetObjectTagging", bucket, Some(key));
-        let known = self.grants.iter().map(|grant| grant.allowed.target());
-        if let Some(seen) = known.clone().find(|seen| seen.key.as_deref() == Some(key)) {
-            target.context.clone_from(&seen.context);
+    /// What a caller learns who asked for a version that is not there: that it is not there if the caller may list the bucket or its
+    /// versions, else nothing.
+    pub(crate) fn missing_version(&self, extensions: &Extensions, bucket: &str) -> S3Error {
+        let Some(authorizer) = extensions.get::<Arc<dyn Authorizer>>() else {
+            return unguarded("no authorizer");
+        };
+        let lists_versions = authorizer.permits(&self.unasked("s3:ListBucketVersions", bucket, None));
+        match lists_versions.or_else(|_| authorizer.permits(&self.unasked("s3:ListBucket", bucket, None))) {
+            Ok(()) => error("NoSuchVersion", NO_SUCH_VERSION),
+            Err(denied) => refusal(denied),
         }
+    }
+
+    /// Whether the caller may know the tags of an object whose content was allowed by `seen`.
+    pub(crate) fn may_read_tags(&self, extensions: &Extensions, seen: &Target) -> bool {
+        let mut target = seen.clone();
+        target.set_action("s3:GetObjectTagging");
         extensions
             .get::<Arc<dyn Authorizer>>()
             .is_some_and(|authorizer| authorizer.permits(&target).is_ok())
@@ -192,6 +202,7 @@ impl S3Access for Door {
         let head = Head::of(operation, place, context.uri(), context.headers())?;
         recorder.outcome().parameters = head.recorded();
         let asked = self.questioner.ask(&head, self).await?;
+        asked.questions.iter().try_for_each(check_version)?;
         let grants = asked
             .questions
             .into_iter()
@@ -234,11 +245,16 @@ impl S3Access for Door {
         let decisions = keys.into_iter().map(|key| {
             let mut questions = key.questions.into_iter();
             let first = questions.next().ok_or_else(Denied::bare)?;
+            let is_id = check_version(&first).is_ok();
             let grant = decide(&*authorizer, &recorder, first)?;
             for question in questions {
                 decide(&*authorizer, &recorder, question)?;
             }
-            Ok(grant)
+            // In a batch, what is no id is one that does not exist.
+            is_id.then_some(grant).ok_or_else(|| Denied {
+                code: "NoSuchVersion",
+                message: NO_SUCH_VERSION.to_owned(),
+            })
         });
         grants.keys = Arc::new(decisions.collect());
         request.extensions.insert(grants);
@@ -256,6 +272,7 @@ impl S3Access for Door {
             .questioner
             .of_tagging(&head, &record, tags.as_ref().ok(), self)
             .await?;
+        check_version(&question)?;
         let grant = decide(&*authorizer, &recorder, question).map_err(refusal)?;
         tags?;
         check_digest(request)?;
@@ -269,10 +286,25 @@ impl S3Access for Door {
 impl ObjectTags for Door {
     async fn tags(&self, bucket: &BucketRecord, target: &Target, _: bool) -> Result<Tags, S3Refusal> {
         let key = target.key.as_deref().unwrap_or_default();
-        let tags = self.objects.tags_to_decide(bucket.id, key).await;
+        let version = target.version.as_deref().and_then(Version::parse);
+        let tags = self.objects.tags_to_decide(bucket.id, key, version).await;
         Ok(tags.map_err(store_failure)?)
     }
 }
+
+/// That a version, if one is named, is one that this store could have made.
+fn check_version(question: &Question) -> S3Result<()> {
+    match &question.target.version {
+        Some(id) if Version::parse(id).is_none() => Err(invalid_version()),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn invalid_version() -> S3Error {
+    error("InvalidArgument", "Invalid version id specified")
+}
+
+pub(crate) const NO_SUCH_VERSION: &str = "The specified version does not exist.";
 
 /// The head of a request whose body is read by now.
 fn head_again<'a, T>(

@@ -13,6 +13,7 @@ mod read;
 mod settings;
 pub(crate) mod tagging;
 mod uploads;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
@@ -27,14 +28,14 @@ use s3s::dto::{
     GetBucketLocationInput, GetBucketLocationOutput, GetObjectAttributesInput, GetObjectAttributesOutput,
     GetObjectInput, GetObjectOutput, GetObjectTaggingInput, GetObjectTaggingOutput, HeadBucketInput, HeadBucketOutput,
     HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
-    ListPartsInput, ListPartsOutput, Owner, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
-    PutObjectTaggingOutput, Timestamp as WireTimestamp, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
-    UploadPartOutput,
+    ListMultipartUploadsOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Owner, PutObjectInput, PutObjectOutput,
+    PutObjectTaggingInput, PutObjectTaggingOutput, Timestamp as WireTimestamp, UploadPartCopyInput,
+    UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 
-use crate::access::error;
+use crate::access::{NO_SUCH_VERSION, error};
 use crate::bucket::Buckets;
 use crate::store::{ObjectStore, ObjectStoreError, Refused};
 
@@ -80,6 +81,13 @@ impl S3 for Backend {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         self.list_objects_v2(request).await
+    }
+
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        self.list_object_versions(request).await
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
@@ -194,7 +202,8 @@ fn refusal(refused: Refused) -> S3Error {
     match refused {
         Refused::BucketGone => error("NoSuchBucket", "The specified bucket does not exist"),
         Refused::Precondition => precondition_failed(),
-        Refused::NoSuchKey => error("NoSuchKey", "The specified key does not exist."),
+        Refused::NoSuchKey | Refused::Marker(_) => error("NoSuchKey", "The specified key does not exist."),
+        Refused::NoSuchVersion => error("NoSuchVersion", NO_SUCH_VERSION),
         Refused::NoSuchUpload => no_such_upload(),
         Refused::Changed => changed(),
     }

@@ -25,6 +25,7 @@ pub(crate) use error::{INCOMPLETE, INTERNAL, TOO_LARGE};
 
 use crate::access::{Door, Recorder, RefuseCredentials};
 use crate::backend::Backend;
+use crate::backend::versions::ListingOrder;
 use crate::bucket::Buckets;
 use crate::operation::Operation;
 use crate::question::{Questioner, S3Refusal};
@@ -120,9 +121,11 @@ pub struct S3Outcome {
     pub parameters: Vec<(&'static str, String)>,
     /// What was decided, in order, and whether it was allowed.
     pub targets: Vec<(Arc<Target>, bool)>,
-    /// What became of each key that the body names, in its order, with error code and message of those that failed; empty for other
-    /// operations, and if the request failed as a whole. That a key was allowed does not say that it was deleted.
-    pub keys: Vec<(String, Option<(String, String)>)>,
+    /// What became of each key that the body names, in its order; empty for other operations, and if the request failed as a whole.
+    /// That a key was allowed does not say that it was deleted.
+    pub keys: Vec<KeyOutcome>,
+    /// What the answer to a write told of versions: header names of S3 and their values, as CloudTrail records them.
+    pub elements: Vec<(&'static str, String)>,
     /// Error code and message, if it failed.
     pub error: Option<(String, String)>,
     /// Bytes of the request's body that were read, after decoding.
@@ -130,6 +133,26 @@ pub struct S3Outcome {
     /// Bytes that the response's body will have.
     pub bytes_out: u64,
 }
+
+/// What became of one key of a multi-object delete.
+#[derive(Clone, Debug, Default)]
+pub struct KeyOutcome {
+    /// The key.
+    pub key: String,
+    /// The version that the body names.
+    pub version: Option<String>,
+    /// Error code and message, if it failed.
+    pub error: Option<(String, String)>,
+    /// As [`S3Outcome::elements`].
+    pub elements: Vec<(&'static str, String)>,
+}
+
+/// Headers of answers that the records of writes have.
+const VERSION_HEADERS: [&str; 3] = [
+    "x-amz-version-id",
+    "x-amz-delete-marker",
+    "x-amz-copy-source-version-id",
+];
 
 impl Front {
     /// Builds the service.
@@ -231,7 +254,11 @@ impl Front {
                     let is_attributes = outcome
                         .operation
                         .is_some_and(|operation| operation.name == "GetObjectAttributes");
-                    let document = if is_attributes { bare_etag(&document) } else { document };
+                    let document = match head.extensions.get::<ListingOrder>() {
+                        Some(order) => order.apply(&document),
+                        None if is_attributes => bare_etag(&document),
+                        None => document,
+                    };
                     full(error::escape_controls(document))
                 }
                 Some(bytes) => full(bytes),
@@ -239,6 +266,12 @@ impl Front {
             }
         };
         outcome.bytes_out = body.size_hint().exact().unwrap_or_default();
+        if !failed && outcome.operation.is_some_and(|operation| !operation.read_only) {
+            outcome.elements = VERSION_HEADERS
+                .iter()
+                .filter_map(|name| Some((*name, head.headers.get(*name)?.to_str().ok()?.to_owned())))
+                .collect();
+        }
         for (name, value) in [
             ("x-amz-request-id", &identifiers.request_id),
             ("x-amz-id-2", &identifiers.host_id),

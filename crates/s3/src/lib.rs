@@ -23,7 +23,7 @@ mod target;
 pub use bucket::{
     BucketRecord, BucketSettings, Buckets, BucketsError, MemoryBuckets, Versioning, is_valid_bucket_name,
 };
-pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, S3Outcome, prepare};
+pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, KeyOutcome, S3Outcome, prepare};
 pub use operation::{Marker, Operation, ResourceKind, operations};
 pub use question::{Asked, Document, KeyQuestions, ObjectTags, Question, Questioner, S3Refusal};
 pub use route::{Head, Place};

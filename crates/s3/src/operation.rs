@@ -7,6 +7,7 @@ mod buckets;
 mod objects;
 mod settings;
 mod uploads;
+mod versions;
 
 /// One operation of the S3 API as we enforce it. What has no entry is refused, and so is a query parameter or an `x-amz-` header that
 /// the entry does not name: it would ask for something that we do not do.
@@ -126,11 +127,12 @@ const STANDARD: Values = Values::Only(
     "The storage class you specified is not valid",
 );
 
-const TABLES: [&[Operation]; 4] = [
+const TABLES: [&[Operation]; 5] = [
     buckets::OPERATIONS,
     objects::OPERATIONS,
     settings::OPERATIONS,
     uploads::OPERATIONS,
+    versions::OPERATIONS,
 ];
 
 /// All operations that we answer.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::bucket::BucketRecord;
+use crate::store::Version;
 use crate::target::{Allowed, Target};
 
 /// The condition keys of the tags that an object has.
@@ -29,7 +30,10 @@ macro_rules! verbs {
             const VERSION_ACTION: Option<&'static str> = $version;
             const OBJECT: bool = $object;
         }
-    )*};
+    )*
+        /// Each verb's action, and the one on versions.
+        const VERSION_ACTIONS: &[(&str, Option<&str>)] = &[$(($action, $version)),*];
+    };
 }
 
 verbs! {
@@ -44,8 +48,17 @@ verbs! {
     ListParts = "s3:ListMultipartUploadParts", None, true;
     ListUploads = "s3:ListBucketMultipartUploads", None, false;
     ListBucket = "s3:ListBucket", None, false;
+    ListVersions = "s3:ListBucketVersions", None, false;
     DeleteBucket = "s3:DeleteBucket", None, false;
     GetBucketLocation = "s3:GetBucketLocation", None, false;
+}
+
+/// The action that is asked for in place of `action` where a request names a version; `None`: nothing of the kind takes a version.
+pub(crate) fn version_action(action: &str) -> Option<&'static str> {
+    VERSION_ACTIONS
+        .iter()
+        .find(|(plain, _)| *plain == action)
+        .and_then(|(_, version)| *version)
 }
 
 /// Whether the target is this verb's: on a version that is named, another action counts.
@@ -56,13 +69,15 @@ pub(crate) fn is_action_of<V: Verb>(target: &Target) -> bool {
     }
 }
 
-/// An [`Allowed`] made ready for the object store: this verb, on this very bucket (not its successor of the same name), and for object verbs on this key.
+/// An [`Allowed`] made ready for the object store: this verb, on this very bucket (not its successor of the same name), and for object verbs on this key
+/// and, if the request names one, this version of it.
 ///
-/// The store takes bucket and key from here and from nowhere else, so the key that was authorized is the key that is used.
+/// The store takes bucket, key and version from here and from nowhere else, so what was authorized is what is used.
 #[derive(Debug)]
 pub(crate) struct Permit<V: Verb> {
     target: Arc<Target>,
     bucket: Uuid,
+    version: Option<Version>,
     verb: PhantomData<V>,
 }
 
@@ -70,12 +85,17 @@ impl<V: Verb> Permit<V> {
     /// `None`: the policy engine allowed something else.
     pub(crate) fn new(allowed: &Allowed, record: &BucketRecord) -> Option<Self> {
         let target = allowed.target();
+        let version = match &target.version {
+            None => None,
+            Some(id) => Some(Version::parse(id)?),
+        };
         (is_action_of::<V>(target)
             && target.bucket.as_deref() == Some(record.name.as_str())
             && target.key.is_some() == V::OBJECT)
             .then(|| Self {
                 target: Arc::clone(target),
                 bucket: record.id,
+                version,
                 verb: PhantomData,
             })
     }
@@ -100,6 +120,11 @@ impl<V: Verb> Permit<V> {
         tags
     }
 
+    /// The version that was decided; `None`: the newest.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.version
+    }
+
     /// The key; empty for a bucket verb, and no object has an empty key.
     pub(crate) fn key(&self) -> &str {
         self.target.key.as_deref().unwrap_or_default()
@@ -111,6 +136,7 @@ impl<V: Verb> Clone for Permit<V> {
         Self {
             target: Arc::clone(&self.target),
             bucket: self.bucket,
+            version: self.version,
             verb: PhantomData,
         }
     }

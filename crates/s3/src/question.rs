@@ -148,12 +148,17 @@ impl Questioner {
             target: self.target(head, action, bucket, key, record.as_deref()),
             bucket: record.clone(),
         };
+        let version = version_of(head.parameter("versionId"))?;
         let mut asked: Vec<Question> = Vec::with_capacity(2);
         let mut awaits_body = false;
         match (operation.resource, bucket, key) {
             (ResourceKind::Service, None, None)
             | (ResourceKind::Bucket, Some(_), None)
-            | (ResourceKind::Object, Some(_), Some(_)) => asked.push(question(operation.action, key)),
+            | (ResourceKind::Object, Some(_), Some(_)) => {
+                let mut question = question(operation.action, key);
+                question.target.set_version(version);
+                asked.push(question);
+            }
             (ResourceKind::NewBucket | ResourceKind::Keys, Some(_), None)
             | (ResourceKind::Tagged, Some(_), Some(_)) => awaits_body = true,
             (ResourceKind::Copy, Some(_), Some(_)) => {
@@ -180,7 +185,9 @@ impl Questioner {
             asked.push(question("s3:GetObject", key));
         }
         if operation.name == "GetObjectAttributes" && key.is_some() {
-            asked.push(question("s3:GetObject", key));
+            let mut reading = question("s3:GetObject", key);
+            reading.target.set_version(version);
+            asked.push(reading);
         }
         let replaced = request_tags(operation, head.headers)?;
         let copies_tags = operation.name == "CopyObject" && !replaces_tags(head.headers);
@@ -197,7 +204,7 @@ impl Questioner {
             && let Some(source) = asked.first()
         {
             let mut reading = source.clone();
-            reading.target.action = "s3:GetObjectTagging";
+            reading.target.set_action("s3:GetObjectTagging");
             asked.push(reading);
         }
         if key.is_some() && (replaced.is_some() || !source_tags.is_empty()) {
@@ -219,7 +226,7 @@ impl Questioner {
 
     /// What a copy reads.
     fn of_source(&self, head: &Head<'_>) -> S3Result<Question> {
-        let (bucket, key) = copy_source(head.headers)?;
+        let (bucket, key, version) = copy_source(head.headers)?;
         let record = self.existing(&bucket)?;
         check_owner(head.headers, "x-amz-source-expected-bucket-owner", record.account)?;
         let mut target = self.target(head, "s3:GetObject", Some(&bucket), Some(&key), Some(&record));
@@ -227,6 +234,7 @@ impl Questioner {
         target
             .context
             .retain(|(name, _)| matches!(&**name, "s3:ResourceAccount" | "s3:x-amz-content-sha256"));
+        target.set_version(version.as_deref());
         Ok(Question {
             target,
             bucket: Some(record),
@@ -304,8 +312,16 @@ fn reads_by_condition(action: &str, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Bucket and key that a copy reads, by the parser that the operation's input is read with.
-pub(crate) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String)> {
+/// The version that a request names. What ids there are, the store knows.
+fn version_of(given: Option<&str>) -> S3Result<Option<&str>> {
+    match given {
+        Some("") => Err(error("InvalidArgument", "Version id cannot be the empty string")),
+        other => Ok(other),
+    }
+}
+
+/// Bucket, key and version that a copy reads, by the parser that the operation's input is read with.
+pub(crate) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String, Option<String>)> {
     let invalid = || {
         error(
             "InvalidArgument",
@@ -320,9 +336,12 @@ pub(crate) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String)> {
         CopySource::Bucket {
             bucket,
             key,
-            version_id: None,
-        } if !key.is_empty() => Ok((bucket.into(), key.into())),
-        CopySource::Bucket { version_id: None, .. } => Err(invalid()),
+            version_id,
+        } if !key.is_empty() => {
+            let version = version_of(version_id.as_deref())?.map(str::to_owned);
+            Ok((bucket.into(), key.into(), version))
+        }
+        CopySource::Bucket { .. } => Err(invalid()),
         _ => Err(error("NotImplemented", NOT_IMPLEMENTED)),
     }
 }
@@ -349,9 +368,9 @@ fn conditions(
                     .find(|(given, _)| given == name)
                     .map(|(_, value)| value.clone()),
                 // Policies name the source as it is, not as it is encoded for the wire.
-                Source::Header(name @ "x-amz-copy-source") if headers.contains_key(*name) => {
-                    copy_source(headers).ok().map(|(bucket, key)| format!("{bucket}/{key}"))
-                }
+                Source::Header(name @ "x-amz-copy-source") if headers.contains_key(*name) => copy_source(headers)
+                    .ok()
+                    .map(|(bucket, key, _)| format!("{bucket}/{key}")),
                 Source::Header(name) => header(name),
                 Source::Constant(value) => Some((*value).to_owned()),
             };

@@ -15,6 +15,8 @@ mod tagging;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod version;
+mod versions;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -27,11 +29,11 @@ use uuid::Uuid;
 
 pub(crate) use content::{Content, Digest, Staged};
 pub(crate) use listing::{ListPage, ListQuery, Listed};
-pub(crate) use uploads::{
-    Assembly, ListedUpload, NotCompleted, PartRow, Upload, UploadId, UploadQuery, UploadSettings,
-};
+pub(crate) use uploads::{Assembly, ListedUpload, PartRow, Upload, UploadId, UploadQuery, UploadSettings};
+pub(crate) use version::{Deleted, Marker, Status, Version};
+pub(crate) use versions::{ListedVersion, VersionPage, VersionQuery};
 
-use crate::permit::{DeleteBucket, DeleteObject, ListBucket, Permit, ReadObject, WriteObject};
+use crate::permit::{DeleteBucket, DeleteObject, ListBucket, ListVersions, Permit, ReadObject, Verb, WriteObject};
 use content::{ContentId, Contents, Janitor};
 use index::Index;
 use tagging::same_tags;
@@ -137,65 +139,6 @@ pub(crate) struct ObjectPart {
 /// Keys and values, in the order in which they were given.
 pub(crate) type Tags = Vec<(String, String)>;
 
-/// The id of a version of an object.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Version(Option<[u8; 16]>);
-
-impl Version {
-    /// What objects have that were written while versioning was not enabled.
-    pub(crate) const NULL: Self = Self(None);
-
-    fn random() -> Self {
-        Self(Some(Uuid::new_v4().into_bytes()))
-    }
-
-    /// Reads what `Display` wrote.
-    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text == "null" {
-            return Some(Self::NULL);
-        }
-        // Uppercase digits would be a second name for one version.
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return None;
-        }
-        hex::decode(text).ok()?.try_into().ok().map(|id| Self(Some(id)))
-    }
-}
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            None => f.write_str("null"),
-            Some(id) => f.write_str(&hex::encode(id)),
-        }
-    }
-}
-
-/// What a write does with the version that is there.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Versioning {
-    /// It goes; there are no versions.
-    #[default]
-    Off,
-    /// It stays, and the new one gets an id of its own.
-    Enabled,
-    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
-    /// It stays unless it is the null version; the new one is the null version.
-    Suspended,
-}
-
-/// What a removal did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Deleted {
-    /// Whether there was anything.
-    pub(crate) existed: bool,
-    /// The version that was removed, or the delete marker that was made.
-    pub(crate) version: Option<Version>,
-    /// Whether that is a delete marker.
-    pub(crate) marker: bool,
-}
-
 /// The headers that an object is stored with.
 #[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(default)]
@@ -234,19 +177,39 @@ pub(crate) enum Precondition {
     ETag(String),
 }
 
-/// Why a write was not done; the store is unharmed and as it was.
+/// Why nothing was done; the store is unharmed and as it was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refused {
     /// The bucket was removed in the meantime.
     BucketGone,
     /// The precondition does not hold.
     Precondition,
-    /// `If-Match` on an object that does not exist.
+    /// There is no such object.
     NoSuchKey,
+    /// There is no version of this id.
+    NoSuchVersion,
+    /// The version that is meant, which may be the newest, is a delete marker.
+    Marker(Marker),
     /// There is no upload of this id, bucket and key.
     NoSuchUpload,
     /// The object has other tags than when it was decided.
     Changed,
+}
+
+/// Why a thing with a plan was not done.
+#[derive(Debug)]
+pub(crate) enum NotDone<E> {
+    Refused(Refused),
+    /// The plan's own reason.
+    Plan(E),
+}
+
+/// An object that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) row: ObjectRow,
+    /// Its version, if its bucket has versions.
+    pub(crate) version: Option<Version>,
 }
 
 impl ObjectStore {
@@ -299,16 +262,14 @@ impl ObjectStore {
         })
     }
 
-    /// Reads one object. `plan` sees what is known of it, and of its part of that number if one is asked for, and says which bytes are
-    /// wanted (`None`: none of them) or why not. `Ok(None)`: there is no such object. `changed` says that the object has other tags than those
-    /// that the decision saw.
+    /// Reads one object, or the version of it that the permit is for. `plan` sees what is known of it, and of its part of that number if one
+    /// is asked for, and says which bytes are wanted (`None`: none of them) or why not.
     pub(crate) async fn read<E, P>(
         &self,
         permit: Permit<ReadObject>,
         part: Option<u32>,
-        changed: fn() -> E,
         plan: P,
-    ) -> Result<Option<Result<Found, E>>, ObjectStoreError>
+    ) -> Result<Result<Found, NotDone<E>>, ObjectStoreError>
     where
         E: Send + 'static,
         P: Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E> + Send + 'static,
@@ -317,23 +278,21 @@ impl ObjectStore {
         blocking(move || {
             // The object may be replaced, and its old content removed, between the look-up and the opening.
             for _ in 0..16 {
-                let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
-                    return Ok(None);
+                let row = match inner.look(&permit)? {
+                    Ok(row) => row,
+                    Err(refused) => return Ok(Err(NotDone::Refused(refused))),
                 };
-                if !same_tags(&permit.seen_tags(), &row.tags) {
-                    return Ok(Some(Err(changed())));
-                }
                 let part = inner.part_of(&row, part)?;
                 let range = match plan(&row, part.as_ref()) {
                     Ok(range) => range,
-                    Err(error) => return Ok(Some(Err(error))),
+                    Err(error) => return Ok(Err(NotDone::Plan(error))),
                 };
                 let content = match range {
                     None => Ok(Some(Content::empty())),
                     Some(range) => inner.open_content(&permit, &row, range),
                 };
                 match content {
-                    Ok(Some(content)) => return Ok(Some(Ok(Found { row, part, content }))),
+                    Ok(Some(content)) => return Ok(Ok(Found { row, part, content })),
                     Ok(None) => {}
                     Err(error) if error.is_missing() => {}
                     Err(error) => return Err(error),
@@ -356,9 +315,10 @@ impl ObjectStore {
         staged: Staged,
         row: NewRow,
         precondition: Precondition,
-    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        status: Status,
+    ) -> Result<Result<Written, Refused>, ObjectStoreError> {
         let file = blocking(move || staged.seal()).await?;
-        self.place(permit, file, row, precondition).await
+        self.place(permit, file, row, precondition, status).await
     }
 
     /// Gives the content of one object to another, without copying a byte where the file system can.
@@ -369,14 +329,17 @@ impl ObjectStore {
         content: ContentId,
         permit: Permit<WriteObject>,
         row: NewRow,
-    ) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+        status: Status,
+    ) -> Result<Option<Result<Written, Refused>>, ObjectStoreError> {
         let contents = Arc::clone(&self.inner.contents);
         let file = match blocking(move || contents.duplicate(content)).await {
             Ok(file) => file,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error),
         };
-        self.place(permit, file, row, Precondition::None).await.map(Some)
+        self.place(permit, file, row, Precondition::None, status)
+            .await
+            .map(Some)
     }
 
     async fn place(
@@ -385,7 +348,8 @@ impl ObjectStore {
         file: content::Sealed,
         row: NewRow,
         precondition: Precondition,
-    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        status: Status,
+    ) -> Result<Result<Written, Refused>, ObjectStoreError> {
         self.will_have(permit.bucket(), &row.tags);
         let row = ObjectRow {
             content: file.id(),
@@ -405,30 +369,26 @@ impl ObjectStore {
                 row,
                 file,
                 precondition,
-                Versioning::Off,
+                status,
             )
             .await
     }
 
-    /// Removes one object; `existed` is false if there was none.
+    /// Removes the version that the permit is for, for good. Without one it removes the object, which in a bucket with versions
+    /// means to hide it behind a delete marker.
     pub(crate) async fn delete(
         &self,
         permit: Permit<DeleteObject>,
         precondition: Precondition,
         now: Timestamp,
+        status: Status,
     ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
         let contents = Arc::clone(&self.inner.contents);
-        self.inner
-            .index
-            .delete(
-                permit.bucket(),
-                permit.key().to_owned(),
-                contents,
-                precondition,
-                Versioning::Off,
-                now,
-            )
-            .await
+        let (index, bucket, key) = (&self.inner.index, permit.bucket(), permit.key().to_owned());
+        match permit.version() {
+            None => index.delete(bucket, key, contents, precondition, status, now).await,
+            Some(version) => index.delete_version(bucket, key, version, contents, precondition).await,
+        }
     }
 
     /// One page of the objects of a bucket.
@@ -448,6 +408,23 @@ impl ObjectStore {
         .await
     }
 
+    /// One page of the versions of the objects of a bucket.
+    pub(crate) async fn list_versions(
+        &self,
+        permit: Permit<ListVersions>,
+        query: VersionQuery,
+    ) -> Result<VersionPage, ObjectStoreError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let (bucket, naming) = (permit.bucket(), inner.index.naming());
+            inner
+                .index
+                .readers()
+                .with(|connection| versions::list(connection, &naming, bucket, &query))
+        })
+        .await
+    }
+
     /// Closes a bucket for writes if it is empty; `false`: it is not. Uploads that are under way end with [`Refused::BucketGone`].
     pub(crate) async fn close_bucket(&self, permit: &Permit<DeleteBucket>) -> Result<bool, ObjectStoreError> {
         self.inner.index.close_bucket(permit.bucket()).await
@@ -460,6 +437,18 @@ impl ObjectStore {
 }
 
 impl Inner {
+    /// What the permit is for, if it is as it was when that was decided.
+    fn look<V: Verb>(&self, permit: &Permit<V>) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        let found = self.index.find(permit.bucket(), permit.key(), permit.version())?;
+        Ok(found.and_then(|row| {
+            if same_tags(&permit.seen_tags(), &row.tags) {
+                Ok(row)
+            } else {
+                Err(Refused::Changed)
+            }
+        }))
+    }
+
     /// The part of this number. An object that was put at once is its own first part.
     fn part_of(&self, row: &ObjectRow, number: Option<u32>) -> Result<Option<ObjectPart>, ObjectStoreError> {
         match number {

@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use irsa_core::AccountId;
 
+use crate::permit::version_action;
+
 /// What one S3 request wants to do, in the words of the policy language: the question that the policy engine is asked.
 ///
 /// A request that touches several resources (a copy, a multi-object delete) makes several targets.
@@ -31,6 +33,25 @@ pub struct Target {
 }
 
 impl Target {
+    /// Makes it the question about this version of the object: another action counts then.
+    pub(crate) fn set_version(&mut self, version: Option<&str>) {
+        if let Some(version) = version {
+            self.version = Some(version.to_owned());
+            self.context.push(("s3:VersionId".into(), vec![version.to_owned()]));
+            self.set_action(self.action);
+            // The one key that an action has and the same on a version has not.
+            self.context.retain(|(name, _)| name != "s3:if-match");
+        }
+    }
+
+    /// Asks for another action, on the same version.
+    pub(crate) fn set_action(&mut self, action: &'static str) {
+        self.action = match &self.version {
+            Some(_) => version_action(action).unwrap_or(action),
+            None => action,
+        };
+    }
+
     /// The first value of a condition key.
     #[must_use]
     pub fn condition(&self, key: &str) -> Option<&str> {

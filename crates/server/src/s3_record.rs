@@ -33,7 +33,11 @@ struct Part<'a> {
     read_only: bool,
     kind: EventKind,
     key: Option<&'a str>,
+    /// The version that the body names.
+    version: Option<&'a str>,
     targets: &'a [&'a Target],
+    /// Headers of the answer.
+    elements: &'a [(&'static str, String)],
     error: Option<&'a WireError>,
 }
 
@@ -53,13 +57,15 @@ impl S3Record<'_> {
                 EventKind::Management
             },
             key: self.outcome.key.as_deref(),
+            version: None,
             targets: if many { &[] } else { &targets },
+            elements: &self.outcome.elements,
             error: self.error,
         };
         self.write_part(pipeline, &whole).await?;
         if many {
-            for (key, failed) in &self.outcome.keys {
-                let failed = failed.as_ref().map(|(code, message)| WireError {
+            for deleted in &self.outcome.keys {
+                let failed = deleted.error.as_ref().map(|(code, message)| WireError {
                     code: code.clone().into(),
                     status: 400,
                     message: message.clone(),
@@ -68,14 +74,17 @@ impl S3Record<'_> {
                 let of_key: Vec<&Target> = targets
                     .iter()
                     .copied()
-                    .filter(|target| target.key.as_ref() == Some(key))
+                    .filter(|target| target.key.as_ref() == Some(&deleted.key))
+                    .filter(|target| target.version.is_none() || target.version == deleted.version)
                     .collect();
                 let part = Part {
                     event_name: "DeleteObject",
                     read_only: false,
                     kind: EventKind::Data,
-                    key: Some(key),
+                    key: Some(&deleted.key),
+                    version: deleted.version.as_deref(),
                     targets: &of_key,
+                    elements: &deleted.elements,
                     error: failed.as_ref(),
                 };
                 self.write_part(pipeline, &part).await?;
@@ -90,17 +99,26 @@ impl S3Record<'_> {
             .text_if("bucketName", self.outcome.bucket.as_deref())
             .text_if("Host", self.context.host)
             .text_if("key", part.key)
+            .text_if("versionId", part.version)
             .text_if("x-amz-copy-source", self.copy_source);
         for (name, value) in &self.outcome.parameters {
             parameters.text(name, value);
         }
         for (name, values) in part.targets.iter().flat_map(|target| &target.context) {
             let name = name.strip_prefix("s3:").unwrap_or(name);
-            if name != "x-amz-copy-source" {
+            // They are there as the request has them.
+            if !matches!(name, "x-amz-copy-source" | "VersionId") {
                 parameters.text(name, &values.join(","));
             }
         }
         let parameters = parameters.finish();
+        let elements = (!part.elements.is_empty()).then(|| {
+            let mut elements = ObjectWriter::with_capacity(128);
+            for (name, value) in part.elements {
+                elements.text(name, value);
+            }
+            elements.finish()
+        });
         let resources = self.resources(part.targets);
         let (bytes_in, bytes_out) = (self.outcome.bytes_in.to_string(), self.outcome.bytes_out.to_string());
         let host_id = format!("\"{}\"", self.host_id);
@@ -134,7 +152,7 @@ impl S3Record<'_> {
             web_identity: None,
             account: self.account,
             request_parameters: Some(&parameters),
-            response_elements: None,
+            response_elements: elements.as_deref(),
             error: part.error,
             resources: &resources,
             additional: &additional,

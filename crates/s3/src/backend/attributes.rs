@@ -6,7 +6,8 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::checksum::{Checksum, set_checksum, set_checksum_value};
 use super::listing::MAX_KEYS;
-use super::{Backend, not_implemented, refusal, store_failure, wire_time};
+use super::versions::not_there;
+use super::{Backend, not_implemented, store_failure, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{Permit, ReadAttributes, ReadObject};
 
@@ -25,13 +26,13 @@ impl Backend {
         }
         let wanted = wanted(&input.object_attributes)?;
         let wants = |name: &str| wanted.iter().any(|given| given == name);
-        let Some(found) = self.store.describe(permit.clone()).await.map_err(store_failure)? else {
-            return Err(grants.missing_key(&request.extensions, &input.bucket));
-        };
-        let row = found.map_err(refusal)?;
+        let found = self.store.describe(permit.clone()).await.map_err(store_failure)?;
+        let row = found
+            .map_err(|refused| not_there(refused, grants, &request.extensions, &input.bucket, permit.version()))?;
         let checksum = Checksum::from_stored(row.attributes.checksum.as_ref());
         let mut output = GetObjectAttributesOutput {
             last_modified: Some(wire_time(row.modified)),
+            version_id: self.told(&permit, row.version),
             e_tag: wants("ETag").then(|| ETag::Strong(row.etag.clone())),
             object_size: i64::try_from(row.size).ok().filter(|_| wants("ObjectSize")),
             storage_class: wants("StorageClass").then(|| StorageClass::from_static(StorageClass::STANDARD)),

@@ -1,16 +1,18 @@
 use futures_util::StreamExt as _;
+use http::Extensions;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag};
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Algorithm, Checksum, Hashes, set_checksum};
 use super::read::{Conditions, Held};
-use super::{
-    Backend, changed, not_implemented, precondition_failed, put, refusal, store_failure, unix_seconds, wire_time,
-};
+use super::versions::not_there;
+use super::{Backend, not_implemented, precondition_failed, put, refusal, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::front::MAX_OBJECT;
 use crate::permit::{Permit, ReadObject, WriteObject};
-use crate::store::{Attributes, Content, Found, NewRow, ObjectRow, Precondition, Staged, Tags};
+use crate::store::{
+    Attributes, Content, Found, NewRow, NotDone, ObjectRow, Precondition, Refused, Staged, Status, Tags,
+};
 
 impl Backend {
     pub(super) async fn copy_object(
@@ -19,15 +21,7 @@ impl Backend {
     ) -> S3Result<S3Response<CopyObjectOutput>> {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
-        let CopySource::Bucket {
-            bucket: source_bucket,
-            key: source_key,
-            version_id: None,
-        } = &input.copy_source
-        else {
-            return Err(not_implemented());
-        };
-        let source: Permit<ReadObject> = grants.permit(source_bucket, Some(source_key))?;
+        let source = source_permit(grants, &input.copy_source)?;
         let destination: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
         let replaces = match input.metadata_directive.as_ref().map(|directive| directive.as_str()) {
             None | Some("COPY") => false,
@@ -39,8 +33,10 @@ impl Backend {
             Some("REPLACE") => Some(put::tags(&request.headers)?),
             Some(_) => return Err(error("InvalidArgument", "Unknown tagging directive.")),
         };
+        // To copy an older version over the object is how it is restored.
         if !replaces
             && replaced_tags.is_none()
+            && source.version().is_none()
             && (source.bucket(), source.key()) == (destination.bucket(), destination.key())
         {
             return Err(error(
@@ -70,11 +66,12 @@ impl Backend {
             Some(name) => Some(Algorithm::named(name).ok_or_else(unknown_algorithm)?),
         };
         let mut attempts = 0_u32;
-        let row = loop {
+        let status = self.status(&destination);
+        let (written, source_version) = loop {
             let (check, whole) = (conditions.clone(), wanted);
-            let found: Option<Result<Found, S3Error>> = self
+            let found = self
                 .store
-                .read(source.clone(), None, changed, move |row, _| {
+                .read(source.clone(), None, move |row, _| {
                     if check.check(&row.etag, row.modified) != Held::Yes {
                         return Err(precondition_failed());
                     }
@@ -86,10 +83,8 @@ impl Backend {
                 })
                 .await
                 .map_err(store_failure)?;
-            let Some(read) = found else {
-                return Err(grants.missing_key(&request.extensions, source_bucket));
-            };
-            let Found { row: old, content, .. } = read?;
+            let Found { row: old, content, .. } =
+                found.map_err(|stopped| no_source(stopped, grants, &request.extensions, &source))?;
             let mut attributes = if replaces {
                 replacement.clone()
             } else {
@@ -111,17 +106,24 @@ impl Backend {
                 let (staged, hashes) = self.receive_copy(&destination, content, Hashes::new(algorithm)).await?;
                 let (etag, value) = hashes.finish();
                 (new.etag, new.attributes.checksum) = (etag, Some((algorithm.name().to_owned(), value)));
-                let done = self.store.commit(destination, staged, new, Precondition::None).await;
-                break done.map_err(store_failure)?.map_err(refusal)?;
+                let done = self
+                    .store
+                    .commit(destination, staged, new, Precondition::None, status)
+                    .await;
+                break (done.map_err(store_failure)?.map_err(refusal)?, old.version);
             }
-            let linked = self.store.link(&source, old.content, destination.clone(), new).await;
+            let linked = self
+                .store
+                .link(&source, old.content, destination.clone(), new, Status::clone(&status))
+                .await;
             match linked.map_err(store_failure)? {
-                Some(done) => break done.map_err(refusal)?,
+                Some(done) => break (done.map_err(refusal)?, old.version),
                 // Replaced since it was looked up: the next round sees the new content.
                 None if attempts < 16 => attempts = attempts.saturating_add(1),
                 None => return Err(error("InternalError", crate::front::INTERNAL)),
             }
         };
+        let row = written.row;
         let mut result = CopyObjectResult {
             e_tag: Some(ETag::Strong(row.etag)),
             last_modified: Some(wire_time(row.modified)),
@@ -130,6 +132,8 @@ impl Backend {
         set_checksum!(result, Checksum::from_stored(row.attributes.checksum.as_ref()));
         Ok(S3Response::new(CopyObjectOutput {
             copy_object_result: Some(result),
+            copy_source_version_id: self.told(&source, source_version),
+            version_id: written.version.map(|version| version.to_string()),
             ..CopyObjectOutput::default()
         }))
     }
@@ -150,6 +154,35 @@ impl Backend {
             (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
         }
         staged.finish(hashes).await.map_err(store_failure)
+    }
+}
+
+/// The permit to read the source of a copy.
+pub(super) fn source_permit(grants: &Grants, source: &CopySource) -> S3Result<Permit<ReadObject>> {
+    match source {
+        // Which version is in the permit.
+        CopySource::Bucket { bucket, key, .. } => grants.permit(bucket, Some(key)),
+        CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => Err(not_implemented()),
+    }
+}
+
+/// Why the source of a copy was not read.
+pub(super) fn no_source(
+    stopped: NotDone<S3Error>,
+    grants: &Grants,
+    extensions: &Extensions,
+    source: &Permit<ReadObject>,
+) -> S3Error {
+    match stopped {
+        NotDone::Plan(error) => error,
+        NotDone::Refused(Refused::Marker(_)) if source.version().is_some() => error(
+            "InvalidRequest",
+            "The source of a copy request may not specifically refer to a delete marker by version id.",
+        ),
+        NotDone::Refused(refused) => {
+            let bucket = source.target().bucket.as_deref().unwrap_or_default();
+            not_there(refused, grants, extensions, bucket, source.version())
+        }
     }
 }
 

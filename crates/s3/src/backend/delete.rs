@@ -7,6 +7,7 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::{Backend, not_implemented, put, refusal, store_failure};
 use crate::access::{Grants, error, recorder};
+use crate::front::KeyOutcome;
 use crate::permit::{DeleteObject, Permit};
 use crate::store::{Precondition, Refused};
 use crate::target::Denied;
@@ -22,20 +23,26 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<DeleteObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        if input.version_id.is_some() || input.mfa.is_some() {
+        if input.mfa.is_some() {
             return Err(not_implemented());
         }
         let precondition = put::precondition(input.if_match.as_ref(), None)?;
+        let status = self.status(&permit);
         // That there was nothing to delete is no error, and so tells nobody what there is.
-        self.store
-            .delete(permit, precondition, self.clock.now())
+        let deleted = self
+            .store
+            .delete(permit, precondition, self.clock.now(), status)
             .await
             .map_err(store_failure)?
             .map_err(|refused| match refused {
                 Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
                 other => refusal(other),
             })?;
-        Ok(S3Response::new(DeleteObjectOutput::default()))
+        Ok(S3Response::new(DeleteObjectOutput {
+            delete_marker: deleted.marker.then_some(true),
+            version_id: deleted.version.map(|version| version.to_string()),
+            request_charged: None,
+        }))
     }
 
     pub(super) async fn delete_objects(
@@ -58,12 +65,7 @@ impl Backend {
         let quiet = input.delete.quiet.unwrap_or(false);
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for outcome in join_all(deletions).await {
-            let (key, failure) = match &outcome {
-                Ok(object) => (&object.key, None),
-                Err(failure) => (&failure.key, Some((failure.code.clone(), failure.message.clone()))),
-            };
-            let failure = failure.map(|(code, message)| (code.unwrap_or_default(), message.unwrap_or_default()));
-            recorder.outcome().keys.push((key.clone().unwrap_or_default(), failure));
+            recorder.outcome().keys.push(told(&outcome));
             match outcome {
                 Ok(_) if quiet => {}
                 Ok(object) => deleted.push(object),
@@ -83,16 +85,19 @@ impl Backend {
         object: ObjectIdentifier,
         permit: Result<Permit<DeleteObject>, Denied>,
     ) -> Result<DeletedObject, DeleteError> {
-        let key = object.key;
+        let (key, named) = (object.key, object.version_id);
         let failed = |code: &str, message: &str| DeleteError {
             code: Some(code.to_owned()),
             key: Some(key.clone()),
             message: Some(message.to_owned()),
-            version_id: None,
+            version_id: named.clone(),
         };
         let permit = permit.map_err(|denied| failed(denied.code, &denied.message))?;
         let target = permit.target();
-        if target.bucket.as_deref() != Some(bucket) || target.key.as_deref() != Some(key.as_str()) {
+        if target.bucket.as_deref() != Some(bucket)
+            || target.key.as_deref() != Some(key.as_str())
+            || target.version != named
+        {
             return Err(failed("AccessDenied", "Access Denied"));
         }
         if key.is_empty() {
@@ -109,17 +114,50 @@ impl Backend {
             Some(ETag::Strong(etag)) => Precondition::ETag(etag),
             Some(ETag::Weak(_)) => return Err(failed("NotImplemented", crate::operation::NOT_IMPLEMENTED)),
         };
-        let refused = match self.store.delete(permit, precondition, self.clock.now()).await {
-            Ok(Ok(_)) => None,
-            Ok(Err(refused)) => Some(refusal(refused)),
-            Err(failure) => Some(store_failure(failure)),
+        let status = self.status(&permit);
+        let refused = match self.store.delete(permit, precondition, self.clock.now(), status).await {
+            Ok(Ok(deleted)) => {
+                return Ok(DeletedObject {
+                    delete_marker: deleted.marker.then_some(true),
+                    delete_marker_version_id: deleted
+                        .version
+                        .filter(|_| deleted.marker)
+                        .map(|version| version.to_string()),
+                    key: Some(key),
+                    version_id: named,
+                });
+            }
+            Ok(Err(refused)) => refusal(refused),
+            Err(failure) => store_failure(failure),
         };
-        match refused {
-            None => Ok(DeletedObject {
-                key: Some(key),
-                ..DeletedObject::default()
-            }),
-            Some(refused) => Err(failed(refused.code().as_str(), refused.message().unwrap_or_default())),
+        Err(failed(refused.code().as_str(), refused.message().unwrap_or_default()))
+    }
+}
+
+/// What the record says of one key.
+fn told(outcome: &Result<DeletedObject, DeleteError>) -> KeyOutcome {
+    match outcome {
+        Ok(object) => {
+            let version = object.delete_marker_version_id.as_ref().or(object.version_id.as_ref());
+            let version = version.map(|version| ("x-amz-version-id", version.clone()));
+            let marker = object
+                .delete_marker
+                .map(|marker| ("x-amz-delete-marker", marker.to_string()));
+            KeyOutcome {
+                key: object.key.clone().unwrap_or_default(),
+                version: object.version_id.clone(),
+                error: None,
+                elements: version.into_iter().chain(marker).collect(),
+            }
         }
+        Err(failure) => KeyOutcome {
+            key: failure.key.clone().unwrap_or_default(),
+            version: failure.version_id.clone(),
+            error: Some((
+                failure.code.clone().unwrap_or_default(),
+                failure.message.clone().unwrap_or_default(),
+            )),
+            elements: Vec::new(),
+        },
     }
 }

@@ -16,6 +16,7 @@ use super::{Backend, owner, store_failure, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{ListBucket, Permit};
 use crate::store::{ListPage, ListQuery, Listed};
+use crate::target::Target;
 
 /// A page has at most so many entries, whatever the client asks for.
 pub(super) const MAX_KEYS: i32 = 1000;
@@ -140,14 +141,19 @@ fn listing_permit(
     delimiter: Option<&str>,
 ) -> S3Result<Permit<ListBucket>> {
     let permit: Permit<ListBucket> = grants.permit(bucket, None)?;
-    let target = permit.target();
-    if target.condition("s3:prefix") != prefix || target.condition("s3:delimiter") != delimiter {
-        return Err(error("AccessDenied", "Access Denied"));
-    }
+    is_as_decided(permit.target(), prefix, delimiter)?;
     Ok(permit)
 }
 
-fn max_keys(given: Option<i32>) -> S3Result<i32> {
+/// That what is listed is what was decided.
+pub(super) fn is_as_decided(target: &Target, prefix: Option<&str>, delimiter: Option<&str>) -> S3Result<()> {
+    if target.condition("s3:prefix") != prefix || target.condition("s3:delimiter") != delimiter {
+        return Err(error("AccessDenied", "Access Denied"));
+    }
+    Ok(())
+}
+
+pub(super) fn max_keys(given: Option<i32>) -> S3Result<i32> {
     match given {
         None => Ok(MAX_KEYS),
         Some(count) if count < 0 => Err(error(

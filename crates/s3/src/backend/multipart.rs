@@ -7,24 +7,21 @@ use base64::engine::general_purpose::STANDARD;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumAlgorithm, ChecksumType,
-    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult, CopySource,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, UploadPartCopyInput, UploadPartCopyOutput,
     UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Algorithm, Checksum, Claimed, Hashes, is_composite, set_checksum, set_checksum_value};
-use super::copy::{source_too_large, unknown_algorithm};
+use super::copy::{no_source, source_permit, source_too_large, unknown_algorithm};
 use super::put::{body_length, metadata, precondition, tags, trailers};
 use super::read::{Conditions, Held, MAX_PARTS, part_number};
-use super::{
-    Backend, changed, no_such_upload, not_implemented, precondition_failed, refusal, store_failure, unix_seconds,
-    wire_time,
-};
+use super::{Backend, no_such_upload, precondition_failed, refusal, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::front::MAX_OBJECT;
-use crate::permit::{AbortUpload, Permit, ReadObject, WriteObject};
-use crate::store::{Assembly, Attributes, Found, NotCompleted, PartRow, Refused, Upload, UploadId, UploadSettings};
+use crate::permit::{AbortUpload, Permit, WriteObject};
+use crate::store::{Assembly, Attributes, Found, NotDone, PartRow, Refused, Upload, UploadId, UploadSettings};
 use crate::target::Authorizer;
 
 /// Every part but the last has at least so many bytes.
@@ -131,15 +128,7 @@ impl Backend {
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
-        let CopySource::Bucket {
-            bucket: source_bucket,
-            key: source_key,
-            version_id: None,
-        } = &input.copy_source
-        else {
-            return Err(not_implemented());
-        };
-        let source: Permit<ReadObject> = grants.permit(source_bucket, Some(source_key))?;
+        let source = source_permit(grants, &input.copy_source)?;
         let permit: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
         let number = part_number(input.part_number)?;
         let range = input.copy_source_range.as_deref().map(copy_range).transpose()?;
@@ -153,7 +142,7 @@ impl Backend {
         let algorithm = chosen(&upload)?.unwrap_or(Algorithm::Crc64Nvme);
         let found = self
             .store
-            .read(source, None, changed, move |row, _| {
+            .read(source.clone(), None, move |row, _| {
                 if conditions.check(&row.etag, row.modified) != Held::Yes {
                     return Err(precondition_failed());
                 }
@@ -171,10 +160,8 @@ impl Backend {
             })
             .await
             .map_err(store_failure)?;
-        let Some(read) = found else {
-            return Err(grants.missing_key(&request.extensions, source_bucket));
-        };
-        let Found { content, .. } = read?;
+        let Found { row, content, .. } =
+            found.map_err(|stopped| no_source(stopped, grants, &request.extensions, &source))?;
         let (staged, hashes) = self.receive_copy(&permit, content, Hashes::new(algorithm)).await?;
         let (etag, value) = hashes.finish();
         let modified = self.clock.now();
@@ -201,6 +188,7 @@ impl Backend {
         }
         Ok(S3Response::new(UploadPartCopyOutput {
             copy_part_result: Some(result),
+            copy_source_version_id: self.told(&source, row.version),
             ..UploadPartCopyOutput::default()
         }))
     }
@@ -239,15 +227,16 @@ impl Backend {
             let etag = etag.clone();
             move |upload: &Upload, parts: &[PartRow]| wanted.plan(upload, parts, &etag, modified)
         };
+        let status = self.status(&permit);
         let completed = self
             .store
-            .complete_upload(permit, id, precondition, plan)
+            .complete_upload(permit, id, precondition, status, plan)
             .await
             .map_err(store_failure)?
             .map_err(|refused| match refused {
-                NotCompleted::Plan(error) => error,
-                NotCompleted::Refused(Refused::NoSuchKey) => grants.missing_key(&request.extensions, &input.bucket),
-                NotCompleted::Refused(refused) => refusal(refused),
+                NotDone::Plan(error) => error,
+                NotDone::Refused(Refused::NoSuchKey) => grants.missing_key(&request.extensions, &input.bucket),
+                NotDone::Refused(refused) => refusal(refused),
             })?;
         // Asked again, because the answer got lost: only the same question has the same answer.
         if completed.before && completed.etag != etag {
@@ -258,6 +247,7 @@ impl Backend {
             bucket: Some(input.bucket),
             key: Some(input.key),
             e_tag: Some(ETag::Strong(completed.etag)),
+            version_id: completed.version.map(|version| version.to_string()),
             ..CompleteMultipartUploadOutput::default()
         };
         set_checksum!(output, Checksum::from_stored(completed.checksum.as_ref()));

@@ -44,9 +44,10 @@ impl Backend {
             attributes,
             tags,
         };
-        let row = self
+        let status = self.status(&permit);
+        let written = self
             .store
-            .commit(permit, staged, row, precondition)
+            .commit(permit, staged, row, precondition, status)
             .await
             .map_err(store_failure)?
             .map_err(|refused| match refused {
@@ -54,7 +55,8 @@ impl Backend {
                 other => refusal(other),
             })?;
         let mut output = PutObjectOutput {
-            e_tag: Some(ETag::Strong(row.etag)),
+            e_tag: Some(ETag::Strong(written.row.etag)),
+            version_id: written.version.map(|version| version.to_string()),
             ..PutObjectOutput::default()
         };
         set_checksum!(output, Some(checksum));

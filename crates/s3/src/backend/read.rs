@@ -9,10 +9,11 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::checksum::{Checksum, set_checksum};
-use super::{Backend, changed, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
+use super::versions::not_there;
+use super::{Backend, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{Permit, ReadObject};
-use crate::store::{Attributes, Found, ObjectPart, ObjectRow};
+use crate::store::{Attributes, Found, NotDone, ObjectPart, ObjectRow};
 
 /// The greatest number of a part.
 pub(super) const MAX_PARTS: u32 = 10_000;
@@ -137,7 +138,7 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        if input.version_id.is_some() || input.sse_customer_key.is_some() {
+        if input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
         let conditions = Conditions {
@@ -150,12 +151,14 @@ impl Backend {
         let (is_range, part) = (plan.range.is_some(), plan.part);
         let found = self
             .store
-            .read(permit, part, changed, move |row, part| plan.bytes(row, part).map(Some))
+            .read(permit.clone(), part, move |row, part| plan.bytes(row, part).map(Some))
             .await;
-        let Some(read) = found.map_err(store_failure)? else {
-            return Err(grants.missing_key(&request.extensions, &input.bucket));
-        };
-        let Found { row, part, content } = read?;
+        let Found { row, part, content } = found.map_err(store_failure)?.map_err(|stopped| match stopped {
+            NotDone::Plan(error) => error,
+            NotDone::Refused(refused) => {
+                not_there(refused, grants, &request.extensions, &input.bucket, permit.version())
+            }
+        })?;
         let range = (is_range || part.is_some()).then(|| content.range());
         let common = Common::of(&row, range.as_ref(), part.as_ref());
         let mut output = GetObjectOutput {
@@ -172,7 +175,8 @@ impl Backend {
             last_modified: Some(common.modified),
             metadata: common.metadata,
             parts_count: common.parts,
-            tag_count: tag_count(grants, &request.extensions, &input.bucket, &input.key, &row),
+            tag_count: tag_count(grants, &request.extensions, &permit, &row),
+            version_id: self.told(&permit, row.version),
             ..GetObjectOutput::default()
         };
         if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
@@ -189,7 +193,7 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<ReadObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        if input.version_id.is_some() || input.sse_customer_key.is_some() {
+        if input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
         let conditions = Conditions {
@@ -200,15 +204,17 @@ impl Backend {
         };
         let plan = Plan::new(conditions, input.range, input.part_number)?;
         let is_range = plan.range.is_some();
-        let found: Option<Result<Found, S3Error>> = self
+        let found: Result<Found, NotDone<S3Error>> = self
             .store
-            .read(permit, plan.part, changed, |_, _| Ok(None))
+            .read(permit.clone(), plan.part, |_, _| Ok(None))
             .await
             .map_err(store_failure)?;
-        let Some(read) = found else {
-            return Err(grants.missing_key(&request.extensions, &input.bucket));
-        };
-        let Found { row, part, .. } = read?;
+        let Found { row, part, .. } = found.map_err(|stopped| match stopped {
+            NotDone::Plan(error) => error,
+            NotDone::Refused(refused) => {
+                not_there(refused, grants, &request.extensions, &input.bucket, permit.version())
+            }
+        })?;
         let bytes = plan.bytes(&row, part.as_ref())?;
         let range = (is_range || part.is_some()).then_some(bytes);
         let common = Common::of(&row, range.as_ref(), part.as_ref());
@@ -226,13 +232,14 @@ impl Backend {
             last_modified: Some(common.modified),
             metadata: common.metadata,
             parts_count: common.parts,
+            version_id: self.told(&permit, row.version),
             ..HeadObjectOutput::default()
         };
         if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
             set_checksum!(output, common.checksum);
         }
         let mut response = S3Response::new(output);
-        if let Some(count) = tag_count(grants, &request.extensions, &input.bucket, &input.key, &row) {
+        if let Some(count) = tag_count(grants, &request.extensions, &permit, &row) {
             response
                 .headers
                 .insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(count));
@@ -242,8 +249,8 @@ impl Backend {
 }
 
 /// How many tags the object has, for those who may know its tags.
-fn tag_count(grants: &Grants, extensions: &Extensions, bucket: &str, key: &str, row: &ObjectRow) -> Option<i32> {
-    (!row.tags.is_empty() && grants.may_read_tags(extensions, bucket, key))
+fn tag_count(grants: &Grants, extensions: &Extensions, permit: &Permit<ReadObject>, row: &ObjectRow) -> Option<i32> {
+    (!row.tags.is_empty() && grants.may_read_tags(extensions, permit.target()))
         .then(|| i32::try_from(row.tags.len()).ok())
         .flatten()
 }
@@ -306,14 +313,18 @@ fn not_modified(row: &ObjectRow) -> S3Error {
     if let Ok(value) = HeaderValue::try_from(format!("\"{}\"", row.etag)) {
         headers.insert(header::ETAG, value);
     }
+    insert_modified(&mut headers, row.modified);
+    answer.set_headers(headers);
+    answer
+}
+
+pub(super) fn insert_modified(headers: &mut HeaderMap, modified: Timestamp) {
     let mut date = Vec::new();
-    if wire_time(row.modified)
+    if wire_time(modified)
         .format(s3s::dto::TimestampFormat::HttpDate, &mut date)
         .is_ok()
         && let Ok(value) = HeaderValue::from_bytes(&date)
     {
         headers.insert(header::LAST_MODIFIED, value);
     }
-    answer.set_headers(headers);
-    answer
 }

@@ -8,10 +8,11 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
-use super::{Backend, refusal, store_failure};
+use super::versions::not_there;
+use super::{Backend, store_failure};
 use crate::access::{Grants, error};
 use crate::permit::{DeleteTags, Permit, ReadTags, WriteTags};
-use crate::store::{Refused, Tags};
+use crate::store::Tags;
 
 const MAX_TAGS: usize = 10;
 /// In characters, as are those of values.
@@ -26,19 +27,18 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<ReadTags> = grants.permit(&input.bucket, Some(&input.key))?;
-        let Some(found) = self.store.tags(permit).await.map_err(store_failure)? else {
-            return Err(grants.missing_key(&request.extensions, &input.bucket));
-        };
+        let found = self.store.tags(permit.clone()).await.map_err(store_failure)?;
+        let (tags, version) = found
+            .map_err(|refused| not_there(refused, grants, &request.extensions, &input.bucket, permit.version()))?;
         Ok(S3Response::new(GetObjectTaggingOutput {
-            tag_set: found
-                .map_err(refusal)?
+            tag_set: tags
                 .into_iter()
                 .map(|(key, value)| Tag {
                     key: Some(key),
                     value: Some(value),
                 })
                 .collect(),
-            version_id: None,
+            version_id: self.told(&permit, version),
         }))
     }
 
@@ -50,12 +50,12 @@ impl Backend {
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<WriteTags> = grants.permit(&input.bucket, Some(&input.key))?;
         let tags = of_document(&input.tagging.tag_set)?;
-        let done = self.store.set_tags(permit, tags).await.map_err(store_failure)?;
-        done.map_err(|refused| match refused {
-            Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
-            other => refusal(other),
-        })?;
-        Ok(S3Response::new(PutObjectTaggingOutput::default()))
+        let done = self.store.set_tags(permit.clone(), tags).await.map_err(store_failure)?;
+        let version =
+            done.map_err(|refused| not_there(refused, grants, &request.extensions, &input.bucket, permit.version()))?;
+        Ok(S3Response::new(PutObjectTaggingOutput {
+            version_id: self.told(&permit, version),
+        }))
     }
 
     pub(super) async fn delete_object_tagging(
@@ -65,12 +65,12 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<DeleteTags> = grants.permit(&input.bucket, Some(&input.key))?;
-        let done = self.store.delete_tags(permit).await.map_err(store_failure)?;
-        done.map_err(|refused| match refused {
-            Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
-            other => refusal(other),
-        })?;
-        Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
+        let done = self.store.delete_tags(permit.clone()).await.map_err(store_failure)?;
+        let version =
+            done.map_err(|refused| not_there(refused, grants, &request.extensions, &input.bucket, permit.version()))?;
+        Ok(S3Response::new(DeleteObjectTaggingOutput {
+            version_id: self.told(&permit, version),
+        }))
     }
 }
 

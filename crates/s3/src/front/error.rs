@@ -60,6 +60,11 @@ impl ErrorDocument {
                 element("BucketName", &escape(bucket));
             }
             ("NoSuchKey", _, Some(key)) => element("Key", &escape(key)),
+            ("NoSuchVersion", _, Some(key)) => {
+                element("Key", &escape(key));
+                let version = outcome.parameters.iter().find(|(name, _)| *name == "versionId");
+                element("VersionId", &escape(version.map_or("", |(_, id)| id)));
+            }
             _ => {}
         }
         element("Resource", &escape(resource));

@@ -21,7 +21,9 @@ mod multipart;
 mod objects;
 mod secrets;
 mod settings;
+mod table;
 mod tagging;
+mod versions;
 
 /// 2026-01-02T03:04:05Z.
 const NOW: i64 = 1_767_323_045;

@@ -3,6 +3,7 @@
 use super::{Marker, NO_ACL, Operation, ResourceKind, STANDARD, Source, Values};
 
 const READ_QUERY: &[&str] = &[
+    "versionId",
     "partNumber",
     "response-cache-control",
     "response-content-disposition",
@@ -108,7 +109,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         read_only: false,
         data_event: true,
         object_body: false,
-        query: &[],
+        query: &["versionId"],
         headers: &[],
         conditions: &[("s3:if-match", Source::Header("if-match"))],
     },
@@ -136,7 +137,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         read_only: true,
         data_event: true,
         object_body: false,
-        query: &["attributes"],
+        query: &["attributes", "versionId"],
         headers: &[
             ("x-amz-object-attributes", Values::Any),
             ("x-amz-max-parts", Values::Any),
@@ -154,7 +155,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         read_only: true,
         data_event: true,
         object_body: false,
-        query: &["tagging"],
+        query: &["tagging", "versionId"],
         headers: &[],
         conditions: &[],
     },
@@ -168,7 +169,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         read_only: false,
         data_event: true,
         object_body: false,
-        query: &["tagging"],
+        query: &["tagging", "versionId"],
         headers: &[],
         conditions: &[],
     },
@@ -182,7 +183,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         read_only: false,
         data_event: true,
         object_body: false,
-        query: &["tagging"],
+        query: &["tagging", "versionId"],
         headers: &[],
         conditions: &[],
     },

@@ -8,11 +8,11 @@ use s3s::dto::{CreateBucketConfiguration, Delete, ObjectIdentifier, Tagging};
 use s3s::xml::{Deserialize, Deserializer};
 
 use super::tags::add_request_tags;
-use super::{Asked, ObjectTags, Question, Questioner, S3Refusal, add_existing_tags};
+use super::{Asked, ObjectTags, Question, Questioner, S3Refusal, add_existing_tags, version_of};
 use crate::access::{error, unguarded};
 use crate::backend::tagging;
 use crate::bucket::BucketRecord;
-use crate::operation::{NOT_IMPLEMENTED, ResourceKind};
+use crate::operation::ResourceKind;
 use crate::route::Head;
 use crate::store::Tags;
 
@@ -38,6 +38,8 @@ pub enum Document {
 pub struct KeyQuestions {
     /// The key as the body has it.
     pub key: String,
+    /// The version, if one is named.
+    pub version: Option<String>,
     /// The entity tag that the object must have.
     pub etag: Option<String>,
     /// All must be allowed; the first is the deletion.
@@ -121,20 +123,22 @@ impl Questioner {
         if objects.is_empty() || objects.len() > 1000 {
             return Err(malformed());
         }
-        if objects.iter().any(|object| object.version_id.is_some()) {
-            return Err(error("NotImplemented", NOT_IMPLEMENTED));
-        }
         let question = |action, key: &str| Question {
             target: self.target(head, action, Some(&record.name), Some(key), Some(record)),
             bucket: Some(record.clone()),
         };
         let of_object = |object: &ObjectIdentifier| {
             let mut questions = vec![question(head.operation.action, &object.key)];
+            for deletion in &mut questions {
+                deletion.target.set_version(object.version_id.as_deref());
+            }
+            // A condition is about the newest version, whichever goes.
             if object.e_tag.is_some() {
                 questions.push(question("s3:GetObject", &object.key));
             }
             KeyQuestions {
                 key: object.key.clone(),
+                version: object.version_id.clone(),
                 etag: object.e_tag.as_ref().map(|etag| etag.value().to_owned()),
                 questions,
             }
@@ -155,6 +159,7 @@ impl Questioner {
             target: self.target(head, head.operation.action, Some(&record.name), key, Some(record)),
             bucket: Some(record.clone()),
         };
+        question.target.set_version(version_of(head.parameter("versionId"))?);
         add_existing_tags(&mut question, tags, false).await?;
         if let Some(given) = given {
             add_request_tags(&mut question.target, given);

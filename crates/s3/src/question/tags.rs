@@ -10,12 +10,17 @@ use crate::store::Tags;
 use crate::target::Target;
 
 /// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
-const EXISTING_TAG_ACTIONS: [&str; 6] = [
+const EXISTING_TAG_ACTIONS: [&str; 11] = [
     "s3:GetObject",
+    "s3:GetObjectVersion",
     "s3:GetObjectAttributes",
+    "s3:GetObjectVersionAttributes",
     "s3:GetObjectTagging",
+    "s3:GetObjectVersionTagging",
     "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
     "s3:DeleteObjectTagging",
+    "s3:DeleteObjectVersionTagging",
     "s3:PutObjectAcl",
 ];
 
@@ -34,7 +39,11 @@ pub(super) fn add_existing(target: &mut Target, tags: &[(String, String)]) {
 
 /// Puts the tags that a request brings into a question whose action knows such keys.
 pub(super) fn add_request_tags(target: &mut Target, tags: &Tags) {
-    if !matches!(target.action, "s3:PutObject" | "s3:PutObjectTagging") || tags.is_empty() {
+    if !matches!(
+        target.action,
+        "s3:PutObject" | "s3:PutObjectTagging" | "s3:PutObjectVersionTagging"
+    ) || tags.is_empty()
+    {
         return;
     }
     for (name, value) in tags {

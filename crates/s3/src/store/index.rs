@@ -10,17 +10,19 @@ use uuid::Uuid;
 
 use super::content::{Contents, Garbage, Sealed};
 use super::rows::{self, Stored};
-use super::{Deleted, ObjectRow, ObjectStoreError, Precondition, Refused, Tags, Version, Versioning, bucket_key};
+use super::version::Naming;
+use super::{Deleted, ObjectRow, ObjectStoreError, Precondition, Refused, Status, Tags, Version, Written, bucket_key};
+use crate::bucket::Versioning;
 
 /// The version of the tables, kept in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// So many writes share one commit at most.
 const GROUP: usize = 512;
 /// So many idle read connections are kept.
 const IDLE_READERS: usize = 8;
 
 /// What makes version 1 of nothing, and each version of the one before.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 BEGIN IMMEDIATE;
 CREATE TABLE objects (
@@ -93,6 +95,40 @@ CREATE TABLE completed (
 PRAGMA user_version = 2;
 COMMIT;
 ",
+    // Versions in the order in which they are listed, and the secret in their ids.
+    "
+BEGIN IMMEDIATE;
+ALTER TABLE versions RENAME TO versions_2;
+DROP INDEX versions_content;
+DROP INDEX versions_id;
+DROP INDEX versions_tagged;
+CREATE TABLE versions (
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    version BLOB,
+    content BLOB,
+    parts INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    modified INTEGER NOT NULL,
+    attributes TEXT NOT NULL,
+    tags TEXT,
+    PRIMARY KEY (bucket, key, sequence DESC)
+) WITHOUT ROWID;
+INSERT INTO versions SELECT * FROM versions_2;
+DROP TABLE versions_2;
+CREATE UNIQUE INDEX versions_content ON versions (content) WHERE content IS NOT NULL;
+CREATE INDEX versions_id ON versions (bucket, key, version);
+CREATE INDEX versions_tagged ON versions (bucket) WHERE tags IS NOT NULL;
+CREATE TABLE secrets (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO secrets (name, value) VALUES ('versions', randomblob(32));
+PRAGMA user_version = 3;
+COMMIT;
+",
 ];
 
 /// Which object has which content. One thread writes, and gathers the writes that wait into one commit.
@@ -101,6 +137,7 @@ pub(super) struct Index {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    naming: Arc<Naming>,
 }
 
 impl Drop for Index {
@@ -120,6 +157,9 @@ impl Index {
             ObjectStoreError::Index(source) => diagnose(path, source),
             other => other,
         })?;
+        let secret = connection.query_row("SELECT value FROM secrets WHERE name = 'versions'", [], |row| {
+            row.get(0)
+        })?;
         let (jobs, queue) = mpsc::channel::<Box<dyn Job>>();
         let writer = std::thread::Builder::new()
             .name("s3-index".to_owned())
@@ -132,6 +172,7 @@ impl Index {
                 path: path.to_owned(),
                 idle: Mutex::new(Vec::new()),
             }),
+            naming: Arc::new(Naming::new(secret)),
         })
     }
 
@@ -139,27 +180,19 @@ impl Index {
         Arc::clone(&self.readers)
     }
 
-    /// Looks one object up. Blocks.
-    pub(super) fn find(&self, bucket: Uuid, key: &str) -> Result<Option<ObjectRow>, ObjectStoreError> {
-        self.readers
-            .with(|connection| Ok(rows::current(connection, bucket, key)?.and_then(|row| row.object)))
+    pub(super) fn naming(&self) -> Arc<Naming> {
+        Arc::clone(&self.naming)
     }
 
-    /// Looks one version up, or the newest, which may be a delete marker. Blocks.
-    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
-    pub(super) fn find_version(
+    /// Looks up the version of this id, or the newest. Blocks.
+    pub(super) fn find(
         &self,
         bucket: Uuid,
         key: &str,
         version: Option<Version>,
-    ) -> Result<Option<Stored>, ObjectStoreError> {
-        self.readers.with(|connection| match version {
-            Some(version) => Ok(rows::version(connection, bucket, key, version)?),
-            None => match rows::current(connection, bucket, key)? {
-                Some(row) => Ok(Some(row)),
-                None => Ok(rows::newest(connection, bucket, key)?),
-            },
-        })
+    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
+        self.readers
+            .with(|connection| Ok(rows::find(connection, bucket, key, version)?))
     }
 
     pub(super) async fn put(
@@ -169,24 +202,28 @@ impl Index {
         mut row: ObjectRow,
         file: Sealed,
         precondition: Precondition,
-        versioning: Versioning,
-    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
-        let mut file = Some(file);
+        status: Status,
+    ) -> Result<Result<Written, Refused>, ObjectStoreError> {
+        let (mut file, naming) = (Some(file), self.naming());
         self.submit(
             move |connection, closed| {
-                if closed.contains(&bucket) {
+                let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
                     return Ok(Err(Refused::BucketGone));
-                }
+                };
                 let current = rows::current(connection, bucket, &key)?;
                 if let Err(refused) = check(&precondition, etag_of(current.as_ref())) {
                     return Ok(Err(refused));
                 }
-                let mut garbage = Vec::new();
+                let (mut garbage, current) = (Vec::new(), current.as_ref());
                 let (version, sequence) =
-                    rows::supersede(connection, bucket, &key, current.as_ref(), versioning, &mut garbage)?;
+                    rows::supersede(connection, &naming, bucket, &key, current, versioning, &mut garbage)?;
                 row.version = version;
                 rows::insert(connection, bucket, &key, &row, sequence)?;
-                Ok(Ok((row.clone(), garbage)))
+                let written = Written {
+                    row: row.clone(),
+                    version: versioning.tells(version),
+                };
+                Ok(Ok((written, garbage)))
             },
             move |outcome| {
                 if let Ok(Ok((_, garbage))) = outcome
@@ -198,7 +235,7 @@ impl Index {
             },
         )
         .await
-        .map(|done| done.map(|(row, _)| row))
+        .map(|done| done.map(|(written, _)| written))
     }
 
     /// Removes an object, or hides it behind a delete marker.
@@ -208,46 +245,51 @@ impl Index {
         key: String,
         contents: Arc<Contents>,
         precondition: Precondition,
-        versioning: Versioning,
+        status: Status,
         now: Timestamp,
     ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
+        let naming = self.naming();
         self.submit(
             move |connection, closed| {
+                let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
+                    return Ok(Err(Refused::BucketGone));
+                };
                 let mut garbage = Vec::new();
                 let current = rows::current(connection, bucket, &key)?;
                 if let Err(refused) = check(&precondition, etag_of(current.as_ref())) {
                     return Ok(Err(refused));
                 }
-                if versioning == Versioning::Off && current.is_none() {
-                    return Ok(Ok((Deleted::default(), garbage)));
+                let existed = current.is_some();
+                // Should the registry have forgotten that there are versions, they are hidden, and not removed.
+                let has_versions = versioning != Versioning::Off
+                    || current.as_ref().is_some_and(|row| row.marker.version != Version::NULL)
+                    || rows::newest(connection, bucket, &key)?.is_some();
+                if !has_versions {
+                    rows::remove(connection, bucket, &key, Version::NULL, &mut garbage)?;
+                    let deleted = Deleted {
+                        existed,
+                        ..Deleted::default()
+                    };
+                    return Ok(Ok((deleted, garbage)));
                 }
-                if versioning != Versioning::Off && closed.contains(&bucket) {
-                    return Ok(Err(Refused::BucketGone));
-                }
+                let current = current.as_ref();
                 let (version, sequence) =
-                    rows::supersede(connection, bucket, &key, current.as_ref(), versioning, &mut garbage)?;
-                let mut deleted = Deleted {
-                    existed: current.is_some(),
-                    ..Deleted::default()
+                    rows::supersede(connection, &naming, bucket, &key, current, versioning, &mut garbage)?;
+                rows::insert_marker(connection, bucket, &key, version, now, sequence)?;
+                let deleted = Deleted {
+                    existed,
+                    version: Some(version),
+                    marker: true,
                 };
-                if versioning != Versioning::Off {
-                    rows::insert_marker(connection, bucket, &key, version, now, sequence)?;
-                    (deleted.version, deleted.marker) = (Some(version), true);
-                }
                 Ok(Ok((deleted, garbage)))
             },
-            move |outcome| {
-                if let Ok(Ok((_, garbage))) = outcome {
-                    garbage.iter().for_each(|garbage| contents.discard_all(garbage));
-                }
-            },
+            discard(contents),
         )
         .await
         .map(|done| done.map(|(deleted, _)| deleted))
     }
 
-    /// Removes one version for good; what is under it comes to light.
-    #[cfg_attr(not(test), expect(dead_code, reason = "operations on versions are not there yet"))]
+    /// Removes one version for good. A condition is about the newest version, whichever goes.
     pub(super) async fn delete_version(
         &self,
         bucket: Uuid,
@@ -259,37 +301,22 @@ impl Index {
         self.submit(
             move |connection, _| {
                 let mut garbage = Vec::new();
-                let found = rows::version(connection, bucket, &key, version)?;
-                if let Err(refused) = check(&precondition, etag_of(found.as_ref())) {
+                let current = rows::current(connection, bucket, &key)?;
+                if let Err(refused) = check(&precondition, etag_of(current.as_ref())) {
                     return Ok(Err(refused));
                 }
-                let Some(found) = found else {
-                    return Ok(Ok((Deleted::default(), garbage)));
-                };
-                let is_current =
-                    rows::current(connection, bucket, &key)?.is_some_and(|current| current.version == version);
-                if is_current {
-                    // As if versioning were off: for good.
-                    rows::supersede(connection, bucket, &key, Some(&found), Versioning::Off, &mut garbage)?;
-                } else {
-                    rows::delete_old(connection, bucket, &key, version, &mut garbage)?;
-                }
-                rows::promote(connection, bucket, &key)?;
+                let found = rows::remove(connection, bucket, &key, version, &mut garbage)?;
                 let deleted = Deleted {
-                    existed: true,
+                    existed: found.is_some(),
                     version: Some(version),
-                    marker: found.object.is_none(),
+                    marker: found.is_some_and(|found| found.object.is_none()),
                 };
                 Ok(Ok((deleted, garbage)))
             },
-            move |outcome| {
-                if let Ok(Ok((_, garbage))) = outcome {
-                    garbage.iter().for_each(|garbage| contents.discard_all(garbage));
-                }
-            },
+            discard(contents),
         )
         .await
-        .map(|done| done.map(|(deleted, _): (Deleted, Vec<Garbage>)| deleted))
+        .map(|done| done.map(|(deleted, _)| deleted))
     }
 
     /// The buckets in which objects have tags, or will have them when their upload is completed.
@@ -305,31 +332,38 @@ impl Index {
         })
     }
 
-    /// Gives an object other tags, if it has those that the decision saw.
+    /// Gives a version other tags, if it has those that the decision saw. Which version that is.
     pub(super) async fn set_tags(
         &self,
         bucket: Uuid,
         key: String,
+        version: Option<Version>,
         seen: Tags,
         tags: Tags,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+    ) -> Result<Result<Version, Refused>, ObjectStoreError> {
         self.submit(
             move |connection, _| {
-                let Some(object) = rows::current(connection, bucket, &key)?.and_then(|row| row.object) else {
-                    return Ok(Err(Refused::NoSuchKey));
+                let object = match rows::find(connection, bucket, &key, version)? {
+                    Ok(object) => object,
+                    Err(refused) => return Ok(Err(refused)),
                 };
                 let seen: Vec<(&str, &str)> = seen.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
                 if !super::tagging::same_tags(&seen, &object.tags) {
                     return Ok(Err(Refused::Changed));
                 }
-                connection
-                    .prepare_cached("UPDATE objects SET tags = ?3 WHERE bucket = ?1 AND key = ?2")?
-                    .execute(rusqlite::params![
-                        bucket_key(bucket),
-                        key.as_bytes(),
-                        rows::tags_column(&tags)?
-                    ])?;
-                Ok(Ok(()))
+                for table in ["objects", "versions"] {
+                    connection
+                        .prepare_cached(&format!(
+                            "UPDATE {table} SET tags = ?4 WHERE bucket = ?1 AND key = ?2 AND version IS ?3"
+                        ))?
+                        .execute(rusqlite::params![
+                            bucket_key(bucket),
+                            key.as_bytes(),
+                            object.version.0,
+                            rows::tags_column(&tags)?
+                        ])?;
+                }
+                Ok(Ok(object.version))
             },
             |_| {},
         )
@@ -389,6 +423,18 @@ impl Index {
     }
 }
 
+/// What became of a write: done, refused, or failed.
+type Outcome<T, E> = Result<Result<T, E>, ObjectStoreError>;
+
+/// Removes the contents that a write has left without a row, once it is on disk.
+pub(super) fn discard<T, E>(contents: Arc<Contents>) -> impl FnMut(&Outcome<(T, Vec<Garbage>), E>) + Send + 'static {
+    move |outcome| {
+        if let Ok(Ok((_, garbage))) = outcome {
+            garbage.iter().for_each(|garbage| contents.discard_all(garbage));
+        }
+    }
+}
+
 /// Buckets that take no more objects. They are removed from the registry next; ids are never used again.
 pub(super) type Closed = HashSet<Uuid>;
 
@@ -415,11 +461,19 @@ where
         Ok(())
     }
 
-    fn settle(mut self: Box<Self>, commit: Result<(), ObjectStoreError>) {
-        let outcome = commit.and_then(|()| self.value.take().ok_or(ObjectStoreError::Stopped));
-        (self.settle)(&outcome);
+    fn settle(self: Box<Self>, commit: Result<(), ObjectStoreError>) {
+        let Self {
+            run,
+            mut settle,
+            value,
+            answer,
+        } = *self;
+        let outcome = commit.and_then(|()| value.ok_or(ObjectStoreError::Stopped));
+        settle(&outcome);
+        // With them goes what they did not keep: before anybody is told.
+        drop((run, settle));
         // The caller may have gone away; the outcome stands.
-        let _ = self.answer.send(outcome);
+        let _ = answer.send(outcome);
     }
 }
 

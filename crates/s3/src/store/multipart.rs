@@ -2,10 +2,8 @@ use std::sync::Arc;
 
 use irsa_core::Timestamp;
 
-use super::uploads::{
-    self, Assembly, Completed, ListedUpload, NotCompleted, PartRow, Upload, UploadId, UploadQuery, UploadSettings,
-};
-use super::{ObjectStore, ObjectStoreError, Precondition, Refused, Staged, Versioning, blocking};
+use super::uploads::{self, Assembly, Completed, ListedUpload, PartRow, Upload, UploadId, UploadQuery, UploadSettings};
+use super::{NotDone, ObjectStore, ObjectStoreError, Precondition, Refused, Staged, Status, blocking};
 use crate::permit::{AbortUpload, DeleteBucket, ListParts, ListUploads, Permit, WriteObject};
 
 impl ObjectStore {
@@ -61,8 +59,9 @@ impl ObjectStore {
         permit: Permit<WriteObject>,
         id: UploadId,
         precondition: Precondition,
+        status: Status,
         plan: P,
-    ) -> Result<Result<Completed, NotCompleted<E>>, ObjectStoreError>
+    ) -> Result<Result<Completed, NotDone<E>>, ObjectStoreError>
     where
         E: Send + 'static,
         P: FnMut(&Upload, &[PartRow]) -> Result<Assembly, E> + Send + 'static,
@@ -75,7 +74,7 @@ impl ObjectStore {
                 permit.key().to_owned(),
                 id,
                 precondition,
-                Versioning::Off,
+                status,
                 plan,
                 contents,
             )

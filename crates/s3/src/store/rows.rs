@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::content::{ContentId, Garbage};
-use super::{ObjectRow, Version, Versioning, bucket_key};
+use super::version::Naming;
+use super::{Marker, ObjectRow, Refused, Version, bucket_key};
+use crate::bucket::Versioning;
 
 /// What is read of a row of either table.
 pub(super) const COLUMNS: &str = "content, parts, size, etag, modified, attributes, tags, version, sequence";
@@ -19,7 +21,9 @@ pub(super) const COLUMNS: &str = "content, parts, size, etag, modified, attribut
 pub(super) struct Stored {
     /// `None`: a delete marker.
     pub(super) object: Option<ObjectRow>,
-    pub(super) version: Version,
+    /// Version and time, of an object too.
+    pub(super) marker: Marker,
+    /// The place among the versions of the key; the newest has the highest.
     pub(super) sequence: i64,
 }
 
@@ -43,7 +47,7 @@ pub(super) fn stored(row: &Row<'_>, at: usize) -> rusqlite::Result<Stored> {
     };
     Ok(Stored {
         object,
-        version,
+        marker: Marker { version, modified },
         sequence: row.get(column(8))?,
     })
 }
@@ -88,7 +92,7 @@ pub(super) fn version(
     key: &str,
     version: Version,
 ) -> rusqlite::Result<Option<Stored>> {
-    if let Some(row) = current(connection, bucket, key)?.filter(|row| row.version == version) {
+    if let Some(row) = current(connection, bucket, key)?.filter(|row| row.marker.version == version) {
         return Ok(Some(row));
     }
     connection
@@ -101,50 +105,68 @@ pub(super) fn version(
         .optional()
 }
 
-/// Makes room for a new current version: keeps or removes what is there, as the bucket's versioning says. The version and the sequence
+/// The version that is meant: the one of this id, or the newest.
+pub(super) fn find(
+    connection: &Connection,
+    bucket: Uuid,
+    key: &str,
+    wanted: Option<Version>,
+) -> rusqlite::Result<Result<ObjectRow, Refused>> {
+    let found = match wanted {
+        Some(wanted) => version(connection, bucket, key, wanted)?,
+        None => match current(connection, bucket, key)? {
+            Some(row) => Some(row),
+            None => newest(connection, bucket, key)?,
+        },
+    };
+    Ok(match found {
+        Some(Stored { object: Some(row), .. }) => Ok(row),
+        Some(Stored { marker, .. }) => Err(Refused::Marker(marker)),
+        None if wanted.is_some() => Err(Refused::NoSuchVersion),
+        None => Err(Refused::NoSuchKey),
+    })
+}
+
+/// Makes room for a new newest version: keeps or removes what is there, as the bucket's versioning says. The version and the sequence
 /// number of the new one.
 pub(super) fn supersede(
     connection: &Connection,
+    naming: &Naming,
     bucket: Uuid,
     key: &str,
     current: Option<&Stored>,
     versioning: Versioning,
     garbage: &mut Vec<Garbage>,
 ) -> rusqlite::Result<(Version, i64)> {
-    if versioning == Versioning::Off {
-        if let Some(object) = current.and_then(|row| row.object.as_ref()) {
-            garbage.push(contents(connection, object)?);
-            delete_current(connection, bucket, key)?;
-        }
-        return Ok((Version::NULL, 0));
-    }
     let newest = newest(connection, bucket, key)?;
     let last = current.into_iter().chain(&newest).map(|row| row.sequence).max();
-    let keeps = |row: &Stored| versioning == Versioning::Enabled || row.version != Version::NULL;
     match current {
-        Some(row) if keeps(row) => {
+        None => {}
+        // Also where versioning is off: a version with an id of its own goes only by its id.
+        Some(row) if versioning == Versioning::Enabled || row.marker.version != Version::NULL => {
             connection
                 .prepare_cached(&format!(
                     "INSERT INTO versions (bucket, key, {COLUMNS}) SELECT bucket, key, {COLUMNS} FROM objects
                      WHERE bucket = ?1 AND key = ?2"
                 ))?
                 .execute(params![bucket_key(bucket), key.as_bytes()])?;
+            delete_current(connection, bucket, key)?;
         }
         Some(row) => {
             if let Some(object) = &row.object {
                 garbage.push(contents(connection, object)?);
             }
+            delete_current(connection, bucket, key)?;
         }
-        None => {}
     }
-    delete_current(connection, bucket, key)?;
-    let version = if versioning == Versioning::Enabled {
-        Version::random()
-    } else {
+    let sequence = last.map_or(0, |last| last.saturating_add(1));
+    if versioning == Versioning::Enabled {
+        return Ok((naming.name(sequence), sequence));
+    }
+    if newest.is_some() {
         delete_old(connection, bucket, key, Version::NULL, garbage)?;
-        Version::NULL
-    };
-    Ok((version, last.map_or(1, |last| last.saturating_add(1))))
+    }
+    Ok((Version::NULL, sequence))
 }
 
 /// Makes this the current version; there must be none.
@@ -204,8 +226,31 @@ pub(super) fn insert_marker(
     Ok(())
 }
 
+/// Removes one version, whichever it is; what is under the newest comes to light. `None`: there is none of this id.
+pub(super) fn remove(
+    connection: &Connection,
+    bucket: Uuid,
+    key: &str,
+    wanted: Version,
+    garbage: &mut Vec<Garbage>,
+) -> rusqlite::Result<Option<Stored>> {
+    let Some(found) = version(connection, bucket, key, wanted)? else {
+        return Ok(None);
+    };
+    let current = current(connection, bucket, key)?;
+    match (&found.object, current.filter(|row| row.marker.version == wanted)) {
+        (Some(object), Some(_)) => {
+            garbage.push(contents(connection, object)?);
+            delete_current(connection, bucket, key)?;
+        }
+        _ => drop(delete_old(connection, bucket, key, wanted, garbage)?),
+    }
+    promote(connection, bucket, key)?;
+    Ok(Some(found))
+}
+
 /// Removes the current version, whose contents are dealt with.
-pub(super) fn delete_current(connection: &Connection, bucket: Uuid, key: &str) -> rusqlite::Result<()> {
+fn delete_current(connection: &Connection, bucket: Uuid, key: &str) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
         .execute(params![bucket_key(bucket), key.as_bytes()])?;
@@ -213,7 +258,7 @@ pub(super) fn delete_current(connection: &Connection, bucket: Uuid, key: &str) -
 }
 
 /// Removes a version that is not the current object; whether there was one.
-pub(super) fn delete_old(
+fn delete_old(
     connection: &Connection,
     bucket: Uuid,
     key: &str,
@@ -238,7 +283,7 @@ pub(super) fn delete_old(
 }
 
 /// After a version was removed: the newest one that is left becomes current, if it is no delete marker.
-pub(super) fn promote(connection: &Connection, bucket: Uuid, key: &str) -> rusqlite::Result<()> {
+fn promote(connection: &Connection, bucket: Uuid, key: &str) -> rusqlite::Result<()> {
     if current(connection, bucket, key)?.is_some() {
         return Ok(());
     }

@@ -2,12 +2,18 @@ use std::sync::{Arc, PoisonError};
 
 use uuid::Uuid;
 
-use super::{ObjectRow, ObjectStore, ObjectStoreError, PartRow, Refused, Tags, blocking, uploads};
+use super::{ObjectRow, ObjectStore, ObjectStoreError, PartRow, Refused, Tags, Version, blocking, uploads};
 use crate::permit::{DeleteTags, Permit, ReadAttributes, ReadTags, Verb, WriteTags};
 
 impl ObjectStore {
-    /// The tags of an object, for the decision whether its tags or anything else of it may be told. No tags: none, or no object.
-    pub(crate) async fn tags_to_decide(&self, bucket: Uuid, key: &str) -> Result<Tags, ObjectStoreError> {
+    /// The tags of a version (or of the newest), for the decision whether its tags or anything else of it may be told. No tags: none, or
+    /// no object.
+    pub(crate) async fn tags_to_decide(
+        &self,
+        bucket: Uuid,
+        key: &str,
+        version: Option<Version>,
+    ) -> Result<Tags, ObjectStoreError> {
         let is_tagged = self
             .inner
             .tagged
@@ -18,7 +24,11 @@ impl ObjectStore {
             return Ok(Tags::new());
         }
         let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
-        blocking(move || Ok(inner.index.find(bucket, &key)?.map(|row| row.tags).unwrap_or_default())).await
+        blocking(move || {
+            let found = inner.index.find(bucket, &key, version)?;
+            Ok(found.map(|row| row.tags).unwrap_or_default())
+        })
+        .await
     }
 
     /// Before an object has tags, its bucket is known to have some: a decision that looks later sees them.
@@ -29,11 +39,11 @@ impl ObjectStore {
         }
     }
 
-    /// What is known of an object; `Ok(None)`: there is none.
+    /// What is known of an object.
     pub(crate) async fn describe(
         &self,
         permit: Permit<ReadAttributes>,
-    ) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+    ) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
         self.look(permit).await
     }
 
@@ -55,43 +65,34 @@ impl ObjectStore {
         .await
     }
 
-    /// The tags of an object; `Ok(None)`: there is none.
+    /// The tags of an object, and its version.
     pub(crate) async fn tags(
         &self,
         permit: Permit<ReadTags>,
-    ) -> Result<Option<Result<Tags, Refused>>, ObjectStoreError> {
-        Ok(self.look(permit).await?.map(|found| found.map(|row| row.tags)))
+    ) -> Result<Result<(Tags, Version), Refused>, ObjectStoreError> {
+        Ok(self.look(permit).await?.map(|row| (row.tags, row.version)))
     }
 
-    async fn look<V: Verb>(&self, permit: Permit<V>) -> Result<Option<Result<ObjectRow, Refused>>, ObjectStoreError> {
+    async fn look<V: Verb>(&self, permit: Permit<V>) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
         let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            let Some(row) = inner.index.find(permit.bucket(), permit.key())? else {
-                return Ok(None);
-            };
-            if !same_tags(&permit.seen_tags(), &row.tags) {
-                return Ok(Some(Err(Refused::Changed)));
-            }
-            Ok(Some(Ok(row)))
-        })
-        .await
+        blocking(move || inner.look(&permit)).await
     }
 
-    /// Gives an object other tags.
+    /// Gives an object other tags. Which version that was.
     pub(crate) async fn set_tags(
         &self,
         permit: Permit<WriteTags>,
         tags: Tags,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+    ) -> Result<Result<Version, Refused>, ObjectStoreError> {
         self.will_have(permit.bucket(), &tags);
         self.change_tags(permit, tags).await
     }
 
-    /// Takes all tags of an object away.
+    /// Takes all tags of an object away. Which version that was.
     pub(crate) async fn delete_tags(
         &self,
         permit: Permit<DeleteTags>,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+    ) -> Result<Result<Version, Refused>, ObjectStoreError> {
         self.change_tags(permit, Tags::new()).await
     }
 
@@ -99,7 +100,7 @@ impl ObjectStore {
         &self,
         permit: Permit<V>,
         tags: Tags,
-    ) -> Result<Result<(), Refused>, ObjectStoreError> {
+    ) -> Result<Result<Version, Refused>, ObjectStoreError> {
         let seen = permit
             .seen_tags()
             .into_iter()
@@ -107,7 +108,7 @@ impl ObjectStore {
             .collect();
         self.inner
             .index
-            .set_tags(permit.bucket(), permit.key().to_owned(), seen, tags)
+            .set_tags(permit.bucket(), permit.key().to_owned(), permit.version(), seen, tags)
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! The object store alone: crashes, full disks, damage, and listings against a naive reference.
+//! The object store alone: crashes and damage.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -10,10 +10,12 @@ use irsa_core::AccountId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bucket::{BucketRecord, BucketSettings};
+use crate::bucket::{BucketRecord, BucketSettings, Versioning};
 use crate::permit::Verb;
 use crate::target::{Allowed, Target};
 
+mod disk;
+mod listings;
 mod migration;
 mod multipart;
 mod versions;
@@ -31,7 +33,11 @@ fn record() -> BucketRecord {
 }
 
 fn permit<V: Verb>(key: Option<&str>) -> Permit<V> {
-    let target = Target {
+    permit_of(key, None)
+}
+
+fn permit_of<V: Verb>(key: Option<&str>, version: Option<Version>) -> Permit<V> {
+    let mut target = Target {
         event_name: "Test",
         action: V::ACTION,
         bucket: Some("my-bucket".to_owned()),
@@ -43,7 +49,13 @@ fn permit<V: Verb>(key: Option<&str>) -> Permit<V> {
         read_only: false,
         data_event: true,
     };
+    target.set_version(version.map(|version| version.to_string()).as_deref());
     Permit::new(&Allowed::decided(&Arc::new(target)), &record()).unwrap()
+}
+
+/// A bucket whose versioning stays as it is.
+fn status(versioning: Versioning) -> Status {
+    Arc::new(move || Some(versioning))
 }
 
 struct NoDigest;
@@ -53,42 +65,85 @@ impl Digest for NoDigest {
 }
 
 async fn put(store: &ObjectStore, key: &str, content: impl Into<Bytes>) -> Result<(), ObjectStoreError> {
+    write(store, key, content, Versioning::Off).await.map(drop)
+}
+
+async fn write(
+    store: &ObjectStore,
+    key: &str,
+    content: impl Into<Bytes>,
+    versioning: Versioning,
+) -> Result<Written, ObjectStoreError> {
     let permit: Permit<WriteObject> = permit(Some(key));
     let staged = store.stage(&permit);
     let (staged, digest) = staged.push(content.into(), NoDigest).await?;
     let (staged, _) = staged.finish(digest).await?;
-    let row = NewRow {
+    let done = store
+        .commit(permit, staged, new_row(key), Precondition::None, status(versioning))
+        .await?;
+    Ok(done.unwrap())
+}
+
+fn new_row(key: &str) -> NewRow {
+    NewRow {
         etag: format!("etag of {key}"),
         modified: Timestamp::from_unix_seconds(0),
         attributes: Attributes::default(),
         tags: Tags::new(),
-    };
-    let done = store.commit(permit, staged, row, Precondition::None).await?;
-    assert!(done.is_ok());
-    Ok(())
+    }
 }
 
 async fn get(store: &ObjectStore, key: &str) -> Option<Vec<u8>> {
+    get_version(store, key, None).await.ok()
+}
+
+async fn get_version(store: &ObjectStore, key: &str, version: Option<Version>) -> Result<Vec<u8>, Refused> {
     let read = store
-        .read::<std::convert::Infallible, _>(
-            permit(Some(key)),
-            None,
-            || unreachable!(),
-            |row, _| Ok(Some(0..row.size)),
-        )
+        .read::<std::convert::Infallible, _>(permit_of(Some(key), version), None, |row, _| Ok(Some(0..row.size)))
         .await;
-    let content = read.unwrap()?.unwrap().content;
+    match read.unwrap() {
+        Ok(found) => Ok(bytes_of(found.content).await),
+        Err(NotDone::Refused(refused)) => Err(refused),
+    }
+}
+
+async fn bytes_of(content: Content) -> Vec<u8> {
     let pieces: Vec<Bytes> = content.map(Result::unwrap).collect().await;
-    Some(pieces.concat())
+    pieces.concat()
+}
+
+/// Opens these bytes of an object.
+async fn open(store: &ObjectStore, key: &str, bytes: std::ops::RangeFrom<u64>) -> Content {
+    let read = store
+        .read::<(), _>(permit(Some(key)), None, move |row, _| Ok(Some(bytes.start..row.size)))
+        .await;
+    read.unwrap().unwrap().content
 }
 
 async fn delete(store: &ObjectStore, key: &str) -> bool {
+    remove(store, key, None, Versioning::Off).await.existed
+}
+
+async fn remove(store: &ObjectStore, key: &str, version: Option<Version>, versioning: Versioning) -> Deleted {
     store
-        .delete(permit(Some(key)), Precondition::None, Timestamp::from_unix_seconds(0))
+        .delete(
+            permit_of(Some(key), version),
+            Precondition::None,
+            Timestamp::from_unix_seconds(1),
+            status(versioning),
+        )
         .await
         .unwrap()
         .unwrap()
-        .existed
+}
+
+async fn keys(store: &ObjectStore) -> Vec<String> {
+    let query = ListQuery {
+        limit: 100_000,
+        ..ListQuery::default()
+    };
+    let page = store.list(permit(None), query).await.unwrap();
+    page.entries.iter().map(|entry| entry.position().to_owned()).collect()
 }
 
 /// The content files on disk.
@@ -99,7 +154,19 @@ fn files(root: &Path) -> usize {
         .sum()
 }
 
-/// Waits for a thread that removes files: up to ten seconds, and no longer than needed.
+/// The content files on disk when all is removed that nobody needs.
+fn files_left(store: &ObjectStore, root: &Path) -> usize {
+    store.inner.contents.flush();
+    files(root)
+}
+
+/// The same after a crash: what it left over is swept.
+fn files_swept(store: &ObjectStore, root: &Path) -> usize {
+    sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
+    files_left(store, root)
+}
+
+/// Waits for work that nobody waits for, because its caller went away: up to ten seconds, and no longer than needed.
 fn until(what: impl Fn() -> bool) -> bool {
     (0..1000).any(|_| {
         what() || {
@@ -119,7 +186,7 @@ async fn objects_outlive_the_process_and_old_contents_go() {
     put(&store, "gone", "three").await.unwrap();
     assert!(delete(&store, "gone").await);
     assert!(!delete(&store, "gone").await);
-    assert!(until(|| files(folder.path()) == 2));
+    assert_eq!(files_left(&store, folder.path()), 2);
     drop(store);
     let store = ObjectStore::open(folder.path()).unwrap();
     assert_eq!(get(&store, "a").await.unwrap(), vec![b'x'; 1_000_000]);
@@ -133,13 +200,10 @@ async fn a_reader_finishes_what_it_began() {
     let folder = tempfile::tempdir().unwrap();
     let store = ObjectStore::open(folder.path()).unwrap();
     put(&store, "a", vec![b'x'; 3_000_000]).await.unwrap();
-    let read = store
-        .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(1_000_000..row.size)))
-        .await;
-    let mut content = read.unwrap().unwrap().unwrap().content;
+    let mut content = open(&store, "a", 1_000_000..).await;
     let first = content.next().await.unwrap().unwrap();
     put(&store, "a", "new").await.unwrap();
-    assert!(until(|| files(folder.path()) == 1));
+    assert_eq!(files_left(&store, folder.path()), 1);
     let rest: Vec<Bytes> = content.map(Result::unwrap).collect().await;
     assert_eq!(first.len() + rest.concat().len(), 2_000_000);
     assert!(rest.concat().iter().all(|byte| *byte == b'x'));
@@ -161,11 +225,7 @@ async fn a_content_cut_short_is_an_error_and_not_a_short_object() {
                 .unwrap();
         }
     }
-    let read = store
-        .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(0..row.size)))
-        .await;
-    let content = read.unwrap().unwrap().unwrap().content;
-    let pieces: Vec<_> = content.collect().await;
+    let pieces: Vec<_> = open(&store, "a", 0..).await.collect().await;
     assert!(pieces.last().unwrap().is_err());
 }
 
@@ -179,8 +239,8 @@ async fn an_upload_that_ends_early_leaves_nothing() {
     let uploads = folder.path().join("uploads");
     assert_eq!(fs::read_dir(&uploads).unwrap().count(), 1);
     drop(staged);
-    assert!(until(|| fs::read_dir(&uploads).unwrap().count() == 0));
-    assert_eq!(files(folder.path()), 0);
+    assert_eq!(files_left(&store, folder.path()), 0);
+    assert_eq!(fs::read_dir(&uploads).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -203,22 +263,13 @@ async fn a_commit_stands_when_its_caller_goes_away() {
     // Whatever became of them: what is listed can be read, and nothing else is on disk.
     drop(store);
     let store = ObjectStore::open(folder.path()).unwrap();
-    let page = store
-        .list(
-            permit(None),
-            ListQuery {
-                limit: 1000,
-                ..ListQuery::default()
-            },
-        )
-        .await
-        .unwrap();
-    for entry in &page.entries {
-        assert_eq!(get(&store, entry.position()).await.unwrap(), b"content");
+    let keys = keys(&store).await;
+    for key in &keys {
+        assert_eq!(get(&store, key).await.unwrap(), b"content");
     }
-    assert!(page.entries.len() >= 10);
+    assert!(keys.len() >= 10);
     assert!(
-        until(|| files(folder.path()) == page.entries.len()),
+        until(|| files(folder.path()) == keys.len()),
         "{} files",
         files(folder.path())
     );
@@ -235,26 +286,16 @@ async fn a_closed_bucket_takes_nothing() {
     let staged = store.stage(&late);
     delete(&store, "a").await;
     assert!(store.close_bucket(&permit(None)).await.unwrap());
-    let row = NewRow {
-        etag: String::new(),
-        modified: Timestamp::from_unix_seconds(0),
-        attributes: Attributes::default(),
-        tags: Tags::new(),
-    };
-    let refused = store
-        .commit(late.clone(), staged, row.clone(), Precondition::None)
-        .await
-        .unwrap();
+    let commit = |staged, status| store.commit(late.clone(), staged, new_row("late"), Precondition::None, status);
+    let refused = commit(staged, status(Versioning::Off)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refused::BucketGone);
     store.reopen_bucket(&permit(None)).await.unwrap();
-    let staged = store.stage(&late);
-    assert!(
-        store
-            .commit(late, staged, row, Precondition::None)
-            .await
-            .unwrap()
-            .is_ok()
-    );
+    // Nor if the registry has forgotten the bucket.
+    let refused = commit(store.stage(&late), Arc::new(|| None)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refused::BucketGone);
+    let done = commit(store.stage(&late), status(Versioning::Off)).await.unwrap();
+    assert!(done.is_ok());
+    assert_eq!(files_left(&store, folder.path()), 1);
 }
 
 #[test]
@@ -275,11 +316,11 @@ fn damage_and_the_future_are_named() {
     drop(ObjectStore::open(folder.path()).unwrap());
     let path = folder.path().join("index.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA user_version = 3").unwrap();
+    connection.execute_batch("PRAGMA user_version = 4").unwrap();
     drop(connection);
     let error = ObjectStore::open(folder.path()).unwrap_err();
     assert!(
-        matches!(error, ObjectStoreError::Newer { found: 3, known: 2 }),
+        matches!(error, ObjectStoreError::Newer { found: 4, known: 3 }),
         "{error}"
     );
     // The sweep of the first opening may still have read what it read, and then a log stays that has the old pages.
@@ -295,7 +336,7 @@ fn damage_and_the_future_are_named() {
     assert!(error.to_string().contains("restore it from a backup"), "{error}");
 }
 
-/// Runs one test of this file in a process of its own, with a folder to work in.
+/// Runs one test of these in a process of its own, with a folder to work in.
 fn child(test: &str, folder: &Path, shell: &str) -> Command {
     let mut command = Command::new("sh");
     command
@@ -309,13 +350,38 @@ fn child(test: &str, folder: &Path, shell: &str) -> Command {
     command
 }
 
+/// The folder to work in; `None`: this is not the child process.
+fn child_folder() -> Option<PathBuf> {
+    std::env::var_os("IRSA_S3_TEST_FOLDER").map(PathBuf::from)
+}
+
+/// Runs one test in a process of its own, which is killed when it has said `enough` lines that begin so. What it said: each line was said
+/// when it was so.
+fn killed(test: &str, folder: &Path, begin: &str, enough: usize) -> Vec<String> {
+    let mut process = child(test, folder, "").stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = Vec::new();
+    let mut count = 0;
+    for line in BufReader::new(process.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+    {
+        count += usize::from(line.starts_with(begin));
+        said.push(line);
+        if count == enough {
+            // SIGKILL: nothing of the process gets to run any more.
+            process.kill().unwrap();
+        }
+    }
+    process.wait().unwrap();
+    assert!(count >= enough, "{said:?}");
+    said
+}
+
 /// In a child process: puts objects, and says which are on disk.
 #[tokio::test]
 async fn child_puts_until_it_is_killed() {
-    let Some(folder) = std::env::var_os("IRSA_S3_TEST_FOLDER") else {
-        return;
-    };
-    let store = ObjectStore::open(Path::new(&folder)).unwrap();
+    let Some(folder) = child_folder() else { return };
+    let store = ObjectStore::open(&folder).unwrap();
     let puts = (0..4_usize).map(|lane| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -347,181 +413,23 @@ async fn kill_9_loses_no_acknowledged_object() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
-        let mut process = child("child_puts_until_it_is_killed", folder.path(), "")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut count = 0;
-        for line in lines.map_while(Result::ok) {
-            if let Some(key) = line.strip_prefix("put ").and_then(|rest| rest.strip_suffix(" done")) {
-                acknowledged.insert(key.to_owned());
-                count += 1;
-            }
-            if count == 25 + round * 7 {
-                // SIGKILL: nothing of the process gets to run any more.
-                process.kill().unwrap();
-            }
-        }
-        process.wait().unwrap();
-        assert!(count >= 25);
+        let said = killed("child_puts_until_it_is_killed", folder.path(), "put ", 25 + round * 7);
+        let keys_said = said
+            .iter()
+            .filter_map(|line| line.strip_prefix("put ")?.strip_suffix(" done"));
+        acknowledged.extend(keys_said.map(str::to_owned));
 
         let store = ObjectStore::open(folder.path()).unwrap();
         for key in &acknowledged {
             assert_eq!(get(&store, key).await.as_deref(), Some(&*content_of(key)), "{key}");
         }
         // What was not acknowledged is there whole or not at all, and what the crash left over is swept.
-        let page = store
-            .list(
-                permit(None),
-                ListQuery {
-                    limit: 100_000,
-                    ..ListQuery::default()
-                },
-            )
-            .await
-            .unwrap();
-        for entry in &page.entries {
-            assert_eq!(
-                get(&store, entry.position()).await.unwrap(),
-                content_of(entry.position())
-            );
+        let keys = keys(&store).await;
+        for key in &keys {
+            assert_eq!(get(&store, key).await.unwrap(), content_of(key));
         }
-        assert!(until(|| files(folder.path()) == page.entries.len()));
+        assert_eq!(files_swept(&store, folder.path()), keys.len());
         assert_eq!(fs::read_dir(folder.path().join("uploads")).unwrap().count(), 0);
-    }
-}
-
-/// In a child process whose files cannot grow past a limit: what a full disk looks like to a writer.
-#[tokio::test]
-async fn child_with_a_full_disk() {
-    let Some(folder) = std::env::var_os("IRSA_S3_TEST_FOLDER") else {
-        return;
-    };
-    let root = Path::new(&folder);
-    let store = ObjectStore::open(root).unwrap();
-    put(&store, "before", "small").await.unwrap();
-    let error = put(&store, "large", vec![b'x'; 8 * 1024 * 1024]).await.unwrap_err();
-    assert!(
-        matches!(error, ObjectStoreError::File { action: "write", .. }),
-        "{error}"
-    );
-    assert_eq!(get(&store, "large").await, None);
-    assert!(until(|| fs::read_dir(root.join("uploads")).unwrap().count() == 0));
-    // Nothing else is harmed.
-    put(&store, "after", "small").await.unwrap();
-    assert!(delete(&store, "before").await);
-    assert_eq!(get(&store, "after").await.unwrap(), b"small");
-    // The index fills up too, in the end; its writes fail and what was written stays.
-    let mut last = 0;
-    let error = loop {
-        let key = format!("{last:06}{}", "k".repeat(1000));
-        match put(&store, &key, "x").await {
-            Ok(()) => last += 1,
-            Err(error) => break error,
-        }
-        assert!(last < 20_000);
-    };
-    assert!(matches!(error, ObjectStoreError::Index(_)), "{error}");
-    assert_eq!(get(&store, "after").await.unwrap(), b"small");
-    assert_eq!(
-        get(&store, &format!("{:06}{}", last - 1, "k".repeat(1000)))
-            .await
-            .unwrap(),
-        b"x"
-    );
-    say("full disk survived");
-}
-
-#[test]
-fn a_full_disk_fails_the_request_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    // Blocks of 512 bytes; the signal that comes with the limit is ignored, so that the write fails instead.
-    let output = child(
-        "child_with_a_full_disk",
-        folder.path(),
-        "trap '' XFSZ; ulimit -f 2000; ",
-    )
-    .output()
-    .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("full disk survived"), "{text}");
-}
-
-/// The definition of a listing, without any cleverness.
-fn naive(keys: &BTreeSet<String>, query: &ListQuery) -> (Vec<(bool, String)>, bool) {
-    let mut entries: Vec<(bool, String)> = Vec::new();
-    for key in keys {
-        let Some(rest) = key.strip_prefix(&query.prefix) else {
-            continue;
-        };
-        let common = (!query.delimiter.is_empty())
-            .then(|| rest.find(&query.delimiter))
-            .flatten()
-            .map(|at| format!("{}{}", query.prefix, &rest[..at + query.delimiter.len()]));
-        let entry = common.map_or_else(|| (false, key.clone()), |common| (true, common));
-        if entry.1 > query.after && entries.last() != Some(&entry) {
-            entries.push(entry);
-        }
-    }
-    let truncated = query.limit > 0 && entries.len() > query.limit;
-    entries.truncate(query.limit);
-    (entries, truncated)
-}
-
-fn flat(page: &ListPage) -> Vec<(bool, String)> {
-    page.entries
-        .iter()
-        .map(|entry| (matches!(entry, Listed::Prefix(_)), entry.position().to_owned()))
-        .collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn listings_are_what_they_are_defined_to_be(
-        keys in proptest::collection::btree_set("[ab/\u{e4}\u{10ffff}]{1,6}", 0..40),
-        prefix in prop_oneof![3 => Just(String::new()), 2 => "[ab/\u{e4}]{0,3}"],
-        delimiter in prop_oneof![Just(String::new()), Just("/".to_owned()), Just("b/".to_owned()), Just("\u{10ffff}".to_owned())],
-        after in prop_oneof![Just(String::new()), "[ab/\u{e4}\u{10ffff}]{0,4}"],
-        limit in 0_usize..8,
-    ) {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
-        index::create_tables(&connection);
-        let bucket = Uuid::from_u128(7);
-        for (number, key) in keys.iter().enumerate() {
-            // A neighbour on either side must not be seen.
-            for (offset, id) in [(0_u128, 6_u128), (1, 7), (2, 8)] {
-                let content = (number as u128 * 3 + offset).to_be_bytes();
-                connection
-                    .execute(
-                        "INSERT INTO objects (bucket, key, content, size, etag, modified, attributes)
-                         VALUES (?1, ?2, ?3, 0, '', 0, '{}')",
-                        rusqlite::params![bucket_key(Uuid::from_u128(id)), key.as_bytes(), content],
-                    )
-                    .unwrap();
-            }
-        }
-        let query = ListQuery { prefix, delimiter, after, limit };
-        let page = listing::list(&connection, bucket, &query).unwrap();
-        let (expected, truncated) = naive(&keys, &query);
-        prop_assert_eq!(flat(&page), expected);
-        prop_assert_eq!(page.truncated, truncated);
-
-        // Page by page, everything comes once and in order.
-        if limit > 0 {
-            let mut query = ListQuery { after: String::new(), ..query };
-            let (whole, _) = naive(&keys, &ListQuery { limit: usize::MAX, ..query.clone() });
-            let mut pages = Vec::new();
-            loop {
-                let page = listing::list(&connection, bucket, &query).unwrap();
-                pages.extend(flat(&page));
-                let Some(last) = page.entries.last().filter(|_| page.truncated) else { break };
-                query.after = last.position().to_owned();
-            }
-            prop_assert_eq!(pages, whole);
-        }
     }
 }
 

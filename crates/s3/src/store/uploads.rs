@@ -13,7 +13,10 @@ use uuid::Uuid;
 use super::content::{ContentId, Contents, Garbage, Piece, Sealed};
 use super::index::Index;
 use super::rows::{self, json, to_json};
-use super::{Attributes, ObjectRow, ObjectStoreError, Precondition, Refused, Tags, Versioning, bucket_key};
+use super::{
+    Attributes, NotDone, ObjectRow, ObjectStoreError, Precondition, Refused, Status, Tags, Version, bucket_key,
+};
+use crate::bucket::Versioning;
 
 /// The name of an upload: the milliseconds of its beginning and 80 random bits, so that the order of ids is the order of time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -109,16 +112,10 @@ pub(crate) struct Assembly {
 pub(crate) struct Completed {
     pub(crate) etag: String,
     pub(crate) checksum: Option<(String, String)>,
+    /// The object's version, if its bucket has versions.
+    pub(crate) version: Option<Version>,
     /// Whether an earlier request did it.
     pub(crate) before: bool,
-}
-
-/// Why an upload was not completed.
-#[derive(Debug)]
-pub(crate) enum NotCompleted<E> {
-    Refused(Refused),
-    /// The plan's own reason.
-    Plan(E),
 }
 
 /// What to list of the uploads of a bucket.
@@ -387,43 +384,45 @@ impl Index {
         key: String,
         id: UploadId,
         precondition: Precondition,
-        versioning: Versioning,
+        status: Status,
         mut plan: P,
         contents: Arc<Contents>,
-    ) -> Result<Result<Completed, NotCompleted<E>>, ObjectStoreError>
+    ) -> Result<Result<Completed, NotDone<E>>, ObjectStoreError>
     where
         E: Send + 'static,
         P: FnMut(&Upload, &[PartRow]) -> Result<Assembly, E> + Send + 'static,
     {
+        let naming = self.naming();
         self.submit(
             move |connection, closed| {
-                if closed.contains(&bucket) {
-                    return Ok(Err(NotCompleted::Refused(Refused::BucketGone)));
-                }
+                let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
+                    return Ok(Err(NotDone::Refused(Refused::BucketGone)));
+                };
                 let Some(upload) = find(connection, bucket, &key, id)? else {
-                    return Ok(match completed(connection, bucket, &key, id)? {
+                    return Ok(match completed(connection, bucket, &key, id, versioning)? {
                         Some(completed) => Ok((completed, Vec::new())),
-                        None => Err(NotCompleted::Refused(Refused::NoSuchUpload)),
+                        None => Err(NotDone::Refused(Refused::NoSuchUpload)),
                     });
                 };
                 let parts = parts(connection, id.owner(), 0, usize::MAX)?;
                 let assembly = match plan(&upload, &parts) {
                     Ok(assembly) => assembly,
-                    Err(error) => return Ok(Err(NotCompleted::Plan(error))),
+                    Err(error) => return Ok(Err(NotDone::Plan(error))),
                 };
                 let current = rows::current(connection, bucket, &key)?;
                 let etag = current.as_ref().and_then(|row| row.object.as_ref()).map(|row| row.etag.as_str());
                 if let Err(refused) = super::index::check(&precondition, etag) {
-                    return Ok(Err(NotCompleted::Refused(refused)));
+                    return Ok(Err(NotDone::Refused(refused)));
                 }
-                let mut garbage = Vec::new();
+                let (mut garbage, current) = (Vec::new(), current.as_ref());
                 let (version, sequence) =
-                    rows::supersede(connection, bucket, &key, current.as_ref(), versioning, &mut garbage)?;
+                    rows::supersede(connection, &naming, bucket, &key, current, versioning, &mut garbage)?;
                 let (size, unused) = assemble(connection, id.owner(), &parts, &assembly.parts)?;
                 garbage.push(unused);
                 let completed = Completed {
                     etag: assembly.etag.clone(),
                     checksum: assembly.attributes.checksum.clone(),
+                    version: versioning.tells(version),
                     before: false,
                 };
                 let row = ObjectRow {
@@ -454,11 +453,7 @@ impl Index {
                     ])?;
                 Ok(Ok((completed, garbage)))
             },
-            move |outcome| {
-                if let Ok(Ok((_, garbage))) = outcome {
-                    garbage.iter().for_each(|garbage| contents.discard_all(garbage));
-                }
-            },
+            super::index::discard(contents),
         )
         .await
         .map(|done| done.map(|(completed, _)| completed))
@@ -544,13 +539,20 @@ fn remove(connection: &Connection, id: UploadId) -> rusqlite::Result<Garbage> {
     rows::remove_parts(connection, id.owner())
 }
 
-fn completed(connection: &Connection, bucket: Uuid, key: &str, id: UploadId) -> rusqlite::Result<Option<Completed>> {
+fn completed(
+    connection: &Connection,
+    bucket: Uuid,
+    key: &str,
+    id: UploadId,
+    versioning: Versioning,
+) -> rusqlite::Result<Option<Completed>> {
     connection
-        .prepare_cached("SELECT etag, checksum FROM completed WHERE id = ?1 AND bucket = ?2 AND key = ?3")?
+        .prepare_cached("SELECT etag, checksum, version FROM completed WHERE id = ?1 AND bucket = ?2 AND key = ?3")?
         .query_row(params![id.0, bucket_key(bucket), key.as_bytes()], |row| {
             Ok(Completed {
                 etag: row.get(0)?,
                 checksum: json(row, 1)?,
+                version: versioning.tells(Version(row.get(2)?)),
                 before: true,
             })
         })

@@ -9,7 +9,7 @@ fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_000_000)
 }
 
-async fn begin(store: &ObjectStore, key: &str) -> UploadId {
+pub(super) async fn begin(store: &ObjectStore, key: &str) -> UploadId {
     let permit: Permit<WriteObject> = permit(Some(key));
     store
         .create_upload(&permit, now(), UploadSettings::default())
@@ -18,7 +18,7 @@ async fn begin(store: &ObjectStore, key: &str) -> UploadId {
         .unwrap()
 }
 
-async fn upload(
+pub(super) async fn upload(
     store: &ObjectStore,
     key: &str,
     id: UploadId,
@@ -41,7 +41,22 @@ async fn upload(
 }
 
 /// Completes with these parts; `Err(None)`: one of them is not there.
-async fn complete(store: &ObjectStore, key: &str, id: UploadId, parts: &[u32]) -> Result<Completed, Option<Refused>> {
+pub(super) async fn complete(
+    store: &ObjectStore,
+    key: &str,
+    id: UploadId,
+    parts: &[u32],
+) -> Result<Completed, Option<Refused>> {
+    complete_in(store, key, id, parts, Versioning::Off).await
+}
+
+pub(super) async fn complete_in(
+    store: &ObjectStore,
+    key: &str,
+    id: UploadId,
+    parts: &[u32],
+    versioning: Versioning,
+) -> Result<Completed, Option<Refused>> {
     let chosen = parts.to_vec();
     let plan = move |_: &Upload, arrived: &[PartRow]| {
         if chosen
@@ -58,12 +73,12 @@ async fn complete(store: &ObjectStore, key: &str, id: UploadId, parts: &[u32]) -
         })
     };
     store
-        .complete_upload(permit(Some(key)), id, Precondition::None, plan)
+        .complete_upload(permit(Some(key)), id, Precondition::None, status(versioning), plan)
         .await
         .unwrap()
         .map_err(|refused| match refused {
-            NotCompleted::Refused(refused) => Some(refused),
-            NotCompleted::Plan(()) => None,
+            NotDone::Refused(refused) => Some(refused),
+            NotDone::Plan(()) => None,
         })
 }
 
@@ -78,11 +93,9 @@ async fn part_numbers(store: &ObjectStore, key: &str, id: UploadId) -> Option<Ve
 
 async fn range(store: &ObjectStore, key: &str, bytes: std::ops::Range<u64>) -> Vec<u8> {
     let read = store
-        .read::<(), _>(permit(Some(key)), None, || (), move |_, _| Ok(Some(bytes.clone())))
+        .read::<(), _>(permit(Some(key)), None, move |_, _| Ok(Some(bytes.clone())))
         .await;
-    let content = read.unwrap().unwrap().unwrap().content;
-    let pieces: Vec<Bytes> = content.map(Result::unwrap).collect().await;
-    pieces.concat()
+    bytes_of(read.unwrap().unwrap().content).await
 }
 
 #[tokio::test]
@@ -106,11 +119,11 @@ async fn an_object_of_parts_is_read_like_any_other() {
     let done = complete(&store, "a", id, &[3, 6, 9, 12, 15, 18]).await.unwrap();
     assert!(!done.before);
     assert_eq!(part_numbers(&store, "a", id).await, None);
-    assert!(until(|| files(folder.path()) == 6), "{}", files(folder.path()));
+    assert_eq!(files_left(&store, folder.path()), 6);
 
     drop(store);
     let store = ObjectStore::open(folder.path()).unwrap();
-    sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
+    assert_eq!(files_swept(&store, folder.path()), 6);
     assert!(get(&store, "a").await.unwrap() == whole);
     let length = whole.len() as u64;
     for (from, to) in [
@@ -129,9 +142,8 @@ async fn an_object_of_parts_is_read_like_any_other() {
     // Parts are counted from one.
     for (number, start, size) in [(1, 0, 300_000), (2, 300_000, 1), (5, 370_001, 500_000)] {
         let found = store
-            .read::<(), _>(permit(Some("a")), Some(number), || (), |_, _| Ok(None))
+            .read::<(), _>(permit(Some("a")), Some(number), |_, _| Ok(None))
             .await
-            .unwrap()
             .unwrap()
             .unwrap();
         let part = found.part.unwrap();
@@ -141,7 +153,7 @@ async fn an_object_of_parts_is_read_like_any_other() {
     let again = complete(&store, "a", id, &[3, 6, 9, 12, 15, 18]).await.unwrap();
     assert!(again.before && again.etag == done.etag);
     assert!(delete(&store, "a").await);
-    assert!(until(|| files(folder.path()) == 0));
+    assert_eq!(files_left(&store, folder.path()), 0);
     assert!(complete(&store, "a", id, &[3]).await.unwrap().before);
     assert_eq!(get(&store, "a").await, None);
 }
@@ -168,7 +180,7 @@ async fn an_upload_is_its_key_s_and_its_bucket_s() {
     assert_eq!(abort(&store, "a", id).await, Err(Refused::NoSuchUpload));
     assert_eq!(upload(&store, "a", id, 1, "late").await, Err(Refused::NoSuchUpload));
     assert_eq!(get(&store, "a").await.unwrap(), b"x");
-    assert!(until(|| files(folder.path()) == 1));
+    assert_eq!(files_left(&store, folder.path()), 1);
 }
 
 #[tokio::test]
@@ -182,13 +194,7 @@ async fn a_reader_of_parts_finishes_what_it_began() {
             .unwrap();
     }
     complete(&store, "a", id, &[1, 2, 3, 4, 5, 6, 7, 8]).await.unwrap();
-    let open = || async {
-        let read = store
-            .read::<(), _>(permit(Some("a")), None, || (), |row, _| Ok(Some(0..row.size)))
-            .await;
-        read.unwrap().unwrap().unwrap().content
-    };
-    let (mut first, second) = (open().await, open().await);
+    let (mut first, second) = (open(&store, "a", 0..).await, open(&store, "a", 0..).await);
     let begun = first.next().await.unwrap().unwrap();
     put(&store, "a", "new").await.unwrap();
     assert_eq!(get(&store, "a").await.unwrap(), b"new");
@@ -220,15 +226,7 @@ async fn one_of_many_completions_and_aborts_wins() {
         let won = futures_util::future::join_all(racers).await;
         assert_eq!(won.into_iter().filter(|won| *won.as_ref().unwrap()).count(), 1);
     }
-    assert!(until(|| files(folder.path()) == usize::from(store_has(folder.path()))));
-}
-
-/// Whether the bucket has an object in the end.
-fn store_has(root: &Path) -> bool {
-    let connection = rusqlite::Connection::open(root.join("index.db")).unwrap();
-    connection
-        .query_row("SELECT EXISTS (SELECT 1 FROM objects)", [], |row| row.get(0))
-        .unwrap()
+    assert_eq!(files_left(&store, folder.path()), keys(&store).await.len());
 }
 
 #[tokio::test]
@@ -243,7 +241,7 @@ async fn old_uploads_and_those_of_a_gone_bucket_end() {
     }
     assert_eq!(store.expire_uploads(now()).await.unwrap(), 0);
     assert_eq!(store.expire_uploads(now().plus_seconds(1)).await.unwrap(), 40);
-    assert!(until(|| files(folder.path()) == 0));
+    assert_eq!(files_left(&store, folder.path()), 0);
     assert_eq!(part_numbers(&store, "k0", ids[0]).await, None);
 
     let id = begin(&store, "a").await;
@@ -256,16 +254,14 @@ async fn old_uploads_and_those_of_a_gone_bucket_end() {
         Some(Refused::BucketGone)
     );
     assert_eq!(store.end_uploads_of(&permit(None)).await.unwrap(), 1);
-    assert!(until(|| files(folder.path()) == 0));
+    assert_eq!(files_left(&store, folder.path()), 0);
 }
 
 /// In a child process: uploads in parts, and says what is on disk.
 #[tokio::test]
 async fn child_uploads_until_it_is_killed() {
-    let Some(folder) = std::env::var_os("IRSA_S3_TEST_FOLDER") else {
-        return;
-    };
-    let store = ObjectStore::open(Path::new(&folder)).unwrap();
+    let Some(folder) = child_folder() else { return };
+    let store = ObjectStore::open(&folder).unwrap();
     let lanes = (0..4_usize).map(|lane| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -282,11 +278,11 @@ async fn child_uploads_until_it_is_killed() {
                 match number % 3 {
                     0 => {
                         abort(&store, &key, id).await.unwrap();
-                        say(&format!("aborted {key} {id}"));
+                        say(&format!("end aborted {id}"));
                     }
                     _ => {
                         complete(&store, &key, id, &[1, 3]).await.unwrap();
-                        say(&format!("completed {key} {id}"));
+                        say(&format!("end completed {id}"));
                     }
                 }
             }
@@ -299,32 +295,24 @@ async fn child_uploads_until_it_is_killed() {
 async fn kill_9_in_the_middle_of_uploads() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
-        let mut process = child("multipart::child_uploads_until_it_is_killed", folder.path(), "")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let said = killed(
+            "multipart::child_uploads_until_it_is_killed",
+            folder.path(),
+            "end ",
+            12 + round * 5,
+        );
         // What each upload had when the process said so last: its parts, or its end.
         let mut told: BTreeMap<String, (String, Vec<u32>, Option<bool>)> = BTreeMap::new();
-        let mut count = 0;
-        for line in lines.map_while(Result::ok) {
-            let words: Vec<&str> = line.split(' ').collect();
-            match *words {
+        for line in &said {
+            match *line.split(' ').collect::<Vec<_>>() {
                 ["begun", key, id] => {
                     told.insert(id.to_owned(), (key.to_owned(), Vec::new(), None));
                 }
                 ["part", _, id, part] => told.get_mut(id).unwrap().1.push(part.parse().unwrap()),
-                [end @ ("aborted" | "completed"), _, id] => {
-                    told.get_mut(id).unwrap().2 = Some(end == "completed");
-                    count += 1;
-                }
-                _ => continue,
-            }
-            if count == 12 + round * 5 {
-                process.kill().unwrap();
+                ["end", how, id] => told.get_mut(id).unwrap().2 = Some(how == "completed"),
+                _ => {}
             }
         }
-        process.wait().unwrap();
         let store = ObjectStore::open(folder.path()).unwrap();
         let mut parts_left = 0;
         for (id, (key, parts, end)) in &told {
@@ -345,23 +333,9 @@ async fn kill_9_in_the_middle_of_uploads() {
                 assert!(get(&store, key).await.unwrap() == whole, "{key}");
             }
         }
-        let page = store
-            .list(
-                permit(None),
-                ListQuery {
-                    limit: 1000,
-                    ..ListQuery::default()
-                },
-            )
-            .await
-            .unwrap();
         // Nothing but what has a row is left on the disk.
-        let expected = page.entries.len() * 2 + parts_left;
-        assert!(
-            until(|| files(folder.path()) == expected),
-            "{} {expected}",
-            files(folder.path())
-        );
+        let expected = keys(&store).await.len() * 2 + parts_left;
+        assert_eq!(files_swept(&store, folder.path()), expected);
         // The next round begins without uploads.
         store.expire_uploads(now().plus_seconds(1)).await.unwrap();
     }
@@ -469,7 +443,7 @@ proptest! {
             // On disk there is what the model knows, and nothing else.
             let expected = model.objects.values().map(|(_, files)| files).sum::<usize>()
                 + model.uploads.iter().flat_map(|(_, _, parts)| parts).map(BTreeMap::len).sum::<usize>();
-            assert!(until(|| files(folder.path()) == expected), "{} {expected}", files(folder.path()));
+            assert_eq!(files_swept(&store, folder.path()), expected);
         });
     }
 }
