@@ -10,6 +10,7 @@ mod listing;
 mod multipart;
 mod private;
 mod rows;
+mod schema;
 mod sweep;
 mod tagging;
 #[cfg(test)]
@@ -51,6 +52,7 @@ struct Inner {
     contents: Arc<Contents>,
     /// Buckets in which some object has or had tags. Of others nobody needs to look for any.
     tagged: RwLock<HashSet<Uuid>>,
+    _sweeping: sweep::Sweeping,
     /// Held as long as the store is open: a second process on the same folder would sweep away our uploads.
     _lock: File,
 }
@@ -251,12 +253,13 @@ impl ObjectStore {
         let index = Index::open(&index_path)?;
         let generation = Uuid::new_v4().as_u64_pair().1;
         let contents = Arc::new(Contents::open(root, generation, Janitor::start())?);
-        sweep::start(Arc::clone(&contents), index.readers());
+        let sweeping = sweep::start(Arc::clone(&contents), index.readers());
         Ok(Self {
             inner: Arc::new(Inner {
                 tagged: RwLock::new(index.tagged()?),
                 index,
                 contents,
+                _sweeping: sweeping,
                 _lock: lock,
             }),
         })

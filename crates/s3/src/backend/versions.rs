@@ -37,9 +37,15 @@ impl Backend {
 
     /// The version that an answer tells: that of any object in a bucket that has or had versions, and the one that was asked for.
     pub(super) fn told<V: Verb>(&self, permit: &Permit<V>, version: Version) -> Option<String> {
-        let tells = permit.version().is_some()
-            || version != Version::NULL
-            || (self.status(permit))().is_some_and(|versioning| versioning != Versioning::Off);
+        let has_versions = || {
+            let record = permit
+                .target()
+                .bucket
+                .as_deref()
+                .and_then(|name| self.buckets.get(name));
+            record.is_some_and(|record| record.settings.versioning != Versioning::Off)
+        };
+        let tells = permit.version().is_some() || version != Version::NULL || has_versions();
         tells.then(|| version.to_string())
     }
 

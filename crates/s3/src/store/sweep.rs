@@ -1,5 +1,7 @@
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use rusqlite::params;
 
@@ -8,21 +10,43 @@ use super::content::{ContentId, Contents};
 use super::index::Readers;
 use super::private;
 
+/// The sweep of a store that is open. With it the sweep ends: it takes what others write for left over.
+pub(super) struct Sweeping {
+    stop: Arc<AtomicBool>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
 /// Removes, on a thread of its own, the content files of earlier processes that no row names: an upload that was cut off between
 /// its file and its row, or a removal cut off between its row and its file. The files that stay become private.
-pub(super) fn start(contents: Arc<Contents>, readers: Arc<Readers>) {
-    let worker = move || match sweep(&contents, &readers) {
+pub(super) fn start(contents: Arc<Contents>, readers: Arc<Readers>) -> Sweeping {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let worker = move || match sweep(&contents, &readers, &stopped) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "removed content files that a crash left over"),
         Err(error) => tracing::warn!(%error, "content files that a crash left over stay until the next start"),
     };
-    if let Err(error) = std::thread::Builder::new().name("s3-sweep".to_owned()).spawn(worker) {
+    let worker = std::thread::Builder::new().name("s3-sweep".to_owned()).spawn(worker);
+    if let Err(error) = &worker {
         tracing::warn!(%error, "content files that a crash left over stay until the next start");
+    }
+    Sweeping {
+        stop,
+        worker: worker.ok(),
     }
 }
 
-/// Sweeps all folders; the number of files that went.
-pub(super) fn sweep(contents: &Contents, readers: &Readers) -> Result<u64, ObjectStoreError> {
+/// Sweeps all folders, unless it is stopped; the number of files that went.
+pub(super) fn sweep(contents: &Contents, readers: &Readers, stop: &AtomicBool) -> Result<u64, ObjectStoreError> {
     let mut removed = 0_u64;
     for folder in contents.folders() {
         let names = match fs::read_dir(&folder) {
@@ -30,6 +54,9 @@ pub(super) fn sweep(contents: &Contents, readers: &Readers) -> Result<u64, Objec
             Err(source) => return Err(super::content::fail("open", &folder, source)),
         };
         for entry in names.flatten() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(removed);
+            }
             let Some(id) = entry.file_name().to_str().and_then(ContentId::parse) else {
                 continue;
             };

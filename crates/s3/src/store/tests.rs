@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -17,6 +18,7 @@ use crate::target::{Allowed, Target};
 mod disk;
 mod listings;
 mod migration;
+mod model;
 mod multipart;
 mod versions;
 
@@ -162,7 +164,12 @@ fn files_left(store: &ObjectStore, root: &Path) -> usize {
 
 /// The same after a crash: what it left over is swept.
 fn files_swept(store: &ObjectStore, root: &Path) -> usize {
-    sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
+    sweep::sweep(
+        &store.inner.contents,
+        &store.inner.index.readers(),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     files_left(store, root)
 }
 
@@ -490,7 +497,12 @@ async fn nobody_else_can_open_anything() {
     }
     let store = ObjectStore::open(&root).unwrap();
     assert_eq!(get(&store, "small").await.unwrap(), b"x");
-    sweep::sweep(&store.inner.contents, &store.inner.index.readers()).unwrap();
+    sweep::sweep(
+        &store.inner.contents,
+        &store.inner.index.readers(),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     assert_private(&root, 6);
     assert_eq!(get(&store, "large").await.unwrap().len(), 1_000_000);
 }

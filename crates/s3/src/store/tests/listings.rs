@@ -42,7 +42,7 @@ proptest! {
         limit in 0_usize..8,
     ) {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        index::create_tables(&connection);
+        schema::create_tables(&connection);
         let bucket = Uuid::from_u128(7);
         for (number, key) in keys.iter().enumerate() {
             // A neighbour on either side must not be seen.
