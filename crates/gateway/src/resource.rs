@@ -1,5 +1,7 @@
 //! Kinds of resources: how a value of a request becomes an ARN.
 
+use std::collections::BTreeMap;
+
 use irsa_core::{AccountId, partition_of_region};
 use serde::Deserialize;
 
@@ -47,6 +49,12 @@ pub(crate) struct KindJson {
     /// The ARN is not the one that AWS would ask about.
     #[serde(default)]
     approximate: bool,
+    /// What is left of a value once it is cut may be nothing: the root of a hierarchy.
+    #[serde(default)]
+    root: bool,
+    /// What ARNs have for the words that requests have for the first value; then it has no others.
+    #[serde(default)]
+    words: BTreeMap<String, String>,
 }
 
 /// A kind of resource of a service.
@@ -61,6 +69,8 @@ pub(crate) struct Kind {
     url: bool,
     lower_case: bool,
     pub(crate) approximate: bool,
+    root: bool,
+    words: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,6 +113,8 @@ impl TryFrom<KindJson> for Kind {
             suffix: json.suffix,
             url: json.url,
             lower_case: json.lower_case,
+            root: json.root,
+            words: json.words,
         })
     }
 }
@@ -170,15 +182,19 @@ impl Kind {
         {
             return self.arn(value, place);
         }
+        let mut first = values.first().map_or("", String::as_str);
+        if !self.words.is_empty() {
+            first = self.words.get(first).ok_or("it is none of the words that are known")?;
+        }
         let mut arn = String::new();
-        let mut values = values.iter();
+        let mut values = std::iter::once(first).chain(values.iter().skip(1).map(String::as_str));
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => arn.push_str(text),
                 Piece::Partition => arn.push_str(partition_of_region(place.region)),
                 Piece::Region => arn.push_str(place.region),
                 Piece::Account => arn.push_str(&place.account.to_string()),
-                Piece::Slot => arn.push_str(&self.value(values.next().map_or("", String::as_str))?),
+                Piece::Slot => arn.push_str(&self.value(values.next().unwrap_or_default())?),
                 Piece::Any => arn.push('*'),
             }
         }
@@ -199,8 +215,14 @@ impl Kind {
         if let Some(end) = self.until.and_then(|sign| value.find(sign)) {
             value = value.get(..end).unwrap_or(value);
         }
+        let mut is_cut = false;
         for start in &self.trim {
-            value = value.strip_prefix(start.as_str()).unwrap_or(value);
+            if let Some(rest) = value.strip_prefix(start.as_str()) {
+                (value, is_cut) = (rest, true);
+            }
+        }
+        if self.root && is_cut && value.is_empty() {
+            return Ok(String::new());
         }
         let value = if self.lower_case {
             value.to_ascii_lowercase()
@@ -407,6 +429,28 @@ mod tests {
         for name in ["//a/b", "/a//b", "/a/../b", "/", ""] {
             assert!(named(&parameter, name).is_err(), "{name}");
         }
+        let path = kind(
+            r#"{"arn":"arn:{partition}:ssm:{region}:{account}:parameter/{}","allow":"/","trim":["/"],"root":true}"#,
+        );
+        let root = "arn:aws:ssm:us-east-1:111122223333:parameter/";
+        assert_eq!(named(&path, "/").unwrap(), root);
+        assert_eq!(named(&path, "/a/b").unwrap(), arn);
+        for name in ["", "//", root] {
+            assert!(named(&path, name).is_err(), "{name}");
+        }
+        let balancer = kind(
+            r#"{"arn":"arn:{partition}:elasticloadbalancing:{region}:{account}:loadbalancer/{}/{}/*","words":{"network":"net"}}"#,
+        );
+        let place = Place {
+            region: "us-east-1",
+            account: "111122223333".parse().unwrap(),
+        };
+        let of = |kind: &str, name: &str| balancer.name(&[kind.to_owned(), name.to_owned()], &place);
+        assert_eq!(
+            of("network", "network").unwrap().arn,
+            "arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/net/network/*"
+        );
+        assert!(of("net", "a").is_err() && of("", "a").is_err());
         let secret = kind(
             r#"{"arn":"arn:{partition}:secretsmanager:{region}:{account}:secret:{}","allow":"/+=@!","suffix":"-??????"}"#,
         );

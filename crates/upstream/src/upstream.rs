@@ -219,6 +219,11 @@ impl Upstream {
             .exchange(Request::from_parts(parts, body.boxed_unsync()), &progress)
             .await?;
         let (mut parts, body) = response.into_parts();
+        if parts.status.is_informational() {
+            return Err(UpstreamError::Broken {
+                reason: format!("it answers with {}, which nobody asked for", parts.status),
+            });
+        }
         remove_hop_by_hop(&mut parts.headers);
         let body = ResponseBody::new(body, self.deadlines.idle, sender, Arc::clone(&self.pool));
         Ok(Response::from_parts(parts, body))
