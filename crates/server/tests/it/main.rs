@@ -13,6 +13,7 @@ mod routes;
 mod s3;
 mod s3_multipart;
 mod s3_tags;
+mod s3_versions;
 mod simulate;
 mod tls;
 mod trail;
