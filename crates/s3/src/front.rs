@@ -324,7 +324,8 @@ fn refused_early(method: &Method, headers: &HeaderMap) -> Option<s3s::S3Error> {
 }
 
 /// Turns `x-amz-` parameters of the query into the headers that they stand for. SDKs put them there when they presign, and there they are
-/// signed. Those of the signature itself should be gone, and lead to a refusal.
+/// signed. Checksums stand for nothing there, since SDKs presign without a body: S3 ignores them
+/// (<https://github.com/aws/aws-sdk-go-v2/issues/2610>). Those of the signature itself should be gone, and lead to a refusal.
 fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
     const SIGNATURE: [&str; 7] = [
         "x-amz-algorithm",
@@ -359,6 +360,9 @@ fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
         }
         for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
             let name = header::HeaderName::try_from(name.to_ascii_lowercase()).map_err(|_| invalid())?;
+            if is_checksum(name.as_str()) {
+                continue;
+            }
             let value = HeaderValue::try_from(&*value).map_err(|_| invalid())?;
             if parts.headers.contains_key(&name) {
                 return Err(invalid());
@@ -368,6 +372,19 @@ fn hoist(parts: &mut http::request::Parts) -> S3Result<()> {
     }
     let kept = kept.join("&");
     set_query(parts, &kept)
+}
+
+/// A header that holds a checksum, or says which one the SDK made.
+fn is_checksum(name: &str) -> bool {
+    matches!(
+        name,
+        "x-amz-sdk-checksum-algorithm"
+            | "x-amz-checksum-crc32"
+            | "x-amz-checksum-crc32c"
+            | "x-amz-checksum-crc64nvme"
+            | "x-amz-checksum-sha1"
+            | "x-amz-checksum-sha256"
+    )
 }
 
 fn set_query(parts: &mut http::request::Parts, query: &str) -> S3Result<()> {

@@ -14,6 +14,9 @@ use crate::rules::PathStyle;
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The same without the slash.
+const RESERVED_IN_KEYS: &AsciiSet = &RESERVED.remove(b'/');
+
 /// Writes the canonical request; `canonical_headers` comes from [`canonical_headers`], `signed_headers` is the sorted
 /// list, `payload` the hash or word for the body.
 pub(crate) fn canonical_request(
@@ -66,21 +69,23 @@ pub(crate) fn canonical_headers(headers: &HeaderMap, names: &[&str]) -> Result<V
     Ok(lines)
 }
 
-/// S3: each segment decoded and encoded once. Nothing is merged, so different keys have different canonical paths.
+/// S3: the path decoded and encoded once, and its slashes left, however they were written: the key is the decoded path, so one key has one
+/// canonical path. Nothing is merged, so different keys have different ones.
+///
+/// "Encode the forward slash character, '/', everywhere except in the object key name":
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>. The SDK for Java writes the second of two slashes as `%2F`,
+/// and signs a slash.
 fn verbatim_path(path: &str, request: &mut Vec<u8>) {
     if path.is_empty() {
         request.push(b'/');
         return;
     }
-    for (index, segment) in path.split('/').enumerate() {
-        if index > 0 {
-            request.push(b'/');
-        }
-        if segment.bytes().all(is_unreserved) {
-            request.extend_from_slice(segment.as_bytes());
-        } else {
-            encode_into(&Cow::from(percent_decode(segment.as_bytes())), request);
-        }
+    if path.bytes().all(|byte| byte == b'/' || is_unreserved(byte)) {
+        request.extend_from_slice(path.as_bytes());
+        return;
+    }
+    for piece in percent_encode(&Cow::from(percent_decode(path.as_bytes())), RESERVED_IN_KEYS) {
+        request.extend_from_slice(piece.as_bytes());
     }
 }
 
@@ -206,9 +211,12 @@ mod tests {
             ("/b//k", "/b//k"),
             ("/b/./k", "/b/./k"),
             ("/b/../k", "/b/../k"),
-            ("/b/a%2Fb", "/b/a%2Fb"),
-            ("/b/a%2fb", "/b/a%2Fb"),
+            ("/b/a%2Fb", "/b/a/b"),
+            ("/b/a%2fb", "/b/a/b"),
+            ("/b/a/%2Fb", "/b/a//b"),
+            ("/b%2Fa", "/b/a"),
             ("/b/a/b", "/b/a/b"),
+            ("/b/a%252Fb", "/b/a%252Fb"),
             ("/b/a+b", "/b/a%2Bb"),
             ("/b/a%2Bb", "/b/a%2Bb"),
             ("/b/a%20b", "/b/a%20b"),

@@ -64,8 +64,8 @@ impl Rules {
 /// How a path is written in the canonical request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PathStyle {
-    /// S3: an object key is what it is. Every segment is decoded and encoded once; dots and empty segments stay, and
-    /// an encoded slash stays encoded.
+    /// S3: an object key is what it is. The path is decoded and encoded once; dots and empty segments stay, and an encoded slash is a slash,
+    /// as it is in the key.
     Verbatim,
     /// All other services: dot segments and repeated slashes are removed (RFC 3986, 5.2.4), and what was sent is
     /// encoded a second time.

@@ -500,16 +500,12 @@ pub(crate) fn decode(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// S3 takes every segment decoded and encoded once, all others encode a second time what was sent.
+/// S3 takes the path decoded and encoded once but for its slashes, all others encode a second time what was sent.
 fn canonical_path(path: &str, service: &str) -> String {
-    let segments: Vec<String> = path
-        .split('/')
-        .map(|segment| match service {
-            "s3" => encode_bytes(&decode(segment)),
-            _ => encode(segment),
-        })
-        .collect();
-    segments.join("/")
+    match service {
+        "s3" => encode_bytes(&decode(path)).replace("%2F", "/"),
+        _ => path.split('/').map(encode).collect::<Vec<String>>().join("/"),
+    }
 }
 
 fn canonical_query(query: &str) -> String {

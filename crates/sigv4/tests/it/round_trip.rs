@@ -44,9 +44,17 @@ prop_compose! {
     }
 }
 
+/// SDKs write the slashes of a key as slashes; this signer takes paths as they are.
+fn of_key(request: Request) -> Request {
+    Request {
+        path: request.path.replace("%2F", "/"),
+        ..request
+    }
+}
+
 proptest! {
     #[test]
-    fn signed_in_the_header_for_s3(request in requests(), body: Vec<u8>) {
+    fn signed_in_the_header_for_s3(request in requests().prop_map(of_key), body: Vec<u8>) {
         let signed = Signer::new("s3").sign(&request, SignableBody::Bytes(&body));
         prop_assert_eq!(signed.check(&Rules::s3()), Ok(()));
     }
@@ -58,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn presigned_for_s3(request in requests(), seconds in 1_u64..=604_800) {
+    fn presigned_for_s3(request in requests().prop_map(of_key), seconds in 1_u64..=604_800) {
         let signed = Signer::new("s3")
             .with_token("a/token+=")
             .presigning(seconds)
