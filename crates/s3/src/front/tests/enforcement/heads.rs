@@ -9,7 +9,6 @@ async fn headers_in_the_query_are_headers() {
     for (query, code) in [
         ("x-amz-acl=public-read", "AccessControlListNotSupported"),
         ("X-Amz-Tagging=a%3Db%26a%3Dc", "InvalidTag"),
-        ("x-amz-checksum-crc32=AAAAAA%3D%3D", "BadDigest"),
         ("x-amz-server-side-encryption=aws%3Akms", "NotImplemented"),
         ("x-amz-meta-a=1&x-amz-meta-a=2", "InvalidArgument"),
         ("x-amz-meta-a=%0A", "InvalidArgument"),
@@ -20,7 +19,9 @@ async fn headers_in_the_query_are_headers() {
             .await;
         assert_eq!(answer.code(), code, "{query}: {}", answer.text);
     }
-    let uri = "/my-bucket/a?x-id=PutObject&x-amz-meta-team=blue%20team&x-amz-checksum-crc32=NhCmhg%3D%3D";
+    // All but the checksums of a body that was not there when the request was signed.
+    let checksums = "X-Amz-Checksum-CRC32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";
+    let uri = &format!("/my-bucket/a?x-id=PutObject&x-amz-meta-team=blue%20team&{checksums}");
     let both = request("PUT", uri, &[("x-amz-meta-team", "red")], "hello");
     assert_eq!(server.send(&Script::all(), both).await.code(), "InvalidArgument");
     assert_eq!(
@@ -32,7 +33,7 @@ async fn headers_in_the_query_are_headers() {
     assert_eq!(got.header("x-amz-meta-team"), "blue team", "{}", got.text);
     assert_eq!(
         (got.header("x-amz-checksum-crc32"), got.header("content-type")),
-        ("NhCmhg==", "text/csv")
+        ("", "text/csv")
     );
     // A copy in disguise is decided as a copy.
     let script = Script::only(&["s3:PutObject"]);
