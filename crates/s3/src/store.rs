@@ -18,6 +18,7 @@ mod tests;
 mod uploads;
 mod version;
 mod versions;
+mod warm;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -38,6 +39,7 @@ use crate::permit::{DeleteBucket, DeleteObject, ListBucket, ListVersions, Permit
 use content::{ContentId, Contents, Janitor};
 use index::Index;
 use tagging::same_tags;
+use warm::Warm;
 
 /// Objects in a folder of this machine.
 ///
@@ -52,6 +54,7 @@ struct Inner {
     contents: Arc<Contents>,
     /// Buckets in which some object has or had tags. Of others nobody needs to look for any.
     tagged: RwLock<HashSet<Uuid>>,
+    warm: Warm,
     _sweeping: sweep::Sweeping,
     /// Held as long as the store is open: a second process on the same folder would sweep away our uploads.
     _lock: File,
@@ -257,6 +260,7 @@ impl ObjectStore {
         Ok(Self {
             inner: Arc::new(Inner {
                 tagged: RwLock::new(index.tagged()?),
+                warm: Warm::new(),
                 index,
                 contents,
                 _sweeping: sweeping,
@@ -278,30 +282,17 @@ impl ObjectStore {
         P: Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
+        if inner.warm.knows(permit.bucket(), permit.key()) {
+            return inner.read(&permit, part, plan);
+        }
         blocking(move || {
-            // The object may be replaced, and its old content removed, between the look-up and the opening.
-            for _ in 0..16 {
-                let row = match inner.look(&permit)? {
-                    Ok(row) => row,
-                    Err(refused) => return Ok(Err(NotDone::Refused(refused))),
-                };
-                let part = inner.part_of(&row, part)?;
-                let range = match plan(&row, part.as_ref()) {
-                    Ok(range) => range,
-                    Err(error) => return Ok(Err(NotDone::Plan(error))),
-                };
-                let content = match range {
-                    None => Ok(Some(Content::empty())),
-                    Some(range) => inner.open_content(&permit, &row, range),
-                };
-                match content {
-                    Ok(Some(content)) => return Ok(Ok(Found { row, part, content })),
-                    Ok(None) => {}
-                    Err(error) if error.is_missing() => {}
-                    Err(error) => return Err(error),
-                }
+            let found = inner.read(&permit, part, plan)?;
+            if let Ok(found) = &found
+                && found.row.size <= content::SMALL
+            {
+                inner.warm.note(permit.bucket(), permit.key());
             }
-            Err(inner.contents.lost(permit.bucket()))
+            Ok(found)
         })
         .await
     }
@@ -440,6 +431,38 @@ impl ObjectStore {
 }
 
 impl Inner {
+    /// As [`ObjectStore::read`]. Blocks, if what is read is not in memory.
+    fn read<E>(
+        self: &Arc<Self>,
+        permit: &Permit<ReadObject>,
+        part: Option<u32>,
+        plan: impl Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E>,
+    ) -> Result<Result<Found, NotDone<E>>, ObjectStoreError> {
+        // The object may be replaced, and its old content removed, between the look-up and the opening.
+        for _ in 0..16 {
+            let row = match self.look(permit)? {
+                Ok(row) => row,
+                Err(refused) => return Ok(Err(NotDone::Refused(refused))),
+            };
+            let part = self.part_of(&row, part)?;
+            let range = match plan(&row, part.as_ref()) {
+                Ok(range) => range,
+                Err(error) => return Ok(Err(NotDone::Plan(error))),
+            };
+            let content = match range {
+                None => Ok(Some(Content::empty())),
+                Some(range) => self.open_content(permit, &row, range),
+            };
+            match content {
+                Ok(Some(content)) => return Ok(Ok(Found { row, part, content })),
+                Ok(None) => {}
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.contents.lost(permit.bucket()))
+    }
+
     /// What the permit is for, if it is as it was when that was decided.
     fn look<V: Verb>(&self, permit: &Permit<V>) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {
         let found = self.index.find(permit.bucket(), permit.key(), permit.version())?;

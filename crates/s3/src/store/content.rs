@@ -19,7 +19,7 @@ pub(crate) use staged::{Digest, Staged};
 use super::{ObjectStoreError, private};
 
 /// Content up to this many bytes is read and written in one piece.
-const SMALL: u64 = 64 * 1024;
+pub(super) const SMALL: u64 = 64 * 1024;
 /// Larger content is read and written in pieces of this size.
 const PIECE: u64 = 256 * 1024;
 

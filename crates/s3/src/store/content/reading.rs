@@ -99,8 +99,8 @@ struct Files {
 }
 
 impl Files {
-    /// The next bytes; at least one, unless all were read.
-    fn read(mut self) -> io::Result<(Self, Bytes)> {
+    /// The next bytes; at least one, unless all were read. `buffer` is empty, and has room for a piece.
+    fn read(mut self, buffer: Vec<u8>) -> io::Result<(Self, Bytes)> {
         while self.left == 0 {
             let Some(next) = self.rest.next() else {
                 return Ok((self, Bytes::new()));
@@ -109,13 +109,17 @@ impl Files {
             self.left = next.range.end.saturating_sub(next.range.start);
         }
         let length = self.left.min(PIECE);
-        let bytes = read_piece(&self.current, length)?;
+        let bytes = fill(buffer, &self.current, length)?;
         self.left = self.left.saturating_sub(length);
         Ok((self, bytes))
     }
 
-    fn start(self) -> Source {
-        Source::Reading(tokio::task::spawn_blocking(move || self.read()))
+    /// Begins to read some of the bytes that remain.
+    fn start(self, remaining: u64) -> Source {
+        // The buffer is made here and not where it is filled: allocators keep some memory for each thread that takes any, and of threads that may
+        // block there are hundreds.
+        let buffer = Vec::with_capacity(usize::try_from(remaining.min(PIECE)).unwrap_or_default());
+        Source::Reading(tokio::task::spawn_blocking(move || self.read(buffer)))
     }
 }
 
@@ -152,7 +156,7 @@ impl Stream for Content {
                 Source::Done => return Poll::Ready(None),
                 Source::Memory(bytes) => (bytes, Source::Done),
                 Source::Files(files) => {
-                    self.source = files.start();
+                    self.source = files.start(self.remaining);
                     continue;
                 }
                 Source::Reading(mut read) => {
@@ -163,8 +167,9 @@ impl Stream for Content {
                     match read.map_err(io::Error::other).flatten() {
                         Ok((files, bytes)) => {
                             // The next bytes are read while these are sent.
-                            let more = self.remaining > bytes.len() as u64;
-                            (bytes, if more { files.start() } else { Source::Done })
+                            let more = self.remaining.saturating_sub(bytes.len() as u64);
+                            let next = if more > 0 { files.start(more) } else { Source::Done };
+                            (bytes, next)
                         }
                         Err(error) => {
                             self.remaining = 0;
@@ -209,7 +214,11 @@ fn open_at(path: &Path, start: u64) -> io::Result<File> {
 
 /// Exactly `length` bytes from where the file stands; an early end is an error.
 fn read_piece(file: &File, length: u64) -> io::Result<Bytes> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+    let buffer = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+    fill(buffer, file, length)
+}
+
+fn fill(mut bytes: Vec<u8>, file: &File, length: u64) -> io::Result<Bytes> {
     file.take(length).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
