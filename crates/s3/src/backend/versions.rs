@@ -211,10 +211,12 @@ impl ListingOrder {
         let text = String::from_utf8_lossy(document);
         let (head, versions, rest) = run(&text, "<Version>", "</Version>");
         let (start, markers, middle) = run(head, "<DeleteMarker>", "</DeleteMarker>");
+        let others = [start, middle, rest].concat();
+        // They come last in the document.
+        let (others, end) = others.split_at(others.rfind("</").unwrap_or(others.len()));
         let (mut versions, mut markers) = (versions.into_iter(), markers.into_iter());
         let mut ordered = String::with_capacity(text.len());
-        ordered.push_str(start);
-        ordered.push_str(middle);
+        ordered.push_str(others);
         for kind in self.0.iter() {
             let next = match kind {
                 Listed::Version => versions.next(),
@@ -222,7 +224,7 @@ impl ListingOrder {
             };
             ordered.push_str(next.unwrap_or_default());
         }
-        ordered.push_str(rest);
+        ordered.push_str(end);
         ordered.into()
     }
 }
@@ -240,4 +242,35 @@ fn run<'a>(text: &'a str, open: &str, close: &str) -> (&'a str, Vec<&'a str>, &'
         rest = after;
     }
     (head, elements, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_stay_whole_in_any_order() {
+        use Listed::{DeleteMarker as M, Version as V};
+        for (kinds, document, expected) in [
+            (vec![], "<R><A>1</A></R>", "<R><A>1</A></R>"),
+            (
+                vec![M],
+                "<R><DeleteMarker>1</DeleteMarker><Z/></R>",
+                "<R><Z/><DeleteMarker>1</DeleteMarker></R>",
+            ),
+            (
+                vec![V],
+                "<R><A/><Version>1</Version></R>",
+                "<R><A/><Version>1</Version></R>",
+            ),
+            (
+                vec![V, M, M, V],
+                "<R><DeleteMarker>2</DeleteMarker><DeleteMarker>3</DeleteMarker><K>k</K><Version>1</Version><Version>4</Version></R>",
+                "<R><K>k</K><Version>1</Version><DeleteMarker>2</DeleteMarker><DeleteMarker>3</DeleteMarker><Version>4</Version></R>",
+            ),
+        ] {
+            let ordered = ListingOrder(Arc::new(kinds)).apply(&Bytes::from_static(document.as_bytes()));
+            assert_eq!(String::from_utf8_lossy(&ordered), expected);
+        }
+    }
 }

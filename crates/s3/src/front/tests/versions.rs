@@ -43,6 +43,7 @@ async fn delete(server: &Server, key: &str) -> String {
 
 /// Kind, key, version and whether it is the latest, in the order of the document.
 fn entries(listing: &Answer) -> Vec<(String, String, String, bool)> {
+    assert!(listing.text.ends_with("</ListVersionsResult>"), "{}", listing.text);
     let text = listing.text.replace("<DeleteMarker>", "<Version>marker");
     text.split("<Version>")
         .skip(1)
