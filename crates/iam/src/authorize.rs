@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use irsa_core::{AccountId, Timestamp};
-use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Request, Verdict};
+use irsa_policy::{Context, Decision, Explanation, Layers, PolicyKind, Principal, Request, Verdict};
 use irsa_wire::WireError;
 
 use crate::authorization_message::SESSION_POLICY;
@@ -167,14 +167,7 @@ pub fn authorize(
     resource_policy: Option<&irsa_policy::Policy>,
 ) -> Authorization {
     let mut context = request_context(caller, facts);
-    for (key, values) in &target.context {
-        match values.as_slice() {
-            // A list of one is met both by conditions with a set qualifier and by those without.
-            [value] => context.set(key, value.clone()),
-            values => context.set_list(key, values.to_vec()),
-        }
-    }
-    context.set("aws:ResourceAccount", target.resource_account.to_string());
+    add_target(&mut context, target);
     let account = state.account(caller.account);
     let (identity, boundary) = match (&caller.identity, account) {
         (Identity::User(user), Some(account)) => (
@@ -199,16 +192,50 @@ pub fn authorize(
         resource: resource_policy,
         ..Layers::default()
     };
+    settle(&layers, target, caller.principal(), context)
+}
+
+/// Decides one question of a caller without credentials: the resource's own policy alone can allow it.
+#[must_use]
+pub fn authorize_anonymous(
+    facts: &RequestFacts<'_>,
+    target: &Target,
+    resource_policy: Option<&irsa_policy::Policy>,
+) -> Authorization {
+    let mut context = facts_context(facts);
+    context.set("aws:PrincipalAccount", "anonymous");
+    context.set("aws:PrincipalType", "Anonymous");
+    add_target(&mut context, target);
+    let layers = Layers {
+        resource: resource_policy,
+        ..Layers::default()
+    };
+    settle(&layers, target, Principal::Anonymous, context)
+}
+
+/// Puts the keys of the question into the context.
+fn add_target(context: &mut Context, target: &Target) {
+    for (key, values) in &target.context {
+        match values.as_slice() {
+            // A list of one is met both by conditions with a set qualifier and by those without.
+            [value] => context.set(key, value.clone()),
+            values => context.set_list(key, values.to_vec()),
+        }
+    }
+    context.set("aws:ResourceAccount", target.resource_account.to_string());
+}
+
+fn settle(layers: &Layers<'_>, target: &Target, principal: Principal<'_>, context: Context) -> Authorization {
     let request = Request {
-        principal: caller.principal(),
+        principal,
         action: &target.action,
         resource: &target.resource,
         resource_account: Some(target.resource_account),
         context: &context,
     };
-    let verdict = irsa_policy::decide(&layers, &request);
+    let verdict = irsa_policy::decide(layers, &request);
     let denied = verdict.decision != Decision::Allowed;
-    let explanation = denied.then(|| irsa_policy::explain(&layers, &request));
+    let explanation = denied.then(|| irsa_policy::explain(layers, &request));
     Authorization {
         verdict,
         explanation,
@@ -221,24 +248,9 @@ pub fn authorize(
 /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
 #[must_use]
 pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
-    let mut context = Context::new();
-    context.set("aws:SourceIp", facts.source_ip.to_string());
-    context.set(
-        "aws:SecureTransport",
-        if facts.secure_transport { "true" } else { "false" },
-    );
-    context.set("aws:CurrentTime", facts.now.iso8601());
-    context.set("aws:EpochTime", facts.now.unix_seconds().to_string());
-    context.set("aws:RequestedRegion", facts.region);
-    if !facts.user_agent.is_empty() {
-        context.set("aws:UserAgent", facts.user_agent);
-    }
-    if let Some(referer) = facts.referer {
-        context.set("aws:referer", referer);
-    }
-    context.set("aws:PrincipalAccount", caller.account.to_string());
+    let mut context = facts_context(facts);
     context.set("aws:PrincipalIsAWSService", "false");
-    context.set("aws:ViaAWSService", "false");
+    context.set("aws:PrincipalAccount", caller.account.to_string());
     context.set("aws:userid", caller.user_id());
     match &caller.identity {
         Identity::Root => {
@@ -290,6 +302,27 @@ pub fn request_context(caller: &Caller, facts: &RequestFacts<'_>) -> Context {
             }
         }
     }
+    context
+}
+
+/// The keys that have nothing to do with the caller.
+fn facts_context(facts: &RequestFacts<'_>) -> Context {
+    let mut context = Context::new();
+    context.set("aws:SourceIp", facts.source_ip.to_string());
+    context.set(
+        "aws:SecureTransport",
+        if facts.secure_transport { "true" } else { "false" },
+    );
+    context.set("aws:CurrentTime", facts.now.iso8601());
+    context.set("aws:EpochTime", facts.now.unix_seconds().to_string());
+    context.set("aws:RequestedRegion", facts.region);
+    if !facts.user_agent.is_empty() {
+        context.set("aws:UserAgent", facts.user_agent);
+    }
+    if let Some(referer) = facts.referer {
+        context.set("aws:referer", referer);
+    }
+    context.set("aws:ViaAWSService", "false");
     context
 }
 

@@ -22,11 +22,14 @@ mod state;
 
 pub use account::{NewAccount, NewAccountError, new_account};
 pub use authorization_message::AuthorizationMessage;
-pub use authorize::{Authorization, RequestFacts, Target, authorize, request_context};
+pub use authorize::{Authorization, RequestFacts, Target, authorize, authorize_anonymous, request_context};
 pub use caller::{Caller, CallerError, Identity};
 pub use error::IamError;
 pub use managed::{AWS_MANAGED, AwsManagedPolicy};
-pub use operation::{Answer, Call, Execution, OPERATIONS, Operation, Outcome, Question, Random, request_parameters};
+pub use operation::{
+    Answer, Call, Execution, FoundPrincipal, OPERATIONS, Operation, Outcome, Question, Random, find_principal,
+    request_parameters,
+};
 pub use quota::Quotas;
 pub use record::{
     AccessKeyRecord, AccessKeyStatus, AccountRecord, InlinePolicy, PolicyRecord, PolicyVersion, ProviderRecord,

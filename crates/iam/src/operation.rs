@@ -34,6 +34,7 @@ mod tags;
 mod user_policies;
 mod users;
 
+pub use documents::{FoundPrincipal, find_principal};
 pub use request_parameters::request_parameters;
 
 /// Random bytes for ids: the machine's in the server, a counter in tests.

@@ -164,6 +164,7 @@ impl Grants {
             event_name: self.operation.event_name,
             action,
             bucket: Some(bucket.to_owned()),
+            bucket_id: record.map(|record| record.id),
             key: key.map(str::to_owned),
             version: None,
             resource_arn: arn(self.partition, bucket, key),

@@ -191,6 +191,12 @@ impl S3 for Backend {
     settings::operations!();
 }
 
+impl Backend {
+    fn partition(&self) -> &'static str {
+        irsa_core::partition_of_region(&self.region)
+    }
+}
+
 /// A failure of the store. The operator sees why, the caller only that it is not the caller's fault.
 pub(crate) fn store_failure(failure: ObjectStoreError) -> S3Error {
     let source = std::error::Error::source(&failure).map(ToString::to_string);

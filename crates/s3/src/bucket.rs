@@ -1,3 +1,6 @@
+pub(crate) mod cors;
+pub(crate) mod policy;
+mod public;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -8,7 +11,9 @@ use async_trait::async_trait;
 use irsa_core::{AccountId, Timestamp};
 use uuid::Uuid;
 
-pub use settings::{BucketSettings, Versioning};
+pub use cors::CorsRule;
+pub use policy::{BoundPrincipal, BucketPolicy, CompiledPolicy, NamedPrincipal};
+pub use settings::{BucketSettings, PublicAccessBlock, Versioning};
 
 /// One bucket as it is recorded.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,4 +1,5 @@
 mod body;
+mod cors;
 mod error;
 mod private;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use crate::route::{bucket_of_host, host_name};
 use crate::store::ObjectStore;
 use crate::target::Target;
 use body::Metered;
+use cors::{Cors, Visitor};
 use error::ErrorDocument;
 
 /// What [`Front::new`] needs.
@@ -59,6 +61,7 @@ pub struct FrontOptions {
 /// the body. The extensions of the response hold an [`S3Outcome`].
 pub struct Front {
     service: S3Service,
+    cors: Cors,
     expiry: Option<Expiry>,
 }
 
@@ -172,6 +175,10 @@ impl Front {
         });
         // Both or none: without an authenticator, `s3s` asks no door.
         builder.set_auth(RefuseCredentials);
+        let cors = Cors {
+            buckets: Arc::clone(&options.buckets),
+            domains: options.domains.clone(),
+        };
         builder.set_access(Door {
             questioner: Questioner::new(options.buckets, &options.region, options.domains.clone()),
             objects: options.store,
@@ -180,6 +187,7 @@ impl Front {
         builder.set_config(configuration());
         Self {
             service: builder.build(),
+            cors,
             expiry,
         }
     }
@@ -193,15 +201,22 @@ impl Front {
         let identifiers = parts.extensions.get::<Identifiers>().cloned().unwrap_or_default();
         let resource = parts.uri.path().to_owned();
         let is_head = parts.method == Method::HEAD;
+        let visitor = Visitor::of(&parts);
         let recorder = Recorder::default();
         let arrival = Arc::new(Arrival::default());
+        let preflight = (parts.method == Method::OPTIONS).then(|| self.cors.preflight(&parts, &mut recorder.outcome()));
         let refused = read_head(&mut parts).and_then(|()| private::hide(&mut parts)).err();
         parts.extensions.insert(recorder.clone());
         parts.extensions.insert(Arc::clone(&arrival));
 
-        let answer = match refused {
-            Some(refused) => refused.to_http_response(),
-            None => {
+        let answer = match (preflight, refused) {
+            (Some(Ok(headers)), _) => {
+                let mut response = http::Response::new(s3s::Body::empty());
+                *response.headers_mut() = headers;
+                Ok(response)
+            }
+            (Some(Err(refused)), _) | (None, Some(refused)) => refused.to_http_response(),
+            (None, None) => {
                 let body = if body.is_end_stream() {
                     s3s::Body::empty()
                 } else {
@@ -265,6 +280,7 @@ impl Front {
                 None => Body::new(body),
             }
         };
+        self.cors.mark(&visitor, outcome.bucket.as_deref(), &mut head.headers);
         outcome.bytes_out = body.size_hint().exact().unwrap_or_default();
         if !failed && outcome.operation.is_some_and(|operation| !operation.read_only) {
             outcome.elements = VERSION_HEADERS

@@ -21,7 +21,8 @@ mod store;
 mod target;
 
 pub use bucket::{
-    BucketRecord, BucketSettings, Buckets, BucketsError, MemoryBuckets, Versioning, is_valid_bucket_name,
+    BoundPrincipal, BucketPolicy, BucketRecord, BucketSettings, Buckets, BucketsError, CompiledPolicy, CorsRule,
+    MemoryBuckets, NamedPrincipal, PublicAccessBlock, Versioning, is_valid_bucket_name,
 };
 pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, KeyOutcome, S3Outcome, prepare};
 pub use operation::{Marker, Operation, ResourceKind, operations};

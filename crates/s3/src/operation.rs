@@ -40,6 +40,17 @@ pub struct Operation {
     pub(crate) conditions: &'static [(&'static str, Source)],
 }
 
+impl Operation {
+    /// The parameter of the query that names a setting of a bucket, such as `policy`; `None` for all other operations.
+    #[must_use]
+    pub fn setting(&self) -> Option<&'static str> {
+        settings::OPERATIONS
+            .iter()
+            .find(|row| row.name == self.name)
+            .and_then(|row| row.query.first().copied())
+    }
+}
+
 /// What an operation's action is asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ResourceKind {
@@ -134,6 +145,8 @@ const TABLES: [&[Operation]; 5] = [
     uploads::OPERATIONS,
     versions::OPERATIONS,
 ];
+
+pub(crate) use settings::PREFLIGHT;
 
 /// All operations that we answer.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {

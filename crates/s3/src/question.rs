@@ -261,6 +261,7 @@ impl Questioner {
             event_name: operation.event_name,
             action,
             bucket: bucket.map(str::to_owned),
+            bucket_id: record.map(|record| record.id),
             key: key.map(str::to_owned),
             version: None,
             resource_arn: bucket.map_or_else(

@@ -113,7 +113,7 @@ pub(crate) fn host_name(host: &str) -> &str {
 }
 
 /// Bucket and key, from the host name and the path. Percent signs that encode nothing stand for themselves; `+` is a plus.
-fn place(uri: &Uri, version: Version, headers: &HeaderMap, domains: &[String]) -> S3Result<Place> {
+pub(crate) fn place(uri: &Uri, version: Version, headers: &HeaderMap, domains: &[String]) -> S3Result<Place> {
     let path = percent_decode_str(uri.path())
         .decode_utf8()
         .map_err(|_| error("InvalidURI", "Couldn't parse the specified URI."))?;

@@ -2,7 +2,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use irsa_core::AccountId;
+use uuid::Uuid;
 
+use crate::bucket::NamedPrincipal;
 use crate::permit::version_action;
 
 /// What one S3 request wants to do, in the words of the policy language: the question that the policy engine is asked.
@@ -16,6 +18,8 @@ pub struct Target {
     pub action: &'static str,
     /// The bucket, unless the target is the whole service.
     pub bucket: Option<String>,
+    /// Which bucket of that name it is; `None` for the whole service and for a bucket that does not exist yet.
+    pub bucket_id: Option<Uuid>,
     /// The object key, exactly the one that the store will be asked for.
     pub key: Option<String>,
     /// The version of the object that is meant, where the request names one.
@@ -73,6 +77,12 @@ pub trait Authorizer: Send + Sync {
     /// The caller as uploads are listed with: an ARN. `None`: an anonymous caller, or one without an ARN.
     fn principal(&self) -> Option<String> {
         None
+    }
+
+    /// Whom a bucket policy would name by this ARN, account number or unique id.
+    fn find_principal(&self, name: &str) -> NamedPrincipal {
+        let _ = name;
+        NamedPrincipal::Unknown
     }
 
     /// Decides one target; called once for each target of a request, before anything is done for it.

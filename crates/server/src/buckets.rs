@@ -7,7 +7,7 @@ use irsa_s3::{BucketRecord, BucketSettings, Buckets, BucketsError};
 use irsa_store::{StoreError, Transaction};
 
 use crate::keeper::Keeper;
-use crate::snapshot::{BUCKET_PREFIX, StoredBucket};
+use crate::snapshot::{BUCKET_PREFIX, Bucket, Snapshot, StoredBucket};
 
 /// S3's default is 10,000 general purpose buckets an account.
 const MAX_BUCKETS: usize = 10_000;
@@ -34,8 +34,8 @@ impl Buckets for StoreBuckets {
             .snapshot()
             .buckets
             .values()
-            .map(|(bucket, _)| bucket)
-            .filter(|bucket| bucket.account == account)
+            .map(|bucket| &bucket.record)
+            .filter(|record| record.account == account)
             .cloned()
             .collect()
     }
@@ -45,7 +45,7 @@ impl Buckets for StoreBuckets {
             .snapshot()
             .buckets
             .get(name)
-            .map(|(bucket, _)| Arc::clone(bucket))
+            .map(|bucket| Arc::clone(&bucket.record))
     }
 
     async fn create(&self, record: BucketRecord) -> Result<(), BucketsError> {
@@ -75,17 +75,14 @@ impl Buckets for StoreBuckets {
         let _changing = self.changing.lock().await;
         let key = format!("{BUCKET_PREFIX}{}", record.name);
         let snapshot = self.keeper.snapshot();
-        let (current, revision) = snapshot
-            .buckets
-            .get(&record.name)
-            .filter(|(current, _)| current.id == record.id)
-            .ok_or(BucketsError::Missing)?;
+        let bucket = existing(&snapshot, record)?;
+        let current = &bucket.record;
         if current.settings != record.settings {
             return Err(BucketsError::Changed);
         }
         let value = stored(&StoredBucket::of(current, settings))?;
         let transaction = Transaction::default()
-            .when_modified_at(key.clone(), *revision)
+            .when_modified_at(key.clone(), bucket.revision)
             .put(key, value);
         self.keeper.commit(transaction).await.map_err(|error| match error {
             StoreError::Conflict => BucketsError::Changed,
@@ -97,19 +94,23 @@ impl Buckets for StoreBuckets {
         let _changing = self.changing.lock().await;
         let key = format!("{BUCKET_PREFIX}{}", record.name);
         let snapshot = self.keeper.snapshot();
-        let (_, revision) = snapshot
-            .buckets
-            .get(&record.name)
-            .filter(|(current, _)| current.id == record.id)
-            .ok_or(BucketsError::Missing)?;
+        let bucket = existing(&snapshot, record)?;
         let transaction = Transaction::default()
-            .when_modified_at(key.clone(), *revision)
+            .when_modified_at(key.clone(), bucket.revision)
             .delete(key);
         self.keeper.commit(transaction).await.map_err(|error| match error {
             StoreError::Conflict => BucketsError::Missing,
             error => BucketsError::Unavailable(Box::new(error)),
         })
     }
+}
+
+/// This very bucket, as it is now.
+fn existing<'s>(snapshot: &'s Snapshot, record: &BucketRecord) -> Result<&'s Bucket, BucketsError> {
+    let bucket = snapshot.buckets.get(&record.name);
+    bucket
+        .filter(|bucket| bucket.record.id == record.id)
+        .ok_or(BucketsError::Missing)
 }
 
 fn stored(bucket: &StoredBucket) -> Result<Vec<u8>, BucketsError> {

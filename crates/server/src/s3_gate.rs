@@ -7,9 +7,9 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use irsa_core::AccountId;
-use irsa_iam::{Caller, RequestFacts, authorize};
-use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, S3Outcome, Target};
-use irsa_sigv4::{Payload, Presented, Rules, SigV4Error, Verified};
+use irsa_iam::{Caller, Identity, RequestFacts, authorize, authorize_anonymous};
+use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, NamedPrincipal, S3Outcome, Target};
+use irsa_sigv4::{ChunkDecoder, Payload, Presented, Rules, SigV4Error, Verified};
 use irsa_wire::{EventKind, Service, WireError, s3_error};
 
 use crate::authenticate::{AuthenticationError, authenticate};
@@ -19,7 +19,7 @@ use crate::random::random;
 use crate::recording::Recording;
 use crate::run::authorization_message;
 use crate::s3_record::S3Record;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Bucket, Snapshot};
 
 /// Answers one S3 request.
 pub(crate) async fn serve(
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     let context = &context;
     let bucket_account = |name: Option<&str>| {
         name.and_then(|name| snapshot.buckets.get(name))
-            .map(|(bucket, _)| bucket.account)
+            .map(|bucket| bucket.record.account)
     };
     let body = match checked_body(&mut parts, verified, body) {
         Ok(body) => body,
@@ -177,31 +177,39 @@ fn signature_keys(
     keys
 }
 
-/// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says.
+/// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says. Of a request without a signature, what
+/// it declares itself.
 fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -> Result<Body, WireError> {
-    let Some(verified) = verified else {
-        // No bucket is public, so nobody waits for what a stranger sends.
-        return Ok(full(""));
-    };
     let body = TimelyBody::new(body);
-    match verified.payload() {
-        Payload::Sha256(declared) => Ok(HashedBody::new(body, declared).boxed_unsync()),
-        Payload::Unsigned | Payload::Absent => Ok(body.boxed_unsync()),
-        Payload::StreamingSigned | Payload::StreamingSignedTrailer | Payload::StreamingUnsignedTrailer => {
-            let decoder = verified.chunk_decoder(&parts.headers).map_err(|error| {
-                let error = chunk_error(&error);
-                WireError {
-                    code: error.code.into(),
-                    status: 400,
-                    message: error.message,
-                    reason: None,
-                }
-            })?;
-            let decoder = decoder.ok_or_else(|| WireError::internal("a streaming body has no decoder"))?;
-            remove_chunked_encoding(parts, decoder.decoded_length());
-            Ok(ChunkedBody::new(body, decoder).boxed_unsync())
+    let payload = match &verified {
+        Some(verified) => verified.payload(),
+        None => Payload::declared(&parts.headers)
+            .map_err(|error| AuthenticationError::Signature(error).wire(Service::S3))?,
+    };
+    let decoder = match (payload, verified) {
+        (Payload::Sha256(declared), _) => return Ok(HashedBody::new(body, declared).boxed_unsync()),
+        (Payload::Unsigned | Payload::Absent, _) => return Ok(body.boxed_unsync()),
+        (_, Some(verified)) => verified.chunk_decoder(&parts.headers),
+        (Payload::StreamingUnsignedTrailer, None) => ChunkDecoder::unsigned(&parts.headers).map(Some),
+        // Its chunks are signed with a key that nobody named.
+        (Payload::StreamingSigned | Payload::StreamingSignedTrailer, None) => {
+            return Err(
+                WireError::new("AccessDenied", 403, "Access Denied").because("signed chunks of an unsigned request")
+            );
         }
-    }
+    };
+    let decoder = decoder.map_err(|error| {
+        let error = chunk_error(&error);
+        WireError {
+            code: error.code.into(),
+            status: 400,
+            message: error.message,
+            reason: None,
+        }
+    })?;
+    let decoder = decoder.ok_or_else(|| WireError::internal("a streaming body has no decoder"))?;
+    remove_chunked_encoding(parts, decoder.decoded_length());
+    Ok(ChunkedBody::new(body, decoder).boxed_unsync())
 }
 
 /// The body is decoded now: `aws-chunked` goes, and the length is that of the content.
@@ -282,14 +290,20 @@ struct Reasons {
 impl Gate {
     /// Decides one question; `tell` asks for an authorization message about a refusal.
     fn decide(&self, target: &Target, tell: bool) -> (Result<(), Denied>, Reasons) {
-        let Some(caller) = &self.caller else {
+        let refused = |reason: &str| {
             let reasons = Reasons {
-                refused: Some("the request is not signed, and no bucket here is public".to_owned()),
+                refused: Some(reason.to_owned()),
                 ..Reasons::default()
             };
-            return (Err(Denied::bare()), reasons);
+            (Err(Denied::bare()), reasons)
         };
-        let owner = target.resource_account.unwrap_or(caller.account);
+        let bucket = self.bucket_of(target);
+        if bucket.is_some_and(|bucket| target.bucket_id != Some(bucket.record.id)) {
+            return refused("the bucket was made anew while the request was on its way");
+        }
+        let Some(owner) = target.resource_account.or_else(|| self.account()) else {
+            return refused("the request is not signed, and no bucket's policy is asked about it");
+        };
         let mut question = irsa_iam::Target::new(target.action, target.resource_arn.as_str(), owner);
         for (key, values) in &target.context {
             question = question.with_list(key.clone(), values.clone());
@@ -297,7 +311,12 @@ impl Gate {
         for (key, value) in &self.signature {
             question = question.with(*key, value.as_str());
         }
-        let authorization = authorize(&self.snapshot.iam, caller, &self.facts.borrow(), &question, None);
+        let policy = bucket.and_then(|bucket| self.policy_of(bucket, target.action));
+        let facts = self.facts.borrow();
+        let authorization = match &self.caller {
+            Some(caller) => authorize(&self.snapshot.iam, caller, &facts, &question, policy),
+            None => authorize_anonymous(&facts, &question, policy),
+        };
         if authorization.is_allowed() {
             let allowed = authorization.verdict.statement.as_ref().map(ToString::to_string);
             let reasons = Reasons {
@@ -306,13 +325,16 @@ impl Gate {
             };
             return (Ok(()), reasons);
         }
+        let explanation = authorization.explanation.as_ref().map(ToString::to_string);
+        let Some(caller) = &self.caller else {
+            return refused(&explanation.unwrap_or_default());
+        };
         let message = tell
             .then(|| {
                 let (id, now) = (&self.request_id, self.facts.now);
                 authorization_message(&self.snapshot, &authorization, caller, &question, id, now)
             })
             .flatten();
-        let refused = authorization.explanation.as_ref().map(ToString::to_string);
         // Callers of other accounts learn nothing.
         let denied = if owner == caller.account {
             // S3 alone puts the resource between quotes.
@@ -328,11 +350,44 @@ impl Gate {
             Denied::bare()
         };
         let reasons = Reasons {
-            refused,
+            refused: explanation,
             allowed: None,
             message,
         };
         (Err(denied), reasons)
+    }
+
+    /// The bucket that a question is about, unless it is yet to be made.
+    fn bucket_of(&self, target: &Target) -> Option<&Bucket> {
+        let bucket = self.snapshot.buckets.get(target.bucket.as_deref()?)?;
+        (target.action != "s3:CreateBucket").then_some(bucket)
+    }
+
+    /// The policy that counts in a decision about the bucket.
+    fn policy_of<'b>(&self, bucket: &'b Bucket, action: &str) -> Option<&'b irsa_policy::Policy> {
+        let owner = bucket.record.account;
+        let policy = bucket.policy.as_deref()?;
+        // So that nobody locks himself out for ever.
+        let is_owner = self
+            .caller
+            .as_ref()
+            .is_some_and(|caller| caller.account == owner && matches!(caller.identity, Identity::Root));
+        if is_owner
+            && matches!(
+                action,
+                "s3:GetBucketPolicy" | "s3:PutBucketPolicy" | "s3:DeleteBucketPolicy"
+            )
+        {
+            return None;
+        }
+        // Without a policy that counts, strangers get nothing.
+        let restricted = policy.public
+            && bucket
+                .record
+                .settings
+                .public_access_block
+                .is_some_and(|block| block.restrict_public_buckets);
+        (!restricted || self.account() == Some(owner)).then_some(&policy.policy)
     }
 
     fn take_reasons(&self) -> Reasons {
@@ -347,6 +402,13 @@ impl Authorizer for Gate {
 
     fn principal(&self) -> Option<String> {
         self.caller.as_ref().map(|caller| caller.arn().to_owned())
+    }
+
+    fn find_principal(&self, name: &str) -> NamedPrincipal {
+        match irsa_iam::find_principal(name, &self.snapshot.iam) {
+            None => NamedPrincipal::Unknown,
+            Some(found) => found.unique_id.map_or(NamedPrincipal::Known, NamedPrincipal::Bound),
+        }
     }
 
     fn authorize(&self, target: &Arc<Target>) -> Result<Allowed, Denied> {

@@ -3,7 +3,7 @@
 use irsa_audit::ObjectWriter;
 use irsa_core::AccountId;
 use irsa_iam::Caller;
-use irsa_s3::{S3Outcome, Target};
+use irsa_s3::{Operation, S3Outcome, Target};
 use irsa_sts::Resource;
 use irsa_wire::{EventKind, Service, WireError};
 
@@ -103,6 +103,10 @@ impl S3Record<'_> {
             .text_if("x-amz-copy-source", self.copy_source);
         for (name, value) in &self.outcome.parameters {
             parameters.text(name, value);
+        }
+        // Which setting of a bucket it is about, as CloudTrail shows it: an empty parameter.
+        if let Some(setting) = self.outcome.operation.and_then(Operation::setting) {
+            parameters.text(setting, "");
         }
         for (name, values) in part.targets.iter().flat_map(|target| &target.context) {
             let name = name.strip_prefix("s3:").unwrap_or(name);

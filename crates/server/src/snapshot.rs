@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use irsa_core::{AccountId, Timestamp};
 use irsa_credentials::{EpochKey, EpochKeys, KeyEncryptionKey};
-use irsa_s3::{BucketRecord, BucketSettings};
+use irsa_s3::{BucketRecord, BucketSettings, CompiledPolicy};
 use irsa_store::Revision;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,18 @@ pub(crate) struct Snapshot {
     pub(crate) iam: irsa_iam::State,
     pub(crate) oidc: irsa_oidc::State,
     pub(crate) eks: irsa_eks::State,
-    pub(crate) buckets: RedBlackTreeMapSync<String, (Arc<BucketRecord>, Revision)>,
+    pub(crate) buckets: RedBlackTreeMapSync<String, Bucket>,
     pub(crate) operator_account: Option<AccountId>,
     epochs: RedBlackTreeMapSync<u32, [u8; 32]>,
     pub(crate) epoch_keys: Option<Arc<EpochKeys>>,
+}
+
+/// A bucket, its policy compiled once for all requests.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    pub(crate) record: Arc<BucketRecord>,
+    pub(crate) policy: Option<Arc<CompiledPolicy>>,
+    pub(crate) revision: Revision,
 }
 
 /// A record that can't be read.
@@ -132,7 +140,17 @@ impl Snapshot {
                         region: stored.region,
                         settings: stored.settings,
                     };
-                    self.buckets.insert_mut(name.to_owned(), (Arc::new(bucket), revision));
+                    let policy = bucket.settings.policy.as_ref();
+                    let policy = policy
+                        .map(|policy| policy.compile(name))
+                        .transpose()
+                        .map_err(|error| unreadable(error.to_string()))?;
+                    let bucket = Bucket {
+                        record: Arc::new(bucket),
+                        policy: policy.map(Arc::new),
+                        revision,
+                    };
+                    self.buckets.insert_mut(name.to_owned(), bucket);
                 }
                 None => drop(self.buckets.remove_mut(name)),
             }
@@ -194,7 +212,7 @@ mod tests {
             1,
             &KeyEncryptionKey::from_bytes([7; 32]),
         )?;
-        Ok(Arc::clone(&snapshot.buckets.get("logs").unwrap().0))
+        Ok(Arc::clone(&snapshot.buckets.get("logs").unwrap().record))
     }
 
     #[test]

@@ -98,6 +98,14 @@ impl ChunkDecoder {
         })
     }
 
+    /// The decoder of a body whose chunks are not signed, of a request that need not be signed either.
+    ///
+    /// # Errors
+    /// If the headers that describe the body are missing or wrong.
+    pub fn unsigned(headers: &HeaderMap) -> Result<Self, ChunkError> {
+        Self::new(Payload::StreamingUnsignedTrailer, None, headers)
+    }
+
     /// How many bytes will come out, as the request declares; [`finish`](Self::finish) fails if it is not so.
     #[must_use]
     pub fn decoded_length(&self) -> u64 {

@@ -253,6 +253,14 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// What the headers of a request declare, whether or not it is signed.
+    ///
+    /// # Errors
+    /// If the header comes twice or is none of the forms.
+    pub fn declared(headers: &HeaderMap) -> Result<Self, SigV4Error> {
+        Self::of(single(headers, "x-amz-content-sha256")?, None)
+    }
+
     fn of(header: Option<&str>, parameter: Option<&str>) -> Result<Self, SigV4Error> {
         let text = match (header, parameter) {
             (Some(header), Some(parameter)) if header != parameter => {

@@ -91,6 +91,30 @@ fn unique_id(principal: &str, state: &State) -> Option<String> {
     user.or_else(role).cloned()
 }
 
+/// Whether there is an AWS principal of this name, in whatever account of this server: an account's number, an ARN or a unique id.
+/// For users and roles that an ARN names, also who that is now.
+#[must_use]
+pub fn find_principal(name: &str, state: &State) -> Option<FoundPrincipal> {
+    let account = match name.parse::<AccountId>() {
+        Ok(account) => return state.account(account).map(|_| FoundPrincipal { unique_id: None }),
+        Err(_) => name.parse::<Arn>().ok().map(|arn| arn.account_id()),
+    };
+    let found = match account {
+        Some(account) => exists(name, state.account(account?)?),
+        None => state.accounts().any(|account| exists(name, account)),
+    };
+    found.then(|| FoundPrincipal {
+        unique_id: unique_id(name, state),
+    })
+}
+
+/// A principal that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FoundPrincipal {
+    /// The id of the user or role that the ARN names.
+    pub unique_id: Option<String>,
+}
+
 /// A value that may be written alone or as a list.
 fn elements(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     match value {

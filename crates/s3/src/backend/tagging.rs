@@ -102,6 +102,18 @@ fn check(tags: Tags) -> S3Result<Tags> {
     if tags.len() > MAX_TAGS {
         return Err(error("BadRequest", "Object tags cannot be greater than 10"));
     }
+    for (number, (key, value)) in tags.iter().enumerate() {
+        check_tag(key, value)?;
+        if tags.iter().take(number).any(|(other, _)| other == key) {
+            return Err(invalid("Cannot provide multiple Tags with the same key"));
+        }
+    }
+    Ok(tags)
+}
+
+/// The rules for one tag, of an object or of a bucket.
+pub(super) fn check_tag(key: &str, value: &str) -> S3Result<()> {
+    let invalid = |message: &'static str| -> S3Error { error("InvalidTag", message) };
     let is_allowed = |text: &str| {
         text.chars().all(|character| {
             character.is_alphanumeric()
@@ -109,19 +121,14 @@ fn check(tags: Tags) -> S3Result<Tags> {
                 || matches!(character, '+' | '-' | '=' | '.' | '_' | ':' | '/' | '@')
         })
     };
-    for (number, (key, value)) in tags.iter().enumerate() {
-        if key.is_empty() || key.chars().count() > MAX_TAG_KEY || !is_allowed(key) {
-            return Err(invalid("The TagKey you have provided is invalid"));
-        }
-        if value.chars().count() > MAX_TAG_VALUE || !is_allowed(value) {
-            return Err(invalid("The TagValue you have provided is invalid"));
-        }
-        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-            return Err(invalid("System tags cannot be added/updated by requester"));
-        }
-        if tags.iter().take(number).any(|(other, _)| other == key) {
-            return Err(invalid("Cannot provide multiple Tags with the same key"));
-        }
+    if key.is_empty() || key.chars().count() > MAX_TAG_KEY || !is_allowed(key) {
+        return Err(invalid("The TagKey you have provided is invalid"));
     }
-    Ok(tags)
+    if value.chars().count() > MAX_TAG_VALUE || !is_allowed(value) {
+        return Err(invalid("The TagValue you have provided is invalid"));
+    }
+    if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+        return Err(invalid("System tags cannot be added/updated by requester"));
+    }
+    Ok(())
 }

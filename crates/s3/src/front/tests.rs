@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use irsa_core::{AccountId, Clock, Timestamp};
 
 use super::*;
-use crate::bucket::{BucketRecord, BucketSettings, MemoryBuckets};
+use crate::bucket::{BucketRecord, BucketSettings, MemoryBuckets, NamedPrincipal};
 use crate::target::{Allowed, Authorizer, Denied};
 use crate::{ResourceKind, operations};
 
@@ -77,6 +77,20 @@ impl Script {
 impl Authorizer for Script {
     fn account(&self) -> Option<AccountId> {
         self.account
+    }
+
+    fn principal(&self) -> Option<String> {
+        self.account.map(|account| format!("arn:aws:iam::{account}:user/ann"))
+    }
+
+    fn find_principal(&self, name: &str) -> NamedPrincipal {
+        if name.contains("none") {
+            NamedPrincipal::Unknown
+        } else if name.contains(":role/") {
+            NamedPrincipal::Bound("AROAEXAMPLE1234567890".to_owned())
+        } else {
+            NamedPrincipal::Known
+        }
     }
 
     fn authorize(&self, target: &Arc<Target>) -> Result<Allowed, Denied> {

@@ -43,6 +43,7 @@ fn permit_of<V: Verb>(key: Option<&str>, version: Option<Version>) -> Permit<V> 
         event_name: "Test",
         action: V::ACTION,
         bucket: Some("my-bucket".to_owned()),
+        bucket_id: None,
         key: key.map(str::to_owned),
         version: None,
         resource_arn: String::new(),

@@ -11,6 +11,7 @@ mod matrix;
 mod poison;
 mod routes;
 mod s3;
+mod s3_bucket_policies;
 mod s3_multipart;
 mod s3_tags;
 mod s3_versions;

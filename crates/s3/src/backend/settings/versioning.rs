@@ -6,9 +6,9 @@ use s3s::dto::{
     BucketVersioningStatus, GetBucketVersioningInput, GetBucketVersioningOutput, MFADelete, MFADeleteStatus,
     PutBucketVersioningInput, PutBucketVersioningOutput,
 };
-use s3s::{S3Request, S3Result};
+use s3s::{S3Request, S3Response, S3Result};
 
-use super::{Backend, malformed};
+use super::{Backend, answer, malformed};
 use crate::access::error;
 use crate::bucket::Versioning;
 use crate::target::Authorizer;
@@ -17,14 +17,14 @@ impl Backend {
     pub(in crate::backend) async fn get_bucket_versioning(
         &self,
         request: &S3Request<GetBucketVersioningInput>,
-    ) -> S3Result<GetBucketVersioningOutput> {
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
         let settings = &self.decided(request)?.settings;
         let status = match settings.versioning {
             Versioning::Off => None,
             Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
             Versioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
         };
-        Ok(GetBucketVersioningOutput {
+        answer(GetBucketVersioningOutput {
             mfa_delete: settings
                 .mfa_delete_disabled
                 .then(|| MFADeleteStatus::from_static(MFADeleteStatus::DISABLED)),
@@ -36,7 +36,7 @@ impl Backend {
     pub(in crate::backend) async fn put_bucket_versioning(
         &self,
         request: &S3Request<PutBucketVersioningInput>,
-    ) -> S3Result<PutBucketVersioningOutput> {
+    ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
         let record = self.decided(request)?;
         let given = &request.input.versioning_configuration;
         let mfa_delete_disabled = match given.mfa_delete.as_ref().map(MFADelete::as_str) {
@@ -76,6 +76,6 @@ impl Backend {
             Ok(())
         })
         .await?;
-        Ok(PutBucketVersioningOutput {})
+        answer(PutBucketVersioningOutput {})
     }
 }

@@ -65,37 +65,3 @@ async fn what_is_no_versioning_is_refused() {
         "nothing was changed"
     );
 }
-
-#[tokio::test]
-async fn versioning_is_decided_by_its_own_actions() {
-    let server = Server::with_bucket().await;
-    for (method, action, body) in [
-        ("GET", "s3:GetBucketVersioning", String::new()),
-        ("PUT", "s3:PutBucketVersioning", document("<Status>Enabled</Status>")),
-    ] {
-        let script = Script::new(move |target| target.action != action);
-        let answer = server.call(&script, method, "/my-bucket?versioning", &body).await;
-        assert_eq!((answer.status, answer.code()), (StatusCode::FORBIDDEN, "AccessDenied"));
-        assert_eq!(script.questions(), [(action, "arn:aws:s3:::my-bucket".to_owned())]);
-    }
-    assert_eq!(send(&server, "GET", "versioning", "").await.element("Status"), "");
-}
-
-#[tokio::test]
-async fn a_document_that_did_not_arrive_as_it_was_sent_changes_nothing() {
-    let server = Server::with_bucket().await;
-    let body = document("<Status>Enabled</Status>");
-    let answer = server
-        .send(
-            &Script::all(),
-            request(
-                "PUT",
-                "/my-bucket?versioning",
-                &[("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")],
-                &body,
-            ),
-        )
-        .await;
-    assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "BadDigest"));
-    assert_eq!(send(&server, "GET", "versioning", "").await.element("Status"), "");
-}
