@@ -12,3 +12,4 @@ mod kubernetes;
 mod restart;
 mod shell;
 mod simulation;
+mod versions;
