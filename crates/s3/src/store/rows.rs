@@ -85,6 +85,11 @@ pub(super) fn newest(connection: &Connection, bucket: Uuid, key: &str) -> rusqli
         .optional()
 }
 
+/// Finds a version that is not the current object by its id. SQLite would rather look through all versions of the key.
+pub(super) fn by_id() -> String {
+    format!("SELECT {COLUMNS} FROM versions INDEXED BY versions_id WHERE bucket = ?1 AND key = ?2 AND version IS ?3")
+}
+
 /// One version of an object, current or not.
 pub(super) fn version(
     connection: &Connection,
@@ -96,9 +101,7 @@ pub(super) fn version(
         return Ok(Some(row));
     }
     connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM versions WHERE bucket = ?1 AND key = ?2 AND version IS ?3"
-        ))?
+        .prepare_cached(&by_id())?
         .query_row(params![bucket_key(bucket), key.as_bytes(), version.0], |row| {
             stored(row, 0)
         })
@@ -267,9 +270,7 @@ fn delete_old(
 ) -> rusqlite::Result<bool> {
     let place = params![bucket_key(bucket), key.as_bytes(), version.0];
     let found = connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM versions WHERE bucket = ?1 AND key = ?2 AND version IS ?3"
-        ))?
+        .prepare_cached(&by_id())?
         .query_row(place, |row| stored(row, 0))
         .optional()?;
     let Some(found) = found else { return Ok(false) };

@@ -126,7 +126,12 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), ObjectStoreError> {
         connection.execute_batch(step)?;
     }
     // Touches the trees, so that a file cut short is noticed now and not at the first request.
-    for (column, table) in [("bucket", "objects"), ("content", "objects"), ("owner", "parts")] {
+    for (column, table) in [
+        ("bucket", "objects"),
+        ("content", "objects"),
+        ("owner", "parts"),
+        ("bucket", "versions"),
+    ] {
         connection.query_row(&format!("SELECT max({column}) FROM {table}"), [], |_| Ok(()))?;
     }
     Ok(())
