@@ -54,6 +54,15 @@ pub(crate) async fn serve(
             return refuse(pipeline, context, &parts, None, key, &host_id, error).await;
         }
     };
+    if caller.is_none() && chooses_headers(&parts.uri) {
+        // A stranger's HTML in an object that is open to everybody would be a page of the bucket's host.
+        let error = WireError::new(
+            "InvalidRequest",
+            400,
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        );
+        return refuse(pipeline, context, &parts, None, None, &host_id, error).await;
+    }
     // The region of the scope counts now that the signature is proven.
     let mut context = context.clone();
     if let (Some(_), Ok(Some(presented))) = (&caller, presented) {
@@ -152,6 +161,14 @@ pub(crate) async fn serve(
             s3_answer(&error, &resource, context.id, &host_id)
         }
     }
+}
+
+/// Whether a request says which headers its answer is to have.
+///
+/// "You must sign the request (…) when using these parameters. They cannot be used with an unsigned (anonymous) request":
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>.
+fn chooses_headers(uri: &Uri) -> bool {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| name.starts_with("response-"))
 }
 
 /// S3's condition keys about the signature itself.

@@ -230,6 +230,72 @@ fn adv_sv_24_the_secret_is_keyed_by_the_epoch() {
     );
 }
 
+/// Half of a secret's bits differ from those of each neighbour, and of everything public beside it: nothing of the one tells about the other.
+/// All inputs are fixed, so that the numbers are the same each time.
+#[test]
+fn adv_sv_24_a_secret_says_nothing_about_its_neighbours() {
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    let distance = |one: &[u8], other: &[u8]| -> u32 {
+        one.iter()
+            .zip(other)
+            .map(|(one, other)| (one ^ other).count_ones())
+            .sum()
+    };
+    let secret = |key: [u8; 5], id: [u8; 16]| {
+        let key = AccessKeyId::temporary(example().account, key);
+        let minted = keys().mint_as(&example(), 0, key, id, [1; 12]).unwrap();
+        base64::engine::general_purpose::STANDARD
+            .decode(minted.secret_access_key.expose())
+            .unwrap()
+    };
+    let (key, id) = ([1, 2, 3, 4, 5], [9; 16]);
+    let first = secret(key, id);
+    let bits = 8 * u32::try_from(first.len()).unwrap();
+    assert!(bits >= 240, "{bits}");
+    let mut sum = 0;
+    let mut count = 0;
+    for bit in 0..(16 + 5) * 8_usize {
+        let (mut key, mut id) = (key, id);
+        if bit < 128 {
+            id[bit / 8] ^= 1 << (bit % 8);
+        } else {
+            key[(bit - 128) / 8] ^= 1 << (bit % 8);
+        }
+        let key_id = |bytes| AccessKeyId::temporary(example().account, bytes);
+        // One bit of the five bytes has no room in a key id.
+        if id == [9; 16] && key_id(key) == key_id([1, 2, 3, 4, 5]) {
+            continue;
+        }
+        let apart = distance(&first, &secret(key, id));
+        // Four standard deviations and more around a half.
+        assert!(
+            (bits / 4..bits * 3 / 4).contains(&apart),
+            "bit {bit}: {apart} of {bits}"
+        );
+        sum += apart;
+        count += 1;
+    }
+    let mean = f64::from(sum) / f64::from(count * bits);
+    assert!((0.48..0.52).contains(&mean), "{mean}");
+    // What everybody can compute from what is public is as far away.
+    let access_key_id = AccessKeyId::temporary(example().account, key);
+    let minted = keys()
+        .mint_as(&example(), 0, access_key_id.clone(), id, [1; 12])
+        .unwrap();
+    for public in [
+        access_key_id.as_str().as_bytes(),
+        minted.session_token.as_bytes(),
+        &[access_key_id.as_str().as_bytes(), &id].concat(),
+        &id,
+    ] {
+        let guess = digest(&SHA256, public);
+        let apart = distance(&first, guess.as_ref());
+        assert!((bits / 4..bits * 3 / 4).contains(&apart), "{apart} of {bits}");
+        assert!(!minted.session_token.contains(minted.secret_access_key.expose()));
+    }
+}
+
 #[test]
 fn adv_sv_25_a_token_does_not_open_as_a_stored_secret() {
     // The same bytes as epoch key and as key-encryption key, and a token whose layout is the same but for the epoch.

@@ -1,5 +1,7 @@
 //! When, where and for which service a signature is good.
 
+use serde_json::Value;
+
 use crate::adversarial::routes;
 use crate::client::{Key, Request, Response, Signing};
 use crate::harness::{name, world};
@@ -151,6 +153,49 @@ fn adv_sv_14_a_signature_is_good_for_one_service() {
         "{}",
         response.message()
     );
+}
+
+#[test]
+fn adv_sv_29_a_captured_change_is_good_for_its_quarter_of_an_hour_and_as_it_is() {
+    let world = world();
+    let server = &world.server;
+    let role = name("sv-29");
+    server.role(&server.root, &role, None);
+    let pairs = [
+        ("Action", "DeleteRole"),
+        ("Version", "2010-05-08"),
+        ("RoleName", role.as_str()),
+    ];
+    let captured =
+        |seconds: i64| Request::form(&pairs).signed(&server.host, &Signing::new(&server.root, "iam").at(seconds));
+    let first = captured(0);
+    assert_eq!(server.send(&first).status, 200);
+    // There is no cache of requests, as there is none at AWS: within its time the same request is run again, and finds what it did.
+    let again = server.send(&first);
+    assert_eq!(again.outcome(), "404 NoSuchEntity", "{}", again.text());
+    // Each run is in the journal under an id of its own.
+    assert_ne!(server.record(&again)["requestID"], Value::Null);
+    server.role(&server.root, &role, None);
+    // Afterwards it is nothing,
+    let late = server.send(&captured(-901));
+    assert_eq!(late.outcome(), "403 SignatureDoesNotMatch", "{}", late.text());
+    assert!(late.message().starts_with("Signature expired"), "{}", late.message());
+    // a new date does not make it younger, and it is good for no other change.
+    let younger = captured(-901);
+    let date = Signing::new(&server.root, "iam").date;
+    assert_eq!(
+        server.send(&younger.replace("x-amz-date", &date)).outcome(),
+        "403 SignatureDoesNotMatch"
+    );
+    let other = first.body(crate::client::form(&[
+        ("Action", "DeleteRole"),
+        ("Version", "2010-05-08"),
+        ("RoleName", "everything"),
+    ]));
+    assert_eq!(server.send(&other).outcome(), "403 SignatureDoesNotMatch");
+    for name in [role.as_str(), "everything"] {
+        server.iam_ok(&server.root, "GetRole", &[("RoleName", name)]);
+    }
 }
 
 #[test]
