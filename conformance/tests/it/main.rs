@@ -3,6 +3,7 @@
 //! `IRSA_BINARY=… IRSA_CONFORMANCE_VENV=… cargo test -p irsa-conformance --features real-clients`
 
 mod accounts;
+mod audit;
 mod aws_cli;
 mod bad_input;
 mod boto3;

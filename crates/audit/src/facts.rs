@@ -47,6 +47,8 @@ pub(crate) enum Field {
     Region = 23,
     TokenId = 24,
     Recipient = 25,
+    /// An IAM action in small letters, such as `s3:getobject`.
+    Action = 26,
 }
 
 /// What became of a call.
@@ -124,6 +126,7 @@ pub(crate) struct Facts<'a> {
     texts: [Option<Cow<'a, str>>; Slot::COUNT],
     flags: [Option<bool>; Flag::COUNT],
     resources: Vec<Listed<'a>>,
+    actions: Vec<Cow<'a, str>>,
 }
 
 impl Default for Facts<'_> {
@@ -132,6 +135,7 @@ impl Default for Facts<'_> {
             texts: [const { None }; Slot::COUNT],
             flags: [None; Flag::COUNT],
             resources: Vec::new(),
+            actions: Vec::new(),
         }
     }
 }
@@ -220,6 +224,16 @@ impl<'a> Facts<'a> {
             if let Some(value) = self.flag(flag) {
                 each(field, if value { "true" } else { "false" });
             }
+        }
+        for action in &self.actions {
+            each(Field::Action, &action.to_ascii_lowercase());
+        }
+        // Where nothing else was asked, the action is the operation.
+        if self.actions.is_empty()
+            && let (Some(source), Some(name)) = (self.text(Slot::EventSource), self.text(Slot::EventName))
+        {
+            let service = source.strip_suffix(".amazonaws.com").unwrap_or(source);
+            each(Field::Action, &format!("{service}:{name}").to_ascii_lowercase());
         }
         each(Field::Verdict, Verdict::of(self.text(Slot::ErrorCode)).as_str());
         for listed in &self.resources {

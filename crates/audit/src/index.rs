@@ -27,7 +27,8 @@ use crate::{AuditError, Sequence};
 /// How many records share the bounds of their times.
 pub(crate) const ZONE: usize = 256;
 
-const MAGIC: [u8; 8] = *b"irsaidx1";
+/// The last digit is raised with every new kind of term: an older index could not tell who has one.
+const MAGIC: [u8; 8] = *b"irsaidx2";
 const HEADER: usize = 160;
 
 /// A part of a segment that has an index, by the name of the index's file.

@@ -315,6 +315,9 @@ pub(crate) struct AuditLookup {
     /// The operation, such as AssumeRoleWithWebIdentity
     #[arg(long, value_name = "NAME")]
     pub(crate) event_name: Option<String>,
+    /// The IAM action that policies were asked about, such as s3:GetObject
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
     /// The service, such as sts.amazonaws.com
     #[arg(long, value_name = "SOURCE")]
     pub(crate) event_source: Option<String>,

@@ -296,6 +296,7 @@ impl Pipeline {
             error: done.result.as_ref().err(),
             resources: &done.resources,
             additional: &[],
+            actions: &[spec.action],
             allowed_by: done.allowed_by.as_deref(),
             unverified_claims: done.unverified_claims.as_deref(),
         };
@@ -385,6 +386,7 @@ impl Pipeline {
             error: Some(&error),
             resources: &[],
             additional: &[],
+            actions: &[],
             allowed_by: None,
             unverified_claims: None,
         };

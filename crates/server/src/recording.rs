@@ -30,6 +30,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) error: Option<&'a WireError>,
     pub(crate) resources: &'a [Resource],
     pub(crate) additional: &'a [(&'a str, &'a str)],
+    /// The actions that policies were asked about.
+    pub(crate) actions: &'a [&'a str],
     /// The statement that allowed it.
     pub(crate) allowed_by: Option<&'a str>,
     pub(crate) unverified_claims: Option<&'a str>,
@@ -75,7 +77,7 @@ impl Recording<'_> {
                 arn: &resource.arn,
             })
             .collect();
-        let irsa = self.explanation();
+        let irsa = self.explanation(event_source);
         let source_ip = self.facts.source_ip.to_string();
         let event_id = event_id(self.record_seed);
         Event {
@@ -110,8 +112,25 @@ impl Recording<'_> {
         .to_json()
     }
 
+    /// The actions as a list in JSON, unless there is just the one that the operation's name says.
+    fn actions_beyond(&self, event_source: &str) -> Option<String> {
+        let mut actions: Vec<&str> = Vec::new();
+        for action in self.actions {
+            if !actions.contains(action) {
+                actions.push(action);
+            }
+        }
+        let own = |action: &str| {
+            action.split_once(':').is_some_and(|(service, name)| {
+                name == self.event_name && event_source.strip_suffix(".amazonaws.com") == Some(service)
+            })
+        };
+        let is_said = actions.iter().all(|action| own(action));
+        (!is_said).then(|| serde_json::json!(actions).to_string())
+    }
+
     /// What operators may know beyond AWS's record.
-    fn explanation(&self) -> Option<String> {
+    fn explanation(&self, event_source: &str) -> Option<String> {
         let reason = self.error.and_then(|error| error.reason.as_deref());
         let session = self.caller.and_then(|caller| caller.session.as_deref());
         // Whose session it is, also where its name does not tell.
@@ -120,11 +139,15 @@ impl Recording<'_> {
             None => session.and_then(|session| Some(session.federated.as_ref()?.subject.as_str())),
         };
         let known = [reason, self.allowed_by, self.unverified_claims, subject];
-        if known.iter().all(Option::is_none) {
+        let actions = self.actions_beyond(event_source);
+        if known.iter().all(Option::is_none) && actions.is_none() {
             return None;
         }
         let mut writer = irsa_audit::ObjectWriter::with_capacity(256);
         writer.text("decision", if self.error.is_some() { "refused" } else { "allowed" });
+        if let Some(actions) = &actions {
+            writer.raw("actions", actions);
+        }
         if let Some(allowed_by) = self.allowed_by {
             writer.text("statement", allowed_by);
         }

@@ -515,6 +515,7 @@ async fn refuse(
         error: Some(&error),
         resources: &[],
         additional: &[],
+        actions: &[],
         allowed_by: None,
         unverified_claims: None,
     };

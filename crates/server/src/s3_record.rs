@@ -140,6 +140,7 @@ impl S3Record<'_> {
             ("bytesTransferredOut", bytes_out.as_str()),
             ("x-amz-id-2", host_id.as_str()),
         ]);
+        let actions: Vec<&str> = part.targets.iter().map(|target| target.action).collect();
         let recording = Recording {
             service: Service::S3,
             event_name: part.event_name,
@@ -160,6 +161,7 @@ impl S3Record<'_> {
             error: part.error,
             resources: &resources,
             additional: &additional,
+            actions: &actions,
             allowed_by: self.allowed_by,
             unverified_claims: None,
         };

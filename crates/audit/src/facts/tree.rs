@@ -37,6 +37,9 @@ enum Node {
     Flag(Flag),
     Object(&'static [(&'static str, Node)]),
     Resources,
+    Actions,
+    /// A member of [`Node::Actions`].
+    Action,
 }
 
 use Node::{Object, Text};
@@ -102,6 +105,7 @@ static RECORD: Node = Object(&[
             Object(&[
                 ("subject", Text(Slot::Subject)),
                 ("tokenId", Text(Slot::TokenId)),
+                ("actions", Node::Actions),
                 (
                     "kubernetes",
                     Object(&[
@@ -187,12 +191,22 @@ impl<'de> Visitor<'de> for Seed<'_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        if !matches!(self.node, Node::Resources) {
-            while sequence.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(());
-        }
-        while let Some(listed) = sequence.next_element_seed(ListedSeed)? {
-            self.facts.resources.push(listed);
+        match self.node {
+            Node::Resources => {
+                while let Some(listed) = sequence.next_element_seed(ListedSeed)? {
+                    self.facts.resources.push(listed);
+                }
+            }
+            Node::Actions => loop {
+                let action = Seed {
+                    node: &Node::Action,
+                    facts: &mut *self.facts,
+                };
+                if sequence.next_element_seed(action)?.is_none() {
+                    break;
+                }
+            },
+            _ => while sequence.next_element::<IgnoredAny>()?.is_some() {},
         }
         Ok(())
     }
@@ -216,10 +230,14 @@ impl<'de> Visitor<'de> for Seed<'_, 'de> {
 
 impl<'de> Seed<'_, 'de> {
     fn set(self, text: Cow<'de, str>) {
-        if let Text(slot) = self.node
-            && let Some(place) = self.facts.texts.get_mut(*slot as usize)
-        {
-            *place = Some(text);
+        match self.node {
+            Text(slot) => {
+                if let Some(place) = self.facts.texts.get_mut(*slot as usize) {
+                    *place = Some(text);
+                }
+            }
+            Node::Action => self.facts.actions.push(text),
+            _ => {}
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Filter {
     pub event_name: Option<String>,
     /// One of these operations; any if there is none.
     pub event_names: Vec<String>,
+    /// The IAM action that was asked for, such as `s3:GetObject`; capitals do not count.
+    pub action: Option<String>,
     /// The service, such as `sts.amazonaws.com`.
     pub event_source: Option<String>,
     /// The caller by name or ARN: a user's name, a role session's name, a token's subject, the ARN of any of them, or the role's ARN.
@@ -117,6 +119,10 @@ impl Filter {
             (Field::EventId, self.event_id.clone()),
             (Field::RequestId, self.request_id.clone()),
             (Field::EventName, self.event_name.clone()),
+            (
+                Field::Action,
+                self.action.as_ref().map(|action| action.to_ascii_lowercase()),
+            ),
             (Field::EventSource, self.event_source.clone()),
             (Field::User, self.user.clone()),
             (Field::UserName, self.user_name.clone()),
@@ -237,7 +243,7 @@ impl Conditions {
 /// A text that stands in every record with the term; `None` if there is none that is sure to be written in one way only.
 fn needle(field: Field, text: &str) -> Option<String> {
     let literal = match field {
-        Field::ReadOnly | Field::Management | Field::ResourceType | Field::Pod => false,
+        Field::ReadOnly | Field::Management | Field::ResourceType | Field::Pod | Field::Action => false,
         Field::Verdict => return (text != "allowed").then(|| "\"errorCode\"".to_owned()),
         _ => true,
     };

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Advice, fadvise};
+
 use super::backward::{Backward, end_of_lines};
 use super::filter::{Condition, Conditions, Filter};
 use crate::chain::{Keys, Line, Segment};
@@ -133,6 +135,7 @@ impl SegmentSearch {
                     sparse: records.len().saturating_mul(8) < offsets.len(),
                     records,
                     offsets,
+                    asked: 0,
                     at: 0,
                     buffer: Vec::new(),
                     line: 0..0,
@@ -261,6 +264,8 @@ struct Chosen {
     offsets: Vec<u64>,
     /// Whether the records stand far from each other, so that what lies between them is not worth reading.
     sparse: bool,
+    /// How many of the records at the end of `records` the disk was asked for ahead, counted down.
+    asked: usize,
     /// Where `buffer` begins in the file.
     at: u64,
     buffer: Vec<u8>,
@@ -270,8 +275,33 @@ struct Chosen {
 
 const BLOCK: u64 = 256 << 10;
 
+/// How many records the disk is asked for ahead of the one that is read, so that it has more than one thing to do.
+const AHEAD: usize = 128;
+
 impl Chosen {
+    /// Asks the disk for the records that come next.
+    fn ask_ahead(&mut self) {
+        if self.asked > AHEAD / 2 {
+            return;
+        }
+        let left = self.records.len();
+        for place in left.saturating_sub(AHEAD)..left.saturating_sub(self.asked) {
+            let record = self.records.get(place).and_then(|record| usize::try_from(*record).ok());
+            let bounds = record.and_then(|record| self.offsets.get(record).zip(self.offsets.get(record + 1)));
+            if let Some((start, end)) = bounds {
+                let length = std::num::NonZeroU64::new(end.saturating_sub(*start));
+                // It is only asked for; whatever comes of it, the record is read in its turn.
+                fadvise(&*self.file, *start, length, Advice::WillNeed).ok();
+            }
+        }
+        self.asked = left.min(AHEAD);
+    }
+
     fn seek(&mut self, path: &Path) -> Result<bool, AuditError> {
+        if self.sparse {
+            self.ask_ahead();
+            self.asked = self.asked.saturating_sub(1);
+        }
         let Some(record) = self.records.pop().and_then(|record| usize::try_from(record).ok()) else {
             return Ok(false);
         };

@@ -177,6 +177,20 @@ fn each_filter_finds_its_events_newest_first() {
         ),
         (
             Filter {
+                action: Some("S3:getobject".into()),
+                ..all()
+            },
+            &[2],
+        ),
+        (
+            Filter {
+                action: Some("GetObject".into()),
+                ..all()
+            },
+            &[],
+        ),
+        (
+            Filter {
                 event_source: Some("s3.amazonaws.com".into()),
                 limit: Some(1),
                 ..all()

@@ -69,7 +69,7 @@ fn json(made: &Made, number: usize) -> String {
         _ => None,
     };
     let irsa = format!(
-        r#"{{"decision":"allowed","tokenId":"t{session}","kubernetes":{{"namespace":"ns","pod":{{"name":"pod{}","uid":"uid{session}"}}}}}}"#,
+        r#"{{"decision":"allowed","actions":["sts:AssumeRoleWithWebIdentity","s3:Two{session}"],"tokenId":"t{session}","kubernetes":{{"namespace":"ns","pod":{{"name":"pod{}","uid":"uid{session}"}}}}}}"#,
         session % 2
     );
     let arn = format!("arn:aws:s3:::b{}/k\u{e9}{object}", object % 2);
@@ -188,6 +188,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         text(&["AccessDenied", "NoSuchKey"]),
         text(&["arn:aws:s3:::b0/k\u{e9}0", "arn:aws:s3:::b1/k\u{e9}1"]),
         text(&["AWS::IAM::Role", "AWS::IAM::AccessKey", "AWS::S3::Object"]),
+        text(&["s3:getobject", "S3:GetObject", "s3:Two1", "sts:AssumeRole"]),
     );
     let verdicts = [Verdict::Allowed, Verdict::Denied, Verdict::Failed];
     let rest = (
@@ -215,6 +216,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         error_code: calls.5,
         resource: calls.6,
         resource_type: calls.7,
+        action: calls.8,
         verdict: rest.0,
         read_only: rest.1,
         management: rest.2,
@@ -307,6 +309,7 @@ fn questions() -> Vec<Filter> {
         },
         Filter {
             event_name: Some("PutObject".to_owned()),
+            action: Some("s3:putobject".to_owned()),
             start: Some(time(500)),
             end: Some(time(2500)),
             ..Filter::default()

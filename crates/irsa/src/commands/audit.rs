@@ -1,7 +1,10 @@
+use std::ops::Deref;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use irsa_audit::{AuditError, Filter, Record, Verdict, lookup as lookup_all, search, user_name, verify as prove};
+use irsa_audit::{
+    AuditError, Filter, Lookup, Record, Verdict, lookup as lookup_all, search, user_name, verify as prove,
+};
 use irsa_core::Timestamp;
 use irsa_server::DataFolder;
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
     let filter = Filter {
         event_id: arguments.event_id.clone(),
         event_name: arguments.event_name.clone(),
+        action: arguments.action.clone(),
         verdict: arguments.verdict.map(|verdict| match verdict {
             cli::Verdict::Allowed => Verdict::Allowed,
             cli::Verdict::Denied => Verdict::Denied,
@@ -40,14 +44,7 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
     let folder = DataFolder::new(&arguments.data.data);
     let mut damaged = 0_u32;
     let mut records = Vec::new();
-    // A copy of a journal without its key is read as a whole: its indexes can't be checked.
-    let found = if folder.kek().exists() {
-        let key = folder.key_encryption_key()?.derive("audit journal");
-        search(&folder.audit(), &key, filter)
-    } else {
-        lookup_all(&folder.audit(), filter)
-    };
-    for record in found.map_err(unusable)? {
+    for record in open(&folder, filter)? {
         match record {
             Ok(record) => records.push(record),
             Err(error) => {
@@ -69,6 +66,23 @@ pub(super) fn lookup(arguments: &AuditLookup) -> anyhow::Result<ExitCode> {
             .into());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key of the journal; none for a copy of a journal without the folder's key, which is read as a whole then: its indexes can't be checked.
+pub(super) fn key(folder: &DataFolder) -> anyhow::Result<Option<impl Deref<Target = [u8; 32]>>> {
+    if !folder.kek().exists() {
+        return Ok(None);
+    }
+    Ok(Some(folder.key_encryption_key()?.derive("audit journal")))
+}
+
+/// Searches the journal of a data folder.
+pub(super) fn open(folder: &DataFolder, filter: Filter) -> anyhow::Result<Lookup> {
+    let found = match key(folder)? {
+        Some(key) => search(&folder.audit(), &key, filter),
+        None => lookup_all(&folder.audit(), filter),
+    };
+    found.map_err(unusable)
 }
 
 /// Proves the journal, and fails if it is not whole.

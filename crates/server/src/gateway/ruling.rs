@@ -217,6 +217,8 @@ impl<'a> Ruling<'a> {
             serde_json::Value::Object(members.collect()).to_string()
         });
         let resources: Vec<Resource> = self.asked.iter().flat_map(resources).collect();
+        let asks = self.asked.iter().flat_map(|asked| &asked.asks);
+        let actions: Vec<&str> = asks.map(|ask| ask.action.as_str()).collect();
         let recording = Recording {
             service: Service::Irsa,
             event_name: self.asked.as_ref().map_or("Unknown", |asked| asked.operation.as_str()),
@@ -242,6 +244,7 @@ impl<'a> Ruling<'a> {
             error,
             resources: &resources,
             additional: &[],
+            actions: &actions,
             allowed_by,
             unverified_claims: None,
         };

@@ -152,7 +152,7 @@ fn explain(story: &Story, tour: &Tour, request_id: &str) -> anyhow::Result<()> {
         .and_then(Value::as_str)
         .unwrap_or_default();
     story.expect(!reason.is_empty(), || "the record does not say why".to_owned())?;
-    story.prints(&explanation(&record.event));
+    story.prints(&explanation(&record.event, &[]));
     Ok(())
 }
 
