@@ -61,6 +61,10 @@ pub trait Buckets: Send + Sync {
     async fn delete(&self, record: &BucketRecord) -> Result<(), BucketsError>;
 }
 
+/// Buckets that are to be listed beside those of the registry; put them into the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct MoreBuckets(pub Vec<Arc<BucketRecord>>);
+
 /// Why the registry refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketsError {

@@ -22,7 +22,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 
 pub(crate) use body::{Arrival, MAX_OBJECT};
 pub use body::{Body, BodyError, BoxError};
-pub(crate) use error::{INCOMPLETE, INTERNAL, TOO_LARGE};
+pub(crate) use error::{ErrorDocument, INCOMPLETE, INTERNAL, TOO_LARGE, escape};
 
 use crate::access::{Door, Recorder, RefuseCredentials};
 use crate::backend::Backend;
@@ -34,8 +34,8 @@ use crate::route::{bucket_of_host, host_name};
 use crate::store::ObjectStore;
 use crate::target::Target;
 use body::Metered;
-use cors::{Cors, Visitor};
-use error::ErrorDocument;
+use cors::Cors;
+pub use cors::Visitor;
 
 /// What [`Front::new`] needs.
 pub struct FrontOptions {
@@ -303,6 +303,13 @@ impl Front {
     }
 }
 
+impl Front {
+    /// Says in the head of an answer that was made elsewhere what pages of other origins may do with it, by the rules of the bucket.
+    pub fn mark(&self, visitor: &Visitor, bucket: Option<&str>, headers: &mut HeaderMap) {
+        self.cors.mark(visitor, bucket, headers);
+    }
+}
+
 impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").finish_non_exhaustive()
@@ -469,7 +476,7 @@ fn is_xml(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes() == b"application/xml")
 }
 
-fn full(bytes: Bytes) -> Body {
+pub(crate) fn full(bytes: Bytes) -> Body {
     if bytes.is_empty() {
         return Empty::new().map_err(|never| match never {}).boxed_unsync();
     }

@@ -16,15 +16,17 @@ mod front;
 mod operation;
 mod permit;
 mod question;
+pub mod relay;
 mod route;
 mod store;
 mod target;
 
+pub use backend::checksum::Integrity;
 pub use bucket::{
     BoundPrincipal, BucketPolicy, BucketRecord, BucketSettings, Buckets, BucketsError, CompiledPolicy, CorsRule,
-    MemoryBuckets, NamedPrincipal, PublicAccessBlock, Versioning, is_valid_bucket_name,
+    MemoryBuckets, MoreBuckets, NamedPrincipal, PublicAccessBlock, Versioning, is_valid_bucket_name,
 };
-pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, KeyOutcome, S3Outcome, prepare};
+pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, KeyOutcome, S3Outcome, Visitor, prepare};
 pub use operation::{Marker, Operation, ResourceKind, operations};
 pub use question::{Asked, Document, KeyQuestions, ObjectTags, Question, Questioner, S3Refusal};
 pub use route::{Head, Place};

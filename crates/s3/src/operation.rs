@@ -31,7 +31,7 @@ pub struct Operation {
     /// Whether CloudTrail has it among the data events; else among the management events.
     pub data_event: bool,
     /// Whether its body is the content of an object; else it is a document, and a short one.
-    pub(crate) object_body: bool,
+    pub object_body: bool,
     /// Query parameters that it takes.
     pub(crate) query: &'static [&'static str],
     /// `x-amz-` headers that it takes besides those of every request.

@@ -19,8 +19,8 @@ use s3s::{S3Error, S3Result};
 use crate::access::error;
 use crate::bucket::{BucketRecord, Buckets};
 use crate::operation::{NOT_IMPLEMENTED, Operation, ResourceKind, Source};
-use crate::route::Head;
-use crate::target::Target;
+use crate::route::{Head, Place, place};
+use crate::target::{Denied, Target};
 pub use document::{Document, KeyQuestions};
 pub(crate) use tags::tagging_header;
 use tags::{add_request_tags, replaces_tags, request_tags};
@@ -35,6 +35,25 @@ pub struct S3Refusal {
     pub message: String,
     /// The HTTP status.
     pub status: u16,
+}
+
+impl S3Refusal {
+    /// A refusal with the status that S3 gives to its code.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            status: error(code, "").status_code().map_or(500, |status| status.as_u16()),
+            code: code.to_owned(),
+            message,
+        }
+    }
+}
+
+impl From<Denied> for S3Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.code, denied.message)
+    }
 }
 
 impl From<S3Error> for S3Refusal {
@@ -128,6 +147,40 @@ impl Questioner {
     /// There is no such bucket, a header can't be read, or tags can't be known.
     pub async fn of_head(&self, head: &Head<'_>, tags: &dyn ObjectTags) -> Result<Asked, S3Refusal> {
         Ok(self.ask(head, tags).await?)
+    }
+
+    /// Bucket and key of a request, whatever its operation.
+    ///
+    /// # Errors
+    /// The path can't be read.
+    pub fn place(&self, parts: &Parts) -> Result<Place, S3Refusal> {
+        Ok(place(&parts.uri, parts.version, &parts.headers, &self.domains)?)
+    }
+
+    /// A question that the request itself does not ask, such as whether its caller may know that an object is missing.
+    #[must_use]
+    pub fn unasked(&self, head: &Head<'_>, action: &'static str, bucket: &BucketRecord, key: Option<&str>) -> Target {
+        Target {
+            event_name: head.operation.event_name,
+            action,
+            bucket: Some(bucket.name.clone()),
+            key: key.map(str::to_owned),
+            version: None,
+            resource_arn: arn(self.partition, &bucket.name, key),
+            resource_account: Some(bucket.account),
+            bucket_id: Some(bucket.id),
+            context: Vec::new(),
+            read_only: true,
+            data_event: head.operation.data_event,
+        }
+    }
+
+    /// The question whether the caller may read the tags of the object that another question was about.
+    #[must_use]
+    pub fn of_tags(&self, read: &Target) -> Target {
+        let mut question = read.clone();
+        question.set_action("s3:GetObjectTagging");
+        question
     }
 
     pub(crate) fn partition(&self) -> &'static str {

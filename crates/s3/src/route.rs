@@ -81,6 +81,18 @@ impl<'a> Head<'a> {
         RECORDED.iter().filter_map(given).collect()
     }
 
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// Whether the operation has this `x-amz-` header besides those of every request.
+    #[must_use]
+    pub fn takes_header(&self, name: &str) -> bool {
+        self.operation.headers.iter().any(|(known, _)| *known == name)
+    }
+
     /// A parameter of the query.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {

@@ -85,6 +85,11 @@ pub trait Authorizer: Send + Sync {
         NamedPrincipal::Unknown
     }
 
+    /// Whether a decision on this target may depend on the tags that its object has; in doubt it may.
+    fn depends_on_tags(&self, _target: &Target) -> bool {
+        true
+    }
+
     /// Decides one target; called once for each target of a request, before anything is done for it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use irsa_audit::Retention;
 use irsa_core::AccountId;
 
 use crate::gateway::GatewayConfig;
+use crate::s3_upstream::S3UpstreamConfig;
 
 /// When an audit record counts as written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -46,6 +47,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Services that stand behind the server.
     pub gateway: GatewayConfig,
+    /// S3 stores that stand behind the server.
+    pub s3_upstream: S3UpstreamConfig,
     /// How long a multipart upload may go on before its parts are removed; `None`: for ever, as on AWS.
     pub upload_lifetime: Option<Duration>,
 }
@@ -68,6 +71,7 @@ impl ServerConfig {
             audit_retention: Retention::default(),
             trusted_proxies: Vec::new(),
             gateway: GatewayConfig::default(),
+            s3_upstream: S3UpstreamConfig::default(),
             upload_lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),
         }
     }

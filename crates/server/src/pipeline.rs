@@ -28,6 +28,7 @@ use crate::peer::Peer;
 use crate::random::random;
 use crate::recording::Recording;
 use crate::route::{Route, route};
+use crate::s3_upstream::S3Upstreams;
 use crate::{issuer_pages, run, s3_gate};
 
 /// How long a caller may take to send the body of a call.
@@ -44,6 +45,7 @@ pub(crate) struct Pipeline {
     pub(crate) journal: Journal,
     pub(crate) trusted: Trusted,
     pub(crate) front: Front,
+    pub(crate) s3_upstreams: S3Upstreams,
     pub(crate) gateway: Gateway,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quotas: Quotas,

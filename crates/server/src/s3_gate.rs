@@ -14,11 +14,13 @@ use irsa_wire::{EventKind, Service, WireError, s3_error};
 
 use crate::authenticate::{AuthenticationError, authenticate};
 use crate::body::{ChunkedBody, HashedBody, TimelyBody, chunk_error, full};
+use crate::gateway::unread;
 use crate::pipeline::{Pipeline, RequestContext, add_authorization_message};
 use crate::random::random;
 use crate::recording::Recording;
 use crate::run::authorization_message;
 use crate::s3_record::S3Record;
+use crate::s3_upstream::id_behind;
 use crate::snapshot::{Bucket, Snapshot};
 
 /// Answers one S3 request.
@@ -70,9 +72,14 @@ pub(crate) async fn serve(
     }
     let context = &context;
     let bucket_account = |name: Option<&str>| {
-        name.and_then(|name| snapshot.buckets.get(name))
-            .map(|bucket| bucket.record.account)
+        name.and_then(|name| {
+            let embedded = || snapshot.buckets.get(name).map(|bucket| bucket.record.account);
+            pipeline.s3_upstreams.owner(name).or_else(embedded)
+        })
     };
+    if let Some(verified) = &verified {
+        parts.extensions.insert(verified.payload());
+    }
     let body = match checked_body(&mut parts, verified, body) {
         Ok(body) => body,
         Err(error) => {
@@ -110,7 +117,8 @@ pub(crate) async fn serve(
         .because("the audit journal can't be written, so nothing is changed");
         return s3_answer(&error, &resource, context.id, &host_id);
     }
-    let mut response = pipeline.front.handle(Request::from_parts(parts, body)).await;
+    let request = Request::from_parts(parts, body);
+    let mut response = pipeline.s3_upstreams.handle(&pipeline.front, request).await;
 
     let outcome = response.extensions().get::<S3Outcome>().cloned().unwrap_or_default();
     let reasons = authorizer.take_reasons();
@@ -376,8 +384,11 @@ impl Gate {
 
     /// The bucket that a question is about, unless it is yet to be made.
     fn bucket_of(&self, target: &Target) -> Option<&Bucket> {
-        let bucket = self.snapshot.buckets.get(target.bucket.as_deref()?)?;
-        (target.action != "s3:CreateBucket").then_some(bucket)
+        let name = target.bucket.as_deref()?;
+        let bucket = self.snapshot.buckets.get(name)?;
+        // An embedded bucket of the same name is out of sight.
+        let is_other = || target.bucket_id == Some(id_behind(name)) && target.bucket_id != Some(bucket.record.id);
+        (target.action != "s3:CreateBucket" && !is_other()).then_some(bucket)
     }
 
     /// The policy that counts in a decision about the bucket.
@@ -413,6 +424,25 @@ impl Gate {
 }
 
 impl Authorizer for Gate {
+    fn depends_on_tags(&self, target: &Target) -> bool {
+        let tags = ["s3:ExistingObjectTag/".to_owned()];
+        let of_caller = |caller| unread::key_of_policies(&self.snapshot, caller, &[target.action], &tags).is_some();
+        // An escape may be any sign of the name.
+        let speaks = |text: &str| text.contains('\\') || text.to_ascii_lowercase().contains("existingobjecttag");
+        let of_bucket = || {
+            let bucket = self.bucket_of(target);
+            bucket.is_some_and(|bucket| {
+                bucket
+                    .record
+                    .settings
+                    .policy
+                    .as_ref()
+                    .is_some_and(|policy| speaks(&policy.text))
+            })
+        };
+        self.caller.as_ref().is_some_and(of_caller) || of_bucket()
+    }
+
     fn account(&self) -> Option<AccountId> {
         self.caller.as_ref().map(|caller| caller.account)
     }

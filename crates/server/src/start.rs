@@ -28,6 +28,7 @@ use crate::keeper::{Keeper, KeeperError};
 use crate::listener::{DRAIN_DEADLINE, Face, Service, bind, serve};
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
+use crate::s3_upstream::{S3UpstreamError, S3Upstreams};
 use crate::tls::{ServerCertificate, TlsError};
 
 /// How often the TLS files are looked at for a new certificate.
@@ -74,6 +75,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The S3 stores behind the server.
+    #[error("the S3 store can't be used: {0}")]
+    S3Upstream(#[from] S3UpstreamError),
     /// The gateway.
     #[error("the gateway can't be used: {0}")]
     Gateway(#[from] GatewayConfigError),
@@ -251,12 +255,21 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         file: "--issuer-ca".to_owned(),
         reason: error.to_string(),
     })?;
+    let domains = vec!["localhost".to_owned()];
+    let s3_upstreams = S3Upstreams::new(
+        &config.s3_upstream,
+        Arc::new(StoreBuckets::new(Arc::clone(&keeper))),
+        &config.region,
+        &domains,
+        account,
+        Arc::clone(&clock),
+    )?;
     let front = Front::new(FrontOptions {
         store: objects,
-        buckets: Arc::new(StoreBuckets::new(Arc::clone(&keeper))),
+        buckets: s3_upstreams.buckets(),
         clock: Arc::clone(&clock),
         region: config.region.clone(),
-        domains: vec!["localhost".to_owned()],
+        domains,
         upload_lifetime: config.upload_lifetime,
     });
     let gateway = Gateway::new(&config.gateway, &config.region, account)?;
@@ -266,6 +279,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         journal,
         trusted,
         front,
+        s3_upstreams,
         gateway,
         clock: Arc::clone(&clock),
         quotas: Quotas::default(),

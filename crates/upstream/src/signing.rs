@@ -51,7 +51,7 @@ pub struct Sign<'a> {
     pub service: &'a str,
     /// The region.
     pub region: &'a str,
-    /// What stands for the body: its hash, or for S3 also [`Payload::Unsigned`].
+    /// What stands for the body: its hash, or for S3 also [`Payload::Unsigned`] and [`Payload::StreamingUnsignedTrailer`].
     pub payload: Payload,
 }
 
@@ -79,12 +79,14 @@ pub(crate) fn sign(
     if is_s3 {
         let word = match what.payload {
             Payload::Sha256(hash) => hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Payload::StreamingUnsignedTrailer => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
             _ => "UNSIGNED-PAYLOAD".to_owned(),
         };
         put("x-amz-content-sha256", &word)?;
     }
     let payload = match what.payload {
         Payload::Sha256(_) => what.payload,
+        Payload::StreamingUnsignedTrailer if is_s3 => what.payload,
         _ if is_s3 => Payload::Unsigned,
         _ => return Err(failed("only S3 takes requests whose body is not signed".to_owned())),
     };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Backend, not_implemented, owner, store_failure, wire_time};
 use crate::access::{Grants, error};
-use crate::bucket::{BucketRecord, BucketSettings, BucketsError, is_valid_bucket_name};
+use crate::bucket::{BucketRecord, BucketSettings, BucketsError, MoreBuckets, is_valid_bucket_name};
 use crate::permit::{DeleteBucket, GetBucketLocation, ListBucket, Permit};
 use crate::target::Authorizer;
 
@@ -48,7 +48,12 @@ impl Backend {
                     .ok_or_else(|| error("InvalidArgument", "The continuation token provided is incorrect"))?,
             ),
         };
-        let mut matching = self.buckets.list(account).into_iter().filter(|record| {
+        let mut known = self.buckets.list(account);
+        if let Some(MoreBuckets(more)) = request.extensions.get() {
+            known.extend(more.iter().filter(|record| record.account == account).cloned());
+            known.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        }
+        let mut matching = known.into_iter().filter(|record| {
             after.as_ref().is_none_or(|after| record.name > *after)
                 && input
                     .prefix

@@ -2,6 +2,8 @@
 //!
 //! See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>.
 
+mod integrity;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, checksum_combine};
@@ -12,6 +14,8 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use crate::access::error;
 use crate::front::Arrival;
 use crate::store::Digest;
+
+pub use integrity::Integrity;
 
 /// The checksum algorithms of S3.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -30,13 +30,16 @@ pub(super) struct Cors {
 }
 
 /// What the answer to a page depends on.
-pub(super) struct Visitor {
+#[derive(Clone, Debug)]
+pub struct Visitor {
     origin: Option<String>,
     method: Method,
 }
 
 impl Visitor {
-    pub(super) fn of(parts: &Parts) -> Self {
+    /// Reads it of a request that is still as it came.
+    #[must_use]
+    pub fn of(parts: &Parts) -> Self {
         Self {
             origin: text(&parts.headers, &ORIGIN).map(str::to_owned),
             method: parts.method.clone(),

@@ -10,13 +10,13 @@ pub(crate) const INCOMPLETE: &str =
 pub(crate) const TOO_LARGE: &str = "Your proposed upload exceeds the maximum allowed size";
 
 /// Code and message of an error, escaped for XML.
-pub(super) struct ErrorDocument {
+pub(crate) struct ErrorDocument {
     code: String,
     message: String,
 }
 
 impl ErrorDocument {
-    pub(super) fn new(code: &str, message: &str) -> Self {
+    pub(crate) fn new(code: &str, message: &str) -> Self {
         Self {
             code: escape(code),
             message: escape(message),
@@ -42,7 +42,7 @@ impl ErrorDocument {
     }
 
     /// The document in the form of <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
-    pub(super) fn write(&self, resource: &str, outcome: &S3Outcome, identifiers: &Identifiers) -> String {
+    pub(crate) fn write(&self, resource: &str, outcome: &S3Outcome, identifiers: &Identifiers) -> String {
         let mut text = String::with_capacity(512);
         text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         let mut element = |name: &str, value: &str| {
@@ -95,7 +95,7 @@ fn default_message(code: &str) -> &'static str {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -54,6 +54,17 @@ pub enum UpstreamCredentials {
     Static(Credentials),
 }
 
+impl UpstreamCredentials {
+    /// Where they come from; `None`: requests go unsigned.
+    pub(crate) fn source(&self) -> Option<Arc<dyn CredentialSource>> {
+        match self {
+            Self::Environment => Some(Arc::new(Environment::default())),
+            Self::None => None,
+            Self::Static(credentials) => Some(Arc::new(credentials.clone())),
+        }
+    }
+}
+
 impl std::fmt::Debug for UpstreamCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -128,11 +139,7 @@ impl Gateway {
     /// Makes the gateway of a server in a region, whose first account is `account`.
     pub(crate) fn new(config: &GatewayConfig, region: &str, account: AccountId) -> Result<Self, GatewayError> {
         let book = rules(config.rules.as_deref())?;
-        let source: Option<Arc<dyn CredentialSource>> = match &config.credentials {
-            UpstreamCredentials::Environment => Some(Arc::new(Environment::default())),
-            UpstreamCredentials::None => None,
-            UpstreamCredentials::Static(credentials) => Some(Arc::new(credentials.clone())),
-        };
+        let source = config.credentials.source();
         let mut upstreams: HashMap<&'static str, HashMap<AccountId, Upstream>> = HashMap::new();
         for of in &config.upstreams {
             if Service::from_signing_name(&of.service).is_some() {

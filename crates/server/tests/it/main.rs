@@ -14,6 +14,7 @@ mod s3;
 mod s3_bucket_policies;
 mod s3_multipart;
 mod s3_tags;
+mod s3_upstream;
 mod s3_versions;
 mod simulate;
 mod tls;
