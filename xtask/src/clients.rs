@@ -39,7 +39,8 @@ pub(crate) fn install() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn python(folder: &Path) -> Result<()> {
+/// Makes the Python environment in a folder, unless it is there already.
+pub(crate) fn python(folder: &Path) -> Result<()> {
     let mark = folder.join("installed");
     let wanted = PACKAGES.join("\n");
     if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {

