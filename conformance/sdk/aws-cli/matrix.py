@@ -76,14 +76,37 @@ def refresh():
         aws("sts", "get-caller-identity")
 
 
+def write(folder, name, content):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+# What a file can be called, and what it can't.
+PLAIN = [key for key in KEYS if "" not in key.split("/") and ".." not in key]
+ODD = [key for key in KEYS if key not in PLAIN]
+
+
 def objects():
-    for key in KEYS:
-        content = key.encode() + CONTENT
-        put(key, content, metadata="team=blue", content_type="text/x-matrix")
+    # A folder there and back again.
+    about = ["--metadata", "team=blue", "--content-type", "text/x-matrix"]
+    for key in PLAIN:
+        write("there", key, key.encode() + CONTENT)
+    aws("s3", "cp", "--recursive", "there", f"s3://{BUCKET}/tree", *about)
+    aws("s3", "sync", f"s3://{BUCKET}/tree", "back")
+    for key in PLAIN:
+        with open(os.path.join("back", key), "rb") as file:
+            assert file.read() == key.encode() + CONTENT, key
+    assert aws("s3", "sync", f"s3://{BUCKET}/tree", "back") == b""
+    for key in ["tree/" + PLAIN[0], *ODD]:
+        content = key.removeprefix("tree/").encode() + CONTENT
+        if key in ODD:
+            put(key, content, metadata="team=blue", content_type="text/x-matrix")
         got, answer = get(key)
         assert got == content, key
         assert answer["Metadata"] == {"team": "blue"} and answer["ContentType"] == "text/x-matrix", answer
-    # The high-level commands, from a pipe and into one.
+    # From a pipe and into one.
     content = os.urandom(1 << 20)
     aws("s3", "cp", "-", f"s3://{BUCKET}/streamed", data=content)
     assert aws("s3", "cp", f"s3://{BUCKET}/streamed", "-") == content
@@ -94,17 +117,6 @@ def objects():
     assert get("streamed", range="bytes=1000-1999")[0] == content[1000:2000]
     aws("s3", "rm", f"s3://{BUCKET}/streamed")
     assert refused([*api("get-object", key="streamed"), "down"]) == "NoSuchKey"
-    # A folder there and back again.
-    os.makedirs("tree/a folder", exist_ok=True)
-    for name in ("tree/größe+1.txt", "tree/a folder/x.txt"):
-        with open(name, "w", encoding="utf-8") as file:
-            file.write(name)
-    aws("s3", "sync", "tree", f"s3://{BUCKET}/tree")
-    aws("s3", "sync", f"s3://{BUCKET}/tree", "back")
-    for name in ("größe+1.txt", "a folder/x.txt"):
-        with open("back/" + name, encoding="utf-8") as file:
-            assert file.read() == "tree/" + name
-    assert aws("s3", "sync", f"s3://{BUCKET}/tree", "back") == b""
     return {"checksum": checksum}
 
 
@@ -173,14 +185,9 @@ def listed(prefix, **arguments):
 
 def made(prefix):
     """Makes objects with one command: a folder of empty files."""
-    # What a file can be called.
-    plain = [key for key in KEYS if "" not in key.split("/") and ".." not in key]
-    names = [*(f"{number:02}" for number in range(20)), "folder/nested", *plain]
+    names = [*(f"{number:02}" for number in range(20)), "folder/nested", *PLAIN]
     for name in names:
-        path = os.path.join("made", name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb"):
-            pass
+        write("made", name, b"")
     aws("s3", "cp", "--recursive", "made", f"s3://{BUCKET}/{prefix}")
     return sorted(prefix + name for name in names)
 

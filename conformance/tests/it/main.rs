@@ -1,6 +1,6 @@
 //! The black-box suite: the built binary under the AWS CLI, boto3, and requests that no client would send. `cargo xtask test` runs it; by hand:
 //!
-//! `IRSA_BINARY=… IRSA_CONFORMANCE_VENV=… cargo test -p irsa-conformance --features real-clients`
+//! `IRSA_BINARY=… IRSA_CONFORMANCE_VENV=… IRSA_CONFORMANCE_CLIENTS=… cargo test -p irsa-conformance --features real-clients`
 
 mod accounts;
 mod audit;
@@ -11,6 +11,7 @@ mod gateway;
 mod issuers;
 mod kubernetes;
 mod restart;
+mod sdk;
 mod shell;
 mod simulation;
 mod versions;
