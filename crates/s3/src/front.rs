@@ -192,6 +192,13 @@ impl Front {
         }
     }
 
+    /// The bucket that a request is about as a whole, by its path or host name; `None` if it is about none, or about an object.
+    #[must_use]
+    pub fn whole_bucket(&self, parts: &http::request::Parts) -> Option<String> {
+        let place = crate::route::place(&parts.uri, parts.version, &parts.headers, &self.cors.domains).ok()?;
+        place.bucket.filter(|_| place.key.is_none())
+    }
+
     /// Answers one request.
     pub async fn handle(&self, request: http::Request<Body>) -> http::Response<Body> {
         if let Some(expiry) = &self.expiry {

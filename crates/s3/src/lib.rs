@@ -15,6 +15,7 @@ mod bucket;
 mod front;
 mod operation;
 mod permit;
+mod post;
 mod question;
 pub mod relay;
 mod route;
@@ -28,6 +29,7 @@ pub use bucket::{
 };
 pub use front::{Body, BodyError, BoxError, Front, FrontOptions, Identifiers, KeyOutcome, S3Outcome, Visitor, prepare};
 pub use operation::{Marker, Operation, ResourceKind, operations};
+pub use post::{FormFile, FormReader, FormRequest, FormUpload, PostPolicy, form_boundary};
 pub use question::{Asked, Document, KeyQuestions, ObjectTags, Question, Questioner, S3Refusal};
 pub use route::{Head, Place};
 pub use store::{ObjectStore, ObjectStoreError};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use irsa_core::{AccessKeyId, Timestamp};
 use irsa_iam::{AccessKey, Caller, CallerError};
-use irsa_sigv4::{LocationKind, Presented, Rules, SigV4Error, SigningKey, Verified};
+use irsa_sigv4::{LocationKind, Presented, Rules, Scope, SigV4Error, SigningKey, Verified};
 use irsa_wire::{Service, WireError};
 
 use crate::snapshot::Snapshot;
@@ -121,6 +121,47 @@ pub(crate) fn authenticate(
                 .map_err(AuthenticationError::Signature)?;
             let caller = Caller::of_access_key(&snapshot.iam, key).map_err(nobody)?;
             Ok((caller, verified))
+        }
+    }
+}
+
+/// Finds out whose key signed the policy of a form, and checks that it did.
+pub(crate) fn authenticate_form(
+    snapshot: &Snapshot,
+    access_key_id: &str,
+    token: Option<&str>,
+    scope: &Scope<'_>,
+    (policy, signature): (&str, &str),
+    now: Timestamp,
+) -> Result<Caller, AuthenticationError> {
+    let unknown = |reason: &str| AuthenticationError::UnknownKey(reason.to_owned());
+    let id: AccessKeyId = access_key_id
+        .parse()
+        .map_err(|error| AuthenticationError::UnknownKey(format!("{error}")))?;
+    let check = |secret: &[u8]| match SigningKey::derive(secret, scope).signs(policy.as_bytes(), signature) {
+        true => Ok(()),
+        false => Err(AuthenticationError::Signature(SigV4Error::SignatureMismatch)),
+    };
+    match token {
+        Some(token) => {
+            let epoch_keys = snapshot
+                .epoch_keys
+                .as_ref()
+                .ok_or_else(|| unknown("there are no epoch keys"))?;
+            let (session, secret) = epoch_keys
+                .open(&id, token)
+                .map_err(|error| AuthenticationError::ForeignToken(error.to_string()))?;
+            check(secret.as_bytes())?;
+            Caller::of_session(&snapshot.iam, id, Arc::new(session), now).map_err(nobody)
+        }
+        None if id.is_temporary() => Err(unknown("temporary credentials came without their session token")),
+        None => {
+            let key = snapshot
+                .iam
+                .access_key(&id)
+                .ok_or_else(|| unknown("there is no such access key"))?;
+            check(key.secret.as_bytes())?;
+            Caller::of_access_key(&snapshot.iam, key).map_err(nobody)
         }
     }
 }

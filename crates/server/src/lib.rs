@@ -22,6 +22,7 @@ mod random;
 mod recording;
 mod route;
 mod run;
+mod s3_form;
 mod s3_gate;
 mod s3_record;
 mod s3_upstream;

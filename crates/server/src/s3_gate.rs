@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use irsa_core::AccountId;
 use irsa_iam::{Caller, Identity, RequestFacts, authorize, authorize_anonymous};
-use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, NamedPrincipal, S3Outcome, Target};
+use irsa_s3::{Allowed, Authorizer, Body, Denied, Identifiers, NamedPrincipal, S3Outcome, Target, form_boundary};
 use irsa_sigv4::{ChunkDecoder, Payload, Presented, Rules, SigV4Error, Verified};
 use irsa_wire::{EventKind, Service, WireError, s3_error};
 
@@ -19,6 +19,7 @@ use crate::pipeline::{Pipeline, RequestContext, add_authorization_message};
 use crate::random::random;
 use crate::recording::Recording;
 use crate::run::authorization_message;
+use crate::s3_form::Form;
 use crate::s3_record::S3Record;
 use crate::s3_upstream::id_behind;
 use crate::snapshot::{Bucket, Snapshot};
@@ -34,9 +35,13 @@ pub(crate) async fn serve(
     let host_id = base64_id();
     let snapshot = pipeline.keeper.snapshot();
     let query_signed = matches!(presented, Ok(Some(presented)) if presented.location() != irsa_sigv4::Location::Header);
+    let mut context = context.clone();
+    let boundary = form_boundary(&parts);
     let gate = match presented {
         Ok(None) => Ok(None),
         Err(error) => Err(AuthenticationError::Signature(error.clone())),
+        // A form brings its own signature.
+        Ok(Some(_)) if boundary.is_some() => Err(AuthenticationError::Signature(SigV4Error::HeaderAndQuery)),
         Ok(Some(presented)) => authenticate(
             &pipeline.signing_keys,
             &snapshot,
@@ -47,13 +52,13 @@ pub(crate) async fn serve(
         )
         .map(Some),
     };
-    let (caller, verified) = match gate {
+    let (mut caller, verified) = match gate {
         Ok(Some((caller, verified))) => (Some(caller), Some(verified)),
         Ok(None) => (None, None),
         Err(error) => {
             let error = error.wire(Service::S3);
             let key = crate::pipeline::unproven_key(presented);
-            return refuse(pipeline, context, &parts, None, key, &host_id, error).await;
+            return refuse(pipeline, &context, &parts, None, key, &host_id, error).await;
         }
     };
     if caller.is_none() && chooses_headers(&parts.uri) {
@@ -63,35 +68,66 @@ pub(crate) async fn serve(
             400,
             "Request specific response headers cannot be used for anonymous GET requests.",
         );
-        return refuse(pipeline, context, &parts, None, None, &host_id, error).await;
+        return refuse(pipeline, &context, &parts, None, None, &host_id, error).await;
     }
     // The region of the scope counts now that the signature is proven.
-    let mut context = context.clone();
     if let (Some(_), Ok(Some(presented))) = (&caller, presented) {
         context.facts.region = presented.scope().region;
     }
-    let context = &context;
     let bucket_account = |name: Option<&str>| {
         name.and_then(|name| {
             let embedded = || snapshot.buckets.get(name).map(|bucket| bucket.record.account);
             pipeline.s3_upstreams.owner(name).or_else(embedded)
         })
     };
-    if let Some(verified) = &verified {
-        parts.extensions.insert(verified.payload());
-    }
-    let body = match checked_body(&mut parts, verified, body) {
-        Ok(body) => body,
-        Err(error) => {
-            return refuse(pipeline, context, &parts, caller.as_ref(), None, &host_id, error).await;
+    let mut signature = signature_keys(presented, context.facts.now);
+    let mut method = caller
+        .is_some()
+        .then_some(if query_signed { "QueryString" } else { "AuthHeader" });
+    let (mut reply, region);
+    let body = match boundary {
+        None => {
+            reply = None;
+            if let Some(verified) = &verified {
+                parts.extensions.insert(verified.payload());
+            }
+            match checked_body(&mut parts, verified, body) {
+                Ok(body) => body,
+                Err(error) => {
+                    return refuse(pipeline, &context, &parts, caller.as_ref(), None, &host_id, error).await;
+                }
+            }
+        }
+        Some(boundary) => {
+            let (body, now) = (TimelyBody::new(body), context.facts.now);
+            let form = match Form::read(pipeline, &snapshot, &parts, &boundary, body, now).await {
+                Ok(form) => form,
+                Err(refused) => {
+                    let key = refused.key.as_deref();
+                    return refuse(pipeline, &context, &parts, None, key, &host_id, refused.error).await;
+                }
+            };
+            if form.caller.is_some() {
+                signature = vec![
+                    ("s3:signatureversion", "AWS4-HMAC-SHA256".to_owned()),
+                    ("s3:authType", "POST".to_owned()),
+                ];
+                method = Some("HtmlForm");
+            }
+            (caller, parts, reply, region) = (form.caller, form.parts, Some(form.reply), form.region);
+            if let Some(region) = &region {
+                context.facts.region = region;
+            }
+            form.body
         }
     };
+    let context = &context;
     strip_signature(&mut parts);
     let authorizer = Arc::new(Gate {
         snapshot: Arc::clone(&snapshot),
         caller,
         facts: OwnedFacts::of(&context.facts),
-        signature: signature_keys(presented, context.facts.now),
+        signature,
         request_id: context.id.to_owned(),
         reasons: Mutex::new(Reasons::default()),
     });
@@ -138,7 +174,7 @@ pub(crate) async fn serve(
         error: error.as_ref(),
         allowed_by: reasons.allowed.as_deref(),
         host_id: &host_id,
-        query_signed,
+        method,
         copy_source: copy_source.as_deref(),
     }
     .write(pipeline)
@@ -156,6 +192,9 @@ pub(crate) async fn serve(
             // One message an answer: a batch whose keys fare differently has none.
             if error.is_some_and(|error| error.code == "AccessDenied") {
                 add_authorization_message(&mut response, reasons.message.as_deref());
+            }
+            if let Some(reply) = reply.take() {
+                reply.shape(&mut response);
             }
             response
         }

@@ -21,8 +21,8 @@ pub(crate) struct S3Record<'a> {
     pub(crate) error: Option<&'a WireError>,
     pub(crate) allowed_by: Option<&'a str>,
     pub(crate) host_id: &'a str,
-    /// Whether the signature stood in the query.
-    pub(crate) query_signed: bool,
+    /// Where the signature stood, as CloudTrail says it; `None`: there is none.
+    pub(crate) method: Option<&'static str>,
     /// The header `x-amz-copy-source`.
     pub(crate) copy_source: Option<&'a str>,
 }
@@ -127,13 +127,12 @@ impl S3Record<'_> {
         let (bytes_in, bytes_out) = (self.outcome.bytes_in.to_string(), self.outcome.bytes_out.to_string());
         let host_id = format!("\"{}\"", self.host_id);
         let mut additional = Vec::with_capacity(5);
-        if self.caller.is_some() {
-            let method = if self.query_signed {
-                "\"QueryString\""
-            } else {
-                "\"AuthHeader\""
-            };
-            additional.extend([("SignatureVersion", "\"SigV4\""), ("AuthenticationMethod", method)]);
+        let method = self.method.map(|method| format!("\"{method}\""));
+        if let Some(method) = &method {
+            additional.extend([
+                ("SignatureVersion", "\"SigV4\""),
+                ("AuthenticationMethod", method.as_str()),
+            ]);
         }
         additional.extend([
             ("bytesTransferredIn", bytes_in.as_str()),

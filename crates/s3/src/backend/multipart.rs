@@ -100,7 +100,7 @@ impl Backend {
             }
         };
         let hashes = claimed.hashes_and(kept);
-        let (staged, hashes) = self.receive(&permit, input.body, length, hashes).await?;
+        let (staged, hashes) = self.receive(&permit, input.body, Some(length), hashes).await?;
         let (etag, claimed, kept) = claimed.check_both(hashes, trailers(&request.extensions).as_ref())?;
         let part = PartRow {
             number,

@@ -9,6 +9,7 @@ use super::{Backend, not_implemented, refusal, store_failure, unix_seconds};
 use crate::access::{Grants, error};
 use crate::front::{Arrival, INCOMPLETE, MAX_OBJECT, TOO_LARGE};
 use crate::permit::{Permit, WriteObject};
+use crate::post::FormUpload;
 use crate::store::{Attributes, NewRow, Precondition, Refused, Staged, Tags};
 
 /// User metadata may have so many bytes, names and values together.
@@ -19,7 +20,11 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
-        let length = body_length(input.content_length)?;
+        // How long a form's file is, its end tells.
+        let length = match request.extensions.get::<FormUpload>() {
+            Some(FormUpload) => None,
+            None => Some(body_length(input.content_length)?),
+        };
         let precondition = precondition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let claimed = Claimed::of(&request.headers)?;
         let tags = tags(&request.headers)?;
@@ -65,12 +70,12 @@ impl Backend {
 }
 
 impl Backend {
-    /// Takes the body of an object or of a part, which must have this length.
+    /// Takes the body of an object or of a part, which must have this length if one is given.
     pub(super) async fn receive(
         &self,
         permit: &Permit<WriteObject>,
         body: Option<StreamingBlob>,
-        length: u64,
+        length: Option<u64>,
         mut hashes: Hashes,
     ) -> S3Result<(Staged, Hashes)> {
         let mut staged = self.store.stage(permit);
@@ -78,13 +83,13 @@ impl Backend {
             while let Some(piece) = body.next().await {
                 // The reason is kept with the body, and told instead of this.
                 let bytes = piece.map_err(|_| error("IncompleteBody", INCOMPLETE))?;
-                if staged.size().saturating_add(bytes.len() as u64) > length {
+                if staged.size().saturating_add(bytes.len() as u64) > length.unwrap_or(MAX_OBJECT) {
                     return Err(error("IncompleteBody", INCOMPLETE));
                 }
                 (staged, hashes) = staged.push(bytes, hashes).await.map_err(store_failure)?;
             }
         }
-        if staged.size() != length {
+        if length.is_some_and(|length| staged.size() != length) {
             return Err(error("IncompleteBody", INCOMPLETE));
         }
         staged.finish(hashes).await.map_err(store_failure)

@@ -19,6 +19,7 @@ use crate::access::error;
 use crate::bucket::Buckets;
 use crate::bucket::cors::{Grant, find};
 use crate::operation::PREFLIGHT;
+use crate::post::FormUpload;
 use crate::route::place;
 
 /// Methods that a page may ask about.
@@ -42,7 +43,10 @@ impl Visitor {
     pub fn of(parts: &Parts) -> Self {
         Self {
             origin: text(&parts.headers, &ORIGIN).map(str::to_owned),
-            method: parts.method.clone(),
+            method: match parts.extensions.get::<FormUpload>() {
+                Some(FormUpload) => Method::POST,
+                None => parts.method.clone(),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ mod poison;
 mod routes;
 mod s3;
 mod s3_bucket_policies;
+mod s3_forms;
 mod s3_multipart;
 mod s3_tags;
 mod s3_upstream;

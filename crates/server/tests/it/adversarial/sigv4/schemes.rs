@@ -323,7 +323,7 @@ fn adv_sv_10_header_and_query_at_once() {
 }
 
 #[test]
-fn adv_sv_10_sv_33_browser_uploads_with_a_post_policy_are_refused() {
+fn adv_sv_10_a_form_with_half_a_signature_or_with_two() {
     let world = world();
     let server = &world.server;
     for (fields, extra) in [
