@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use irsa_core::{AccountId, Timestamp};
-use irsa_server::GatewayUpstream;
+use irsa_server::{GatewayUpstream, S3Upstream, UpstreamCredentials};
 
 use crate::output::Format;
 use crate::policy::Policy;
@@ -148,6 +148,11 @@ pub(crate) struct Up {
     pub(crate) gateway: Vec<GatewayUpstream>,
     #[command(flatten)]
     pub(crate) gateway_options: GatewayOptions,
+    /// An S3 store behind this server for one bucket, or for all that are named nowhere else, such as http://127.0.0.1:9000; may be repeated
+    #[arg(long, value_name = "[ACCOUNT/][BUCKET=]URL")]
+    pub(crate) s3_upstream: Vec<S3Upstream>,
+    #[command(flatten)]
+    pub(crate) s3_upstream_options: S3UpstreamOptions,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -179,11 +184,33 @@ pub(crate) struct GatewayOptions {
     pub(crate) gateway_ca: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct S3UpstreamOptions {
+    /// What requests to those stores are signed with: what the AWS SDK finds in this environment, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub(crate) s3_upstream_credentials: GatewayCredentials,
+    /// The region that they are signed for, if it is not --region
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(crate) s3_upstream_region: Option<String>,
+    /// Certificate authorities, in PEM, of those stores
+    #[arg(long, value_name = "FILE")]
+    pub(crate) s3_upstream_ca: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum GatewayCredentials {
     #[default]
     Environment,
     None,
+}
+
+impl From<GatewayCredentials> for UpstreamCredentials {
+    fn from(credentials: GatewayCredentials) -> Self {
+        match credentials {
+            GatewayCredentials::Environment => Self::Environment,
+            GatewayCredentials::None => Self::None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -2,10 +2,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use irsa_server::{AuditDurability, GatewayConfig, ServerConfig, UpstreamCredentials, start};
+use irsa_server::{AuditDurability, GatewayConfig, S3UpstreamConfig, ServerConfig, start};
 use serde_json::json;
 
-use crate::cli::{Durability, GatewayCredentials, Up};
+use crate::cli::{Durability, Up};
 use crate::failure::Failure;
 use crate::output::{self, Format, STRONG};
 use crate::signals;
@@ -39,14 +39,17 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             .then(|| Duration::from_secs(u64::from(arguments.upload_lifetime) * 24 * 60 * 60)),
         gateway: GatewayConfig {
             upstreams: arguments.gateway,
-            credentials: match arguments.gateway_options.gateway_credentials {
-                GatewayCredentials::Environment => UpstreamCredentials::Environment,
-                GatewayCredentials::None => UpstreamCredentials::None,
-            },
+            credentials: arguments.gateway_options.gateway_credentials.into(),
             rules: arguments.gateway_options.gateway_rules,
             strict: arguments.gateway_options.gateway_strict,
             regions: arguments.gateway_options.gateway_region,
             ca: arguments.gateway_options.gateway_ca,
+        },
+        s3_upstream: S3UpstreamConfig {
+            upstreams: arguments.s3_upstream,
+            credentials: arguments.s3_upstream_options.s3_upstream_credentials.into(),
+            region: arguments.s3_upstream_options.s3_upstream_region,
+            ca: arguments.s3_upstream_options.s3_upstream_ca,
         },
         ..ServerConfig::new(data.clone())
     };
