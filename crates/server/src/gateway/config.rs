@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use irsa_core::AccountId;
 use irsa_gateway::RuleBook;
-use irsa_upstream::{CredentialSource, Credentials, Deadlines, Endpoint, Upstream};
+use irsa_upstream::{CredentialSource, Credentials, Deadlines, Endpoint, Trust, Upstream};
 use irsa_wire::Service;
 use tokio::sync::Semaphore;
 
@@ -138,6 +138,10 @@ impl FromStr for GatewayUpstream {
 impl Gateway {
     /// Makes the gateway of a server in a region, whose first account is `account`.
     pub(crate) fn new(config: &GatewayConfig, region: &str, account: AccountId) -> Result<Self, GatewayError> {
+        // Also where no upstream needs it: a name that is mistyped would only be noticed when one does.
+        if let Some(ca) = &config.ca {
+            Trust::new(Some(ca)).map_err(|error| GatewayError::Ca(error.to_string()))?;
+        }
         let book = rules(config.rules.as_deref())?;
         let source = config.credentials.source();
         let mut upstreams: HashMap<&'static str, HashMap<AccountId, Upstream>> = HashMap::new();
@@ -218,6 +222,13 @@ mod tests {
             };
             Gateway::new(&config, "us-east-1", "111122223333".parse().unwrap()).map(|_| ())
         };
+        let config = GatewayConfig {
+            upstreams: vec!["dynamodb=http://x".parse().unwrap()],
+            ca: Some(PathBuf::from("/nowhere/ca.pem")),
+            ..GatewayConfig::default()
+        };
+        let refused = Gateway::new(&config, "us-east-1", "111122223333".parse().unwrap()).map(|_| ());
+        assert!(matches!(refused, Err(GatewayError::Ca(_))), "{refused:?}");
         assert_eq!(of(&["dynamodb=http://x", "444455556666/dynamodb=http://y"]), Ok(()));
         assert_eq!(of(&["sts=http://x"]), Err(GatewayError::Own("sts".to_owned())));
         assert_eq!(
