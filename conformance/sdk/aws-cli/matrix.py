@@ -138,7 +138,7 @@ def presigned_get():
     aws("configure", "set", "default.s3.signature_version", "s3v4")
     key = os.environ["MATRIX_PRESIGNED_GET"]
     put(key, os.environ["MATRIX_PRESIGNED_CONTENT"].encode())
-    return {"url": aws("s3", "presign", f"s3://{BUCKET}/{key}", "--expires-in", "300").decode().strip()}
+    return {"url": aws("s3", "presign", f"s3://{BUCKET}/{key}", "--expires-in", "3600").decode().strip()}
 
 
 def presigned_put():

@@ -163,7 +163,7 @@ func multipart() found {
 	return nil
 }
 
-func expires(options *s3.PresignOptions) { options.Expires = 5 * time.Minute }
+func expires(options *s3.PresignOptions) { options.Expires = time.Hour }
 
 func presignedGet() found {
 	key := os.Getenv("MATRIX_PRESIGNED_GET")

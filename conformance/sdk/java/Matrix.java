@@ -215,7 +215,7 @@ public final class Matrix {
             return Map.of(
                     "url",
                     presigner
-                            .presignGetObject(link -> link.signatureDuration(Duration.ofMinutes(5))
+                            .presignGetObject(link -> link.signatureDuration(Duration.ofHours(1))
                                     .getObjectRequest(request -> request.bucket(BUCKET).key(key)))
                             .url()
                             .toString());
@@ -228,7 +228,7 @@ public final class Matrix {
             return Map.of(
                     "url",
                     presigner
-                            .presignPutObject(link -> link.signatureDuration(Duration.ofMinutes(5))
+                            .presignPutObject(link -> link.signatureDuration(Duration.ofHours(1))
                                     .putObjectRequest(request -> request.bucket(BUCKET).key(key)))
                             .url()
                             .toString());

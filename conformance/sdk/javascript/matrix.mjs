@@ -119,12 +119,12 @@ const steps = {
   async "presigned-get"() {
     const Key = environment.MATRIX_PRESIGNED_GET;
     await put(Key, environment.MATRIX_PRESIGNED_CONTENT);
-    return { url: await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key }), { expiresIn: 300 }) };
+    return { url: await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key }), { expiresIn: 3600 }) };
   },
 
   async "presigned-put"() {
     const Key = environment.MATRIX_PRESIGNED_PUT;
-    return { url: await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key }), { expiresIn: 300 }) };
+    return { url: await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key }), { expiresIn: 3600 }) };
   },
 
   async denial() {

@@ -77,12 +77,12 @@ def presigner():
 def presigned_get():
     key = os.environ["MATRIX_PRESIGNED_GET"]
     s3.put_object(Bucket=BUCKET, Key=key, Body=os.environ["MATRIX_PRESIGNED_CONTENT"].encode())
-    return {"url": presigner().generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=300)}
+    return {"url": presigner().generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=3600)}
 
 
 def presigned_put():
     key = os.environ["MATRIX_PRESIGNED_PUT"]
-    return {"url": presigner().generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=300)}
+    return {"url": presigner().generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=3600)}
 
 
 def denial():

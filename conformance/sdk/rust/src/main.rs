@@ -231,13 +231,13 @@ impl Matrix {
         let key = variable("MATRIX_PRESIGNED_GET")?;
         let content = variable("MATRIX_PRESIGNED_CONTENT")?;
         self.put(&key, content.into_bytes()).send().await?;
-        let validity = PresigningConfig::expires_in(Duration::from_secs(300))?;
+        let validity = PresigningConfig::expires_in(Duration::from_secs(3600))?;
         Ok(json!({"url": self.get(&key).presigned(validity).await?.uri()}))
     }
 
     async fn presigned_put(&self) -> Result<Value> {
         let key = variable("MATRIX_PRESIGNED_PUT")?;
-        let validity = PresigningConfig::expires_in(Duration::from_secs(300))?;
+        let validity = PresigningConfig::expires_in(Duration::from_secs(3600))?;
         let put = self.s3.put_object().bucket(&self.bucket).key(key);
         Ok(json!({"url": put.presigned(validity).await?.uri()}))
     }
