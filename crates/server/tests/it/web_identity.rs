@@ -380,7 +380,7 @@ fn tokens_without_a_good_signature_and_parameters_out_of_bounds() {
         }),
         ("padded", format!("{good}=")),
         ("a space", format!(" {good}")),
-        ("a newline", format!("{good}\n")),
+        ("two newlines", format!("{good}\n\n")),
     ];
     for (what, token) in &tokens {
         let response = server.exchange("web", token, &[]);
