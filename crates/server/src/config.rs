@@ -5,6 +5,7 @@ use std::time::Duration;
 use irsa_audit::Retention;
 use irsa_core::AccountId;
 
+use crate::authorizer::AuthorizerConfig;
 use crate::gateway::GatewayConfig;
 use crate::s3_upstream::S3UpstreamConfig;
 
@@ -49,6 +50,8 @@ pub struct ServerConfig {
     pub gateway: GatewayConfig,
     /// S3 stores that stand behind the server.
     pub s3_upstream: S3UpstreamConfig,
+    /// The answering of proxies' questions, by the rules and regions of the gateway.
+    pub authorizer: Option<AuthorizerConfig>,
     /// How long a multipart upload may go on before its parts are removed; `None`: for ever, as on AWS.
     pub upload_lifetime: Option<Duration>,
 }
@@ -72,6 +75,7 @@ impl ServerConfig {
             trusted_proxies: Vec::new(),
             gateway: GatewayConfig::default(),
             s3_upstream: S3UpstreamConfig::default(),
+            authorizer: None,
             upload_lifetime: Some(Duration::from_secs(7 * 24 * 60 * 60)),
         }
     }

@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::body::full;
 use crate::pipeline::{Pipeline, RequestContext, digest_of};
 
+pub(crate) use answer::{failed, protocol};
 pub use config::{GatewayConfig, GatewayError as GatewayConfigError, GatewayUpstream, UpstreamCredentials};
 pub(crate) use ruling::{Content, Desk, Ruling, Sent};
 
@@ -48,7 +49,7 @@ const FORWARDED: [&str; 6] = [
 
 /// The services behind the gateway.
 pub(crate) struct Gateway {
-    desk: Desk,
+    pub(crate) desk: Desk,
     /// By signing name, then by the account whose it is. Names are kept for as long as the program runs.
     upstreams: HashMap<&'static str, HashMap<AccountId, Upstream>>,
     memory: Arc<Semaphore>,

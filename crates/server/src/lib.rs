@@ -5,6 +5,7 @@
 
 mod admin;
 mod authenticate;
+mod authorizer;
 mod body;
 mod buckets;
 mod call;
@@ -31,6 +32,7 @@ mod start;
 mod tls;
 mod trail;
 
+pub use authorizer::{AuthorizerAddress, AuthorizerConfig, AuthorizerConfigError, AuthorizerService};
 pub use config::{AuditDurability, ServerConfig};
 pub use data_folder::{DataFolder, DataFolderError};
 pub use first_start::RootKey;

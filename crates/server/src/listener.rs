@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,15 +12,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use irsa_s3::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use crate::authorizer;
 use crate::body::full;
 use crate::peer::{Peer, TlsSession};
 use crate::pipeline::Pipeline;
@@ -32,6 +36,11 @@ pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an answer may wait for its caller to take some of it.
 const READER_DEADLINE_MILLIS: u32 = 60_000;
 const MAX_HEAD: usize = 64 * 1024;
+/// How many questions one connection of a proxy may put at a time.
+const QUESTIONS_A_CONNECTION: u32 = 128;
+const MAX_LIST: u32 = 64 * 1024;
+/// How often a silent proxy is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What a listener serves.
 #[derive(Clone)]
@@ -40,13 +49,55 @@ pub(crate) enum Face {
     Api(Option<TlsAcceptor>),
     /// Health and metrics.
     Metrics,
+    /// The questions of proxies, over HTTP/1 or HTTP/2.
+    Authorizer(Option<TlsAcceptor>),
+}
+
+/// Where connections come from.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream, address))
+            }
+            Self::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+        }
+    }
 }
 
 /// Binds an address; the error names it.
-pub(crate) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), std::io::Error> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<(Listener, SocketAddr), std::io::Error> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    Ok((listener, bound))
+    Ok((Listener::Tcp(listener), bound))
+}
+
+/// Binds a Unix socket that owner and group may use. One that was left behind, and that nobody listens on, is replaced.
+pub(crate) fn bind_unix(path: &Path) -> Result<Listener, std::io::Error> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_socket || std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(Listener::Unix(listener))
 }
 
 /// What every connection needs.
@@ -60,7 +111,7 @@ pub(crate) struct Service {
 }
 
 /// Accepts until told to stop, then waits for what is under way.
-pub(crate) async fn serve(listener: TcpListener, face: Face, service: Service) {
+pub(crate) async fn serve(listener: Listener, face: Face, service: Service) {
     let mut stop = service.stop.clone();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -75,7 +126,7 @@ pub(crate) async fn serve(listener: TcpListener, face: Face, service: Service) {
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
-        let (stream, address) = match accepted {
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, mostly: let some connections end first.
@@ -87,7 +138,11 @@ pub(crate) async fn serve(listener: TcpListener, face: Face, service: Service) {
         let (face, service) = (face.clone(), service.clone());
         connections.spawn(async move {
             service.pipeline.metrics.connection_opened();
-            connection(stream, address, face, &service).await;
+            match accepted {
+                Accepted::Tcp(stream, address) => connection(stream, address, face, &service).await,
+                // Only questions come over such a socket.
+                Accepted::Unix(stream) => questions(stream, &service).await,
+            }
             service.pipeline.metrics.connection_closed();
             drop(slot);
         });
@@ -115,11 +170,15 @@ async fn connection(stream: TcpStream, address: SocketAddr, face: Face, service:
     match face {
         Face::Api(None) => http(stream, Peer { address, tls: None }, false, service).await,
         Face::Metrics => http(stream, Peer { address, tls: None }, true, service).await,
+        Face::Authorizer(None) => questions(stream, service).await,
+        Face::Authorizer(Some(acceptor)) => {
+            if let Some(stream) = handshake(&acceptor, stream, address).await {
+                questions(stream, service).await;
+            }
+        }
         Face::Api(Some(acceptor)) => {
-            let stream = match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return tracing::debug!(%error, %address, "a TLS handshake failed"),
-                Err(_) => return tracing::debug!(%address, "a TLS handshake took too long"),
+            let Some(stream) = handshake(&acceptor, stream, address).await else {
+                return;
             };
             let session = stream.get_ref().1;
             let version = match session.protocol_version() {
@@ -149,6 +208,15 @@ async fn connection(stream: TcpStream, address: SocketAddr, face: Face, service:
     }
 }
 
+async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, address: SocketAddr) -> Option<TlsStream<TcpStream>> {
+    match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+    }
+    None
+}
+
 async fn http<S>(stream: S, peer: Peer, metrics: bool, service: &Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -158,7 +226,8 @@ where
         Ok::<_, Infallible>(if metrics {
             metrics_page(&service.pipeline, request.uri().path())
         } else {
-            whole(service, peer, request).await
+            let (pipeline, peer) = (Arc::clone(&service.pipeline), Arc::clone(peer));
+            whole(service, async move { pipeline.serve(&peer, request).await }).await
         })
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -182,19 +251,55 @@ where
     }
 }
 
+/// Serves the questions of a proxy: HTTP/1, or HTTP/2 from its first byte.
+async fn questions<S>(stream: S, service: &Service)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (pipeline, service) = (Arc::clone(&service.pipeline), service.clone());
+        async move {
+            let answered = async move { authorizer::serve(&pipeline, request).await };
+            Ok::<_, Infallible>(whole(&service, answered).await)
+        }
+    });
+    let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_HEAD)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(QUESTIONS_A_CONNECTION)
+        .max_header_list_size(MAX_LIST)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(HEAD_DEADLINE);
+    let connection = builder.serve_connection(TokioIo::new(stream), answer);
+    let mut connection = std::pin::pin!(connection);
+    let mut stop = service.stop.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a proxy's connection ended early");
+    }
+}
+
 /// Serves a request to its end, whether or not its caller waits for it.
 async fn whole(
     service: &Service,
-    peer: &Arc<Peer>,
-    request: hyper::Request<hyper::body::Incoming>,
+    answer: impl Future<Output = http::Response<Body>> + Send + 'static,
 ) -> http::Response<Body> {
-    let (pipeline, peer, under_way) = (
-        Arc::clone(&service.pipeline),
-        Arc::clone(peer),
-        service.under_way.clone(),
-    );
+    let under_way = service.under_way.clone();
     let answering = AssertUnwindSafe(async move {
-        let response = pipeline.serve(&peer, request).await;
+        let response = answer.await;
         drop(under_way);
         response
     });

@@ -18,6 +18,7 @@ use irsa_sigv4::{Presented, RequestHead, Rules, SigV4Error, presented};
 use irsa_wire::{Params, Service, WireError, json_error, query_answer, query_error};
 
 use crate::authenticate::SigningKeys;
+use crate::authorizer::Authorizer;
 use crate::body::{ReadError, full, read_whole};
 use crate::call::{Call, Done};
 use crate::config::{AuditDurability, ServerConfig};
@@ -47,6 +48,7 @@ pub(crate) struct Pipeline {
     pub(crate) front: Front,
     pub(crate) s3_upstreams: S3Upstreams,
     pub(crate) gateway: Gateway,
+    pub(crate) authorizer: Option<Authorizer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quotas: Quotas,
     pub(crate) metrics: Metrics,
@@ -453,7 +455,7 @@ fn unproven_account(presented: &Result<Option<Presented<'_>>, SigV4Error>) -> Op
 }
 
 /// A request's own id, as AWS writes it, and the seed of its record's.
-fn request_id() -> (String, [u8; 16]) {
+pub(crate) fn request_id() -> (String, [u8; 16]) {
     let drawn: [u8; 32] = random();
     let (mut id, mut seed) = ([0; 16], [0; 16]);
     let (first, second) = drawn.split_at(16);

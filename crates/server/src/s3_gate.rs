@@ -123,14 +123,7 @@ pub(crate) async fn serve(
     };
     let context = &context;
     strip_signature(&mut parts);
-    let authorizer = Arc::new(Gate {
-        snapshot: Arc::clone(&snapshot),
-        caller,
-        facts: OwnedFacts::of(&context.facts),
-        signature,
-        request_id: context.id.to_owned(),
-        reasons: Mutex::new(Reasons::default()),
-    });
+    let authorizer = Arc::new(Gate::new(Arc::clone(&snapshot), caller, context, signature));
     let door: Arc<dyn Authorizer> = Arc::<Gate>::clone(&authorizer);
     parts.extensions.insert(door);
     parts.extensions.insert(Identifiers {
@@ -221,7 +214,7 @@ fn chooses_headers(uri: &Uri) -> bool {
 /// S3's condition keys about the signature itself.
 ///
 /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html>.
-fn signature_keys(
+pub(crate) fn signature_keys(
     presented: &Result<Option<Presented<'_>>, SigV4Error>,
     now: irsa_core::Timestamp,
 ) -> Vec<(&'static str, String)> {
@@ -298,7 +291,7 @@ fn remove_chunked_encoding(parts: &mut Parts, length: u64) {
 }
 
 /// The front must not look at signatures again: all that belongs to them goes.
-fn strip_signature(parts: &mut Parts) {
+pub(crate) fn strip_signature(parts: &mut Parts) {
     for name in ["authorization", "x-amz-security-token", "x-amz-decoded-content-length"] {
         parts.headers.remove(HeaderName::from_static(name));
     }
@@ -333,9 +326,9 @@ fn strip_signature(parts: &mut Parts) {
 }
 
 /// The authorizer of one request: its snapshot, its caller, and why things were allowed or refused.
-struct Gate {
+pub(crate) struct Gate {
     snapshot: Arc<Snapshot>,
-    caller: Option<Caller>,
+    pub(crate) caller: Option<Caller>,
     facts: OwnedFacts,
     /// `s3:authType` and its like.
     signature: Vec<(&'static str, String)>,
@@ -344,14 +337,31 @@ struct Gate {
 }
 
 #[derive(Default)]
-struct Reasons {
-    refused: Option<String>,
-    allowed: Option<String>,
+pub(crate) struct Reasons {
+    pub(crate) refused: Option<String>,
+    pub(crate) allowed: Option<String>,
     /// The refusal's authorization message.
-    message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 impl Gate {
+    /// For a request whose signature is checked; `caller` is `None` if it has none. `signature` are the condition keys about it.
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        caller: Option<Caller>,
+        context: &RequestContext<'_>,
+        signature: Vec<(&'static str, String)>,
+    ) -> Self {
+        Self {
+            snapshot,
+            caller,
+            facts: OwnedFacts::of(&context.facts),
+            signature,
+            request_id: context.id.to_owned(),
+            reasons: Mutex::new(Reasons::default()),
+        }
+    }
+
     /// Decides one question; `tell` asks for an authorization message about a refusal.
     fn decide(&self, target: &Target, tell: bool) -> (Result<(), Denied>, Reasons) {
         let refused = |reason: &str| {
@@ -457,7 +467,8 @@ impl Gate {
         (!restricted || self.account() == Some(owner)).then_some(&policy.policy)
     }
 
-    fn take_reasons(&self) -> Reasons {
+    /// Why things were allowed or refused so far.
+    pub(crate) fn take_reasons(&self) -> Reasons {
         std::mem::take(&mut *self.reasons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

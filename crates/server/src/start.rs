@@ -19,13 +19,14 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authenticate::SigningKeys;
+use crate::authorizer::{Authorizer, AuthorizerAddress, AuthorizerConfigError};
 use crate::buckets::StoreBuckets;
 use crate::config::{AuditDurability, ServerConfig};
 use crate::data_folder::{DataFolder, DataFolderError, write_private};
 use crate::first_start::{FirstStartError, RootKey, first_start};
 use crate::gateway::{Gateway, GatewayConfigError};
 use crate::keeper::{Keeper, KeeperError};
-use crate::listener::{DRAIN_DEADLINE, Face, Service, bind, serve};
+use crate::listener::{DRAIN_DEADLINE, Face, Service, bind, bind_unix, serve};
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::s3_upstream::{S3UpstreamError, S3Upstreams};
@@ -81,6 +82,17 @@ pub enum StartError {
     /// The gateway.
     #[error("the gateway can't be used: {0}")]
     Gateway(#[from] GatewayConfigError),
+    /// The authorizer.
+    #[error("the authorizer can't be used: {0}")]
+    Authorizer(#[from] AuthorizerConfigError),
+    /// The authorizer's Unix socket.
+    #[error("`{socket}` can't be listened on: {source}; choose another with --authorizer")]
+    Socket {
+        /// The socket.
+        socket: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// `--account` names another account than the one that the data folder began with.
     #[error(
         "the data folder's first account is {found}, not {asked}; leave --account away, or choose another --data folder"
@@ -102,6 +114,7 @@ pub enum StartError {
 pub struct RunningServer {
     endpoint: String,
     tls_endpoint: String,
+    authorizer: Option<AuthorizerAddress>,
     account: AccountId,
     first_root: Option<RootKey>,
     folder: DataFolder,
@@ -125,6 +138,12 @@ impl RunningServer {
     #[must_use]
     pub fn tls_endpoint(&self) -> &str {
         &self.tls_endpoint
+    }
+
+    /// Where proxies ask, if they may.
+    #[must_use]
+    pub fn authorizer(&self) -> Option<&AuthorizerAddress> {
+        self.authorizer.as_ref()
     }
 
     /// The first account.
@@ -164,6 +183,11 @@ impl RunningServer {
         }
         if let Err(error) = std::fs::remove_file(self.folder.server_file()) {
             tracing::debug!(%error, "the server file could not be removed");
+        }
+        if let Some(AuthorizerAddress::Unix(socket)) = &self.authorizer
+            && let Err(error) = std::fs::remove_file(socket)
+        {
+            tracing::debug!(%error, "the authorizer's socket could not be removed");
         }
         drop(self.lock);
     }
@@ -237,6 +261,25 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         Some(address) => Some(bind(address).await.map_err(listen("--metrics-listen", address))?),
         None => None,
     };
+    let questions = match &config.authorizer {
+        Some(authorizer) => {
+            authorizer.check()?;
+            Some(match &authorizer.listen {
+                AuthorizerAddress::Tcp(address) => {
+                    let (listener, bound) = bind(*address).await.map_err(listen("--authorizer", *address))?;
+                    (listener, AuthorizerAddress::Tcp(bound))
+                }
+                AuthorizerAddress::Unix(path) => {
+                    let listener = bind_unix(path).map_err(|source| StartError::Socket {
+                        socket: path.display().to_string(),
+                        source,
+                    })?;
+                    (listener, AuthorizerAddress::Unix(path.clone()))
+                }
+            })
+        }
+        None => None,
+    };
     let (endpoint, tls_endpoint) = (
         format!("http://{}", reachable(plain_address)),
         format!("https://{}", reachable(tls_address)),
@@ -245,6 +288,14 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     let hosts = certificate_hosts(&issuer_base, tls_address);
     let certificate = ServerCertificate::open(&folder, &hosts, now)?;
     let acceptor = TlsAcceptor::from(certificate.server_config()?);
+    let verifier = match &config.authorizer {
+        Some(authorizer) => authorizer.client_verifier()?,
+        None => None,
+    };
+    let proxies = match verifier {
+        Some(verifier) => Some(TlsAcceptor::from(certificate.proxies_config(verifier)?)),
+        None => None,
+    };
 
     let trusted = Trusted::new(FetchOptions {
         extra_ca: issuer_authorities(&config)?,
@@ -273,6 +324,10 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         upload_lifetime: config.upload_lifetime,
     });
     let gateway = Gateway::new(&config.gateway, &config.region, account)?;
+    let authorizer = match &config.authorizer {
+        Some(authorizer) => Some(Authorizer::new(authorizer, &gateway.desk, account)?),
+        None => None,
+    };
     let pipeline = Arc::new(Pipeline {
         keeper,
         signing_keys: SigningKeys::default(),
@@ -281,6 +336,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         front,
         s3_upstreams,
         gateway,
+        authorizer,
         clock: Arc::clone(&clock),
         quotas: Quotas::default(),
         metrics: Metrics::new(),
@@ -302,6 +358,14 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     if let Some((metrics, _)) = metrics {
         listeners.push(tokio::spawn(serve(metrics, Face::Metrics, service.clone())));
     }
+    let authorizer = questions.as_ref().map(|(_, address)| address.clone());
+    if let Some((listener, _)) = questions {
+        listeners.push(tokio::spawn(serve(
+            listener,
+            Face::Authorizer(proxies),
+            service.clone(),
+        )));
+    }
     drop(service);
     background.push(tokio::spawn(reload_certificate(
         certificate,
@@ -320,6 +384,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
     Ok(RunningServer {
         endpoint,
         tls_endpoint,
+        authorizer,
         account,
         first_root,
         folder,

@@ -13,6 +13,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -71,6 +72,21 @@ impl ServerCertificate {
 
     /// The listener's settings: TLS 1.2 and 1.3, HTTP/1.1.
     pub(crate) fn server_config(self: &Arc<Self>) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+        self.config(None)
+    }
+
+    /// The settings of the listener for proxies, which show certificates: HTTP/2 or HTTP/1.1.
+    pub(crate) fn proxies_config(
+        self: &Arc<Self>,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+        self.config(Some(verifier))
+    }
+
+    fn config(
+        self: &Arc<Self>,
+        verifier: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Arc<rustls::ServerConfig>, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -78,10 +94,15 @@ impl ServerCertificate {
                 file: "tls".to_owned(),
                 reason: error.to_string(),
             })?;
-        let mut config = builder
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let (builder, protocols) = match verifier {
+            Some(verifier) => (
+                builder.with_client_cert_verifier(verifier),
+                vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            ),
+            None => (builder.with_no_client_auth(), vec![b"http/1.1".to_vec()]),
+        };
+        let mut config = builder.with_cert_resolver(Arc::<Self>::clone(self));
+        config.alpn_protocols = protocols;
         Ok(Arc::new(config))
     }
 }

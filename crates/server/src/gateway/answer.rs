@@ -8,7 +8,7 @@ use irsa_wire::{WireError, Xml};
 use crate::body::full;
 
 /// The protocol that an answer is in, before the request has been read.
-pub(super) fn protocol(book: &RuleBook, service: &str, headers: &HeaderMap) -> Protocol {
+pub(crate) fn protocol(book: &RuleBook, service: &str, headers: &HeaderMap) -> Protocol {
     let of = |wanted: Protocol| book.services(service).any(|rules| rules.protocol() == wanted);
     let named = headers.contains_key("x-amz-target");
     if named && of(Protocol::Json) || !of(Protocol::Query) && of(Protocol::Json) {
@@ -83,7 +83,7 @@ pub(super) fn upstream_failed(protocol: Protocol, status: u16) -> WireError {
 }
 
 /// The whole answer.
-pub(super) fn failed(protocol: Protocol, namespace: &str, error: &WireError, request_id: &str) -> Response<Body> {
+pub(crate) fn failed(protocol: Protocol, namespace: &str, error: &WireError, request_id: &str) -> Response<Body> {
     let is_json = matches!(protocol, Protocol::Json | Protocol::RestJson);
     let body = if is_json {
         irsa_wire::json_error(error)

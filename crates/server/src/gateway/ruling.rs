@@ -1,6 +1,6 @@
 //! What is asked of a request for a service of others, and what is written about it: whoever sends it on.
 
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, header};
 use irsa_core::{AccessKeyId, AccountId};
 use irsa_gateway::{Asked, GatewayRequest, Protocol, RuleBook};
 use irsa_iam::{Caller, Target, authorize};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{answer, unread};
 use crate::authenticate::{AuthenticationError, authenticate};
-use crate::pipeline::{Pipeline, RequestContext, add_authorization_message};
+use crate::pipeline::{Pipeline, RequestContext, add_authorization_message, digest_of};
 use crate::recording::Recording;
 use crate::run::authorization_message;
 use crate::snapshot::Snapshot;
@@ -111,13 +111,21 @@ impl<'a> Ruling<'a> {
         let snapshot = self.pipeline.keeper.snapshot();
         let mut rules = Rules::service(self.service);
         rules.presigned = false;
+        let mut hash = sent.body.map(|body| body.hash);
         if sent.body.is_none() {
-            // What the signature says of a body that is not seen must be its hash: no other body can have been meant then.
-            if !matches!(self.presented.payload(), Payload::Sha256(_)) {
-                let error = AuthenticationError::Signature(SigV4Error::PayloadNotAllowed);
-                return Err(self.unauthenticated(&error).into());
+            match self.presented.payload() {
+                // What the signature says of a body that is not seen must be its hash: no other body can have been meant then.
+                Payload::Sha256(_) => rules.body = BodyRule::Declared,
+                // Few clients declare the hash of no body. Whether this one signed none is seen by its signature; the rules let nothing depend on it.
+                Payload::Absent if !announces_body(sent.headers) => hash = Some(digest_of(b"")),
+                _ => {
+                    let error = AuthenticationError::Signature(SigV4Error::PayloadNotAllowed);
+                    let error = self
+                        .unauthenticated(&error)
+                        .because("the body is not seen, and its hash is not declared");
+                    return Err(error.into());
+                }
             }
-            rules.body = BodyRule::Declared;
         }
         if !self.desk.book.services(self.service).any(|rules| rules.is_global()) {
             // Servers behind us may not tell regions apart, so that another region would be another name of the same resource.
@@ -128,7 +136,7 @@ impl<'a> Ruling<'a> {
             &self.pipeline.signing_keys,
             &snapshot,
             self.presented,
-            sent.body.map(|body| body.hash),
+            hash,
             now,
             &rules,
         );
@@ -256,6 +264,12 @@ impl<'a> Ruling<'a> {
         };
         self.pipeline.record(&recording.to_json_of(event_source)).await
     }
+}
+
+/// Whether a head says that a body follows.
+fn announces_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    length.is_some_and(|length| length.as_bytes() != b"0") || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Asks the policy engine every question of a request.

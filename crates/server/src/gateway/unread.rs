@@ -21,7 +21,8 @@ pub(crate) fn key_of_policies(
         .find_map(|text| key_of(text, actions, unread))
 }
 
-fn key_of(text: &str, actions: &[&str], unread: &[String]) -> Option<String> {
+/// The same of one policy.
+pub(crate) fn key_of(text: &str, actions: &[&str], unread: &[String]) -> Option<String> {
     if !text.contains("Condition") && !text.contains('\\') {
         return None;
     }

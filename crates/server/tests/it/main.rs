@@ -3,6 +3,7 @@
 mod adversarial;
 mod audit;
 mod authorization_message;
+mod authorizer;
 mod client;
 mod gateway;
 mod harness;

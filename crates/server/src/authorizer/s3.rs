@@ -1,0 +1,447 @@
+//! Questions about S3: the table of operations and the questions of the embedded store, asked for a store that is out of reach.
+//!
+//! What only the store knows is not guessed: a request whose decision depends on it is refused.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use irsa_authorizer::{OriginalBody, Permission, Refusal};
+use irsa_core::{AccountId, Timestamp};
+use irsa_iam::Caller;
+use irsa_s3::{
+    Asked, Authorizer as Decides, Body, BucketRecord, BucketSettings, Buckets, BucketsError, Document, Head,
+    ObjectTags, Questioner, S3Outcome, S3Refusal, Target, is_valid_bucket_name, prepare,
+};
+use irsa_sigv4::{Location, Payload, Rules, Verified};
+use irsa_wire::{Service, WireError, s3_error};
+use percent_encoding::percent_decode;
+
+use super::decide::{Question, body_check, permission, refusal};
+use super::{Authorizer, Entry};
+use crate::authenticate::{AuthenticationError, authenticate};
+use crate::body::{chunk_error, full};
+use crate::gateway::unread::{key_of, key_of_policies};
+use crate::pipeline::{RequestContext, add_authorization_message, digest_of};
+use crate::s3_gate::{Gate, signature_keys, strip_signature};
+use crate::s3_record::S3Record;
+use crate::snapshot::Snapshot;
+
+/// Decides a request for the S3 store behind a proxy.
+pub(super) async fn decide(
+    question: &Question<'_>,
+    authorizer: &Authorizer,
+    entry: &Entry,
+) -> Result<Permission, Refusal> {
+    let mut context = question.context.clone();
+    let mut case = Case {
+        snapshot: question.pipeline.keeper.snapshot(),
+        gate: None,
+        outcome: S3Outcome::default(),
+        payload: Payload::Unsigned,
+        is_whole: matches!(question.original.body, OriginalBody::Whole(_)),
+        literal_keys: authorizer.literal_keys,
+    };
+    let decided = case.decide(question, entry, &mut context).await;
+    case.answer(question, entry, &context, decided).await
+}
+
+/// One request while it is decided, and what its record needs.
+struct Case {
+    snapshot: Arc<Snapshot>,
+    /// `None` until the signature is checked.
+    gate: Option<Gate>,
+    outcome: S3Outcome,
+    payload: Payload,
+    is_whole: bool,
+    literal_keys: bool,
+}
+
+impl Case {
+    async fn decide<'a>(
+        &mut self,
+        question: &Question<'a>,
+        entry: &Entry,
+        context: &mut RequestContext<'a>,
+    ) -> Result<(), WireError> {
+        let mut parts = head_of(question);
+        let body = self.authenticate(question, context, &parts)?;
+        if !question.pipeline.journal.healthy() {
+            return Err(WireError::internal(
+                "the audit journal can't be written, so nothing is allowed",
+            ));
+        }
+        if !self.literal_keys {
+            has_one_reading(&parts)?;
+        }
+        strip_signature(&mut parts);
+        prepare(&mut parts).map_err(words)?;
+        let region = question.pipeline.config.region.as_str();
+        let buckets = Arc::new(Behind {
+            snapshot: Arc::clone(&self.snapshot),
+            account: entry.account,
+            region: region.to_owned(),
+        });
+        let domains = if entry.has_buckets {
+            vec![entry.host.clone()]
+        } else {
+            Vec::new()
+        };
+        let questioner = Questioner::new(buckets, region, domains);
+        let head = questioner.head(&parts).map_err(words)?;
+        self.outcome.operation = Some(head.operation);
+        self.outcome.bucket.clone_from(&head.place.bucket);
+        self.outcome.key.clone_from(&head.place.key);
+        self.outcome.parameters = head.recorded();
+        let tags = UnknownTags {
+            snapshot: Arc::clone(&self.snapshot),
+            caller: self.gate.as_ref().and_then(|gate| gate.caller.clone()),
+        };
+        let asked = questioner.of_head(&head, &tags).await.map_err(words)?;
+        let mut questions: Vec<irsa_s3::Question> = asked.questions.clone();
+        let mut wrong_tags = None;
+        if asked.awaits_body {
+            let body = body.ok_or_else(|| unseen(&head))?;
+            match self.document(&questioner, &head, &asked, &body, &tags).await? {
+                Document::NewBucket(_, of_bucket) => questions.push(of_bucket),
+                // A proxy sends all of the keys on, or none.
+                Document::Keys { keys, .. } => questions.extend(keys.into_iter().flat_map(|key| key.questions)),
+                Document::Tagged(given, of_object) => {
+                    wrong_tags = given.err();
+                    questions.push(of_object);
+                }
+            }
+        }
+        if questions.is_empty() {
+            return Err(WireError::internal("the request asks the policy engine nothing"));
+        }
+        let gate = self
+            .gate
+            .as_ref()
+            .ok_or_else(|| WireError::internal("there is no gate"))?;
+        for question in questions {
+            let target = Arc::new(question.target);
+            let allowed = gate.authorize(&target);
+            let is_allowed = allowed.as_ref().is_ok_and(|allowed| *allowed.target() == target);
+            self.outcome.targets.push((Arc::clone(&target), is_allowed));
+            match allowed {
+                Ok(_) if is_allowed => {}
+                Ok(_) => return Err(WireError::internal("another question was answered")),
+                Err(denied) => return Err(WireError::new(denied.code, 403, denied.message)),
+            }
+        }
+        match wrong_tags {
+            Some(wrong) => Err(words(wrong)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the signature, and the body as far as it is here. Gives the content of a body that surely is all of it.
+    fn authenticate<'a>(
+        &mut self,
+        question: &Question<'a>,
+        context: &mut RequestContext<'a>,
+        parts: &Parts,
+    ) -> Result<Option<Bytes>, WireError> {
+        let whole = match &question.original.body {
+            OriginalBody::Whole(body) => Some(body),
+            OriginalBody::Unseen => None,
+        };
+        let gate = |caller, context: &RequestContext<'_>| {
+            Gate::new(
+                Arc::clone(&self.snapshot),
+                caller,
+                context,
+                signature_keys(question.presented, context.facts.now),
+            )
+        };
+        let presented = match question.presented {
+            Ok(Some(presented)) => presented,
+            Ok(None) => {
+                self.gate = Some(gate(None, context));
+                // Nobody vouches for it.
+                return Ok(whole.filter(|body| body.is_empty()).cloned());
+            }
+            Err(error) => return Err(AuthenticationError::Signature(error.clone()).wire(Service::S3)),
+        };
+        let authenticated = authenticate(
+            &question.pipeline.signing_keys,
+            &self.snapshot,
+            presented,
+            whole.map(|body| digest_of(body)),
+            context.facts.now,
+            &Rules::s3(),
+        );
+        let (caller, verified) = authenticated.map_err(|error| error.wire(Service::S3))?;
+        // The region of the scope counts now that the signature is proven.
+        context.facts.region = presented.scope().region;
+        self.payload = verified.payload();
+        self.gate = Some(gate(Some(caller), context));
+        let Some(body) = whole else { return Ok(None) };
+        match verified.payload() {
+            Payload::Sha256(_) => Ok(Some(body.clone())),
+            // Only the announced length tells that these are all.
+            Payload::Unsigned | Payload::Absent => {
+                let is_all = body.is_empty() || parts.headers.contains_key(header::CONTENT_LENGTH);
+                Ok(is_all.then(|| body.clone()))
+            }
+            Payload::StreamingSigned | Payload::StreamingSignedTrailer | Payload::StreamingUnsignedTrailer => {
+                decoded(verified, parts, body.clone()).map(Some)
+            }
+        }
+    }
+
+    async fn document(
+        &self,
+        questioner: &Questioner,
+        head: &Head<'_>,
+        asked: &Asked,
+        body: &[u8],
+        tags: &UnknownTags,
+    ) -> Result<Document, WireError> {
+        let account = self.gate.as_ref().and_then(Decides::account);
+        questioner
+            .of_document(head, asked, body, account, tags)
+            .await
+            .map_err(words)
+    }
+
+    /// Records the decision, and makes the proxy's answer of it.
+    async fn answer(
+        mut self,
+        question: &Question<'_>,
+        entry: &Entry,
+        context: &RequestContext<'_>,
+        decided: Result<(), WireError>,
+    ) -> Result<Permission, Refusal> {
+        let reasons = self.gate.as_ref().map(Gate::take_reasons).unwrap_or_default();
+        let mut error = decided.err();
+        if let Some(error) = &mut error {
+            error.reason = error.reason.take().or(reasons.refused);
+            self.outcome.error = Some((error.code.to_string(), error.message.clone()));
+        }
+        let Some(gate) = &self.gate else {
+            let error = error.unwrap_or_else(|| WireError::internal("there is no gate"));
+            return question.refuse(Service::S3, Some(entry), error).await;
+        };
+        let caller = gate.caller.as_ref();
+        let account = match self.outcome.bucket.as_deref() {
+            Some(name) => Some(owner_of(&self.snapshot, entry, name)),
+            None => caller.map(|caller| caller.account),
+        };
+        let copy_source = question.original.headers.get("x-amz-copy-source");
+        let presented = question.presented.as_ref().ok().and_then(Option::as_ref);
+        let recorded = S3Record {
+            context,
+            outcome: &self.outcome,
+            caller,
+            account,
+            error: error.as_ref(),
+            allowed_by: reasons.allowed.as_deref(),
+            host_id: context.id,
+            method: presented.map(|presented| match presented.location() {
+                Location::Header => "AuthHeader",
+                Location::Query { .. } => "QueryString",
+            }),
+            copy_source: copy_source.and_then(|source| source.to_str().ok()),
+        }
+        .write(question.pipeline)
+        .await;
+        let event_name = self
+            .outcome
+            .operation
+            .map_or("Unknown", |operation| operation.event_name);
+        question
+            .pipeline
+            .log(context, Service::S3, event_name, caller, error.as_ref());
+        let error = match (error, recorded) {
+            (None, Ok(())) => {
+                let body = body_check(self.is_whole, self.payload);
+                return Ok(permission(context.id, caller, body));
+            }
+            (_, Err(failed)) => WireError {
+                code: "InternalError".into(),
+                message: "We encountered an internal error. Please try again.".to_owned(),
+                ..failed
+            },
+            (Some(error), Ok(())) => error,
+        };
+        let mut response = answer(&error, question.original.uri.path(), context.id);
+        if error.code == "AccessDenied" {
+            add_authorization_message(&mut response, reasons.message.as_deref());
+        }
+        Err(refusal(context, &error, response, caller.is_none()).await)
+    }
+}
+
+/// The head as our own front would see it.
+fn head_of(question: &Question<'_>) -> Parts {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = question.original.method.clone();
+    parts.uri = question.original.uri.clone();
+    parts.headers = question.original.headers.clone();
+    parts
+}
+
+/// For S3 a key is any text. Other servers of objects resolve dots, merge slashes and decode before they look at a path, so that what is
+/// decided here would be another object there.
+fn has_one_reading(parts: &Parts) -> Result<(), WireError> {
+    let copied = parts.headers.get("x-amz-copy-source").map(HeaderValue::as_bytes);
+    let copied = copied.map(|source| source.split(|byte| *byte == b'?').next().unwrap_or_default());
+    for path in [Some(parts.uri.path().as_bytes()), copied].into_iter().flatten() {
+        let decoded: Vec<u8> = percent_decode(path).collect();
+        let mut segments = decoded.split(|byte| *byte == b'/');
+        let slashes = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+        // What is copied may begin with its bucket or with a slash.
+        let first = segments.next().is_some_and(|first| matches!(first, b"." | b".."));
+        let last = decoded.last() == Some(&b'/');
+        let count = slashes(&decoded);
+        let inner = segments.enumerate().any(|(number, segment)| {
+            matches!(segment, b"." | b"..") || segment.is_empty() && !(last && number + 1 == count)
+        });
+        let encoded = slashes(path) != count || decoded.iter().any(|byte| matches!(byte, b'\\' | 0));
+        if first || inner || encoded {
+            let message = "The path can be read in two ways.";
+            return Err(WireError::new("InvalidURI", 400, message).because("see --authorizer-literal-keys"));
+        }
+    }
+    Ok(())
+}
+
+/// The content of a body in chunks, every signature and checksum of which is right.
+fn decoded(verified: Verified, parts: &Parts, body: Bytes) -> Result<Bytes, WireError> {
+    let wrong = |error: &irsa_sigv4::ChunkError| {
+        let error = chunk_error(error);
+        WireError {
+            code: error.code.into(),
+            status: 400,
+            message: error.message,
+            reason: None,
+        }
+    };
+    let decoder = verified.chunk_decoder(&parts.headers).map_err(|error| wrong(&error))?;
+    let mut decoder = decoder.ok_or_else(|| WireError::internal("a streaming body has no decoder"))?;
+    let pieces = decoder.push(body).map_err(|error| wrong(&error))?;
+    decoder.finish().map_err(|error| wrong(&error))?;
+    Ok(pieces.concat().into())
+}
+
+/// The body says what the request is about, and is not here.
+fn unseen(head: &Head<'_>) -> WireError {
+    let message = format!(
+        "The request's body says what {} is about, and the proxy does not show it.",
+        head.operation.name
+    );
+    WireError::new("AccessDenied", 403, message)
+}
+
+fn words(refused: S3Refusal) -> WireError {
+    WireError {
+        code: refused.code.into(),
+        status: refused.status,
+        message: refused.message,
+        reason: None,
+    }
+}
+
+fn owner_of(snapshot: &Snapshot, entry: &Entry, bucket: &str) -> AccountId {
+    let known = snapshot.buckets.get(bucket);
+    known.map_or(entry.account, |bucket| bucket.record.account)
+}
+
+/// The buckets of a store that keeps them itself: those that this server knows are as it knows them, all others are the configured account's.
+struct Behind {
+    snapshot: Arc<Snapshot>,
+    account: AccountId,
+    region: String,
+}
+
+#[async_trait]
+impl Buckets for Behind {
+    fn list(&self, _: AccountId) -> Vec<Arc<BucketRecord>> {
+        Vec::new()
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<BucketRecord>> {
+        if let Some(bucket) = self.snapshot.buckets.get(name) {
+            return Some(Arc::clone(&bucket.record));
+        }
+        is_valid_bucket_name(name).then(|| {
+            Arc::new(BucketRecord {
+                name: name.to_owned(),
+                id: uuid::Uuid::nil(),
+                account: self.account,
+                region: self.region.clone(),
+                created: Timestamp::from_unix_millis(0),
+                settings: BucketSettings::default(),
+            })
+        })
+    }
+
+    async fn create(&self, _: BucketRecord) -> Result<(), BucketsError> {
+        Err(out_of_reach())
+    }
+
+    async fn update(&self, _: &BucketRecord, _: BucketSettings) -> Result<(), BucketsError> {
+        Err(out_of_reach())
+    }
+
+    async fn delete(&self, _: &BucketRecord) -> Result<(), BucketsError> {
+        Err(out_of_reach())
+    }
+}
+
+fn out_of_reach() -> BucketsError {
+    BucketsError::Unavailable("buckets behind a proxy are out of reach".into())
+}
+
+/// The tags of objects that nobody here can read: whoever's policies depend on them is refused.
+struct UnknownTags {
+    snapshot: Arc<Snapshot>,
+    caller: Option<Caller>,
+}
+
+#[async_trait]
+impl ObjectTags for UnknownTags {
+    async fn tags(
+        &self,
+        bucket: &BucketRecord,
+        target: &Target,
+        copied: bool,
+    ) -> Result<Vec<(String, String)>, S3Refusal> {
+        let actions = [target.action, "s3:GetObjectTagging"];
+        let actions = if copied { &actions[..] } else { &actions[..1] };
+        let unknown = ["s3:ExistingObjectTag/".to_owned()];
+        let of_caller = self.caller.as_ref();
+        let of_caller = of_caller.and_then(|caller| key_of_policies(&self.snapshot, caller, actions, &unknown));
+        let policy = bucket.settings.policy.as_ref();
+        let of_bucket = || policy.and_then(|policy| key_of(&policy.text, actions, &unknown));
+        if let Some(key) = of_caller.or_else(of_bucket) {
+            return Err(S3Refusal {
+                code: "AccessDenied".to_owned(),
+                message: format!("A policy depends on {key}, and the tags of objects are not known here."),
+                status: 403,
+            });
+        }
+        // Tags may go along with a copy, so that it is decided as one that has some; no policy looks at which.
+        Ok(copied
+            .then(|| ("unknown".to_owned(), String::new()))
+            .into_iter()
+            .collect())
+    }
+}
+
+/// An error in S3's words.
+pub(super) fn answer(error: &WireError, resource: &str, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(full(s3_error(error, resource, request_id, request_id)));
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    for name in ["x-amz-request-id", "x-amz-id-2"] {
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
