@@ -4,8 +4,8 @@ use std::io::Write;
 
 use base64::Engine as _;
 
-use super::store::{Store, ok};
-use super::{UPSTREAM_SECRET, before, user};
+use super::store::{Store, error, ok};
+use super::{UPSTREAM_KEY, UPSTREAM_SECRET, before, user};
 use crate::client::{Key, Request, Signing, connect, exchange};
 use crate::harness::{ALLOW_ALL, Server};
 
@@ -328,4 +328,60 @@ fn adv_s3_up_05_what_names_more_than_was_decided_is_refused() {
     let conditional = Request::new("PUT", "/data/k").header("if-match", "\"e\"").body("x");
     assert_eq!(server.signed(conditional, &writer, "s3").outcome(), "403 AccessDenied");
     assert_eq!(store.seen().len(), known);
+}
+
+#[test]
+fn adv_s3_09_the_store_knows_nobody_but_us() {
+    // A store as it should stand behind us: it takes one key, and that is ours.
+    let store = Store::new(|seen| {
+        if seen
+            .header("authorization")
+            .contains(&format!("Credential={UPSTREAM_KEY}/"))
+        {
+            ok(&[("etag", "\"abc\"")], b"content")
+        } else {
+            error(403, "AccessDenied")
+        }
+    });
+    let (_folder, server) = before(&store);
+    let key = user(&server, ALLOW_ALL);
+    let session = crate::harness::session_key(&server.sts(&key, "GetSessionToken", &[]));
+    let get = || Request::new("GET", "/data/key");
+    for caller in [&key, &session] {
+        for request in [
+            get().sign(&server.host, caller, "s3"),
+            get().presigned(&server.host, &Signing::new(caller, "s3"), "300"),
+        ] {
+            let answer = server.send(&request);
+            assert_eq!(answer.text(), "content", "{answer:?}");
+            let seen = store.last();
+            seen.verify(UPSTREAM_SECRET, "eu-west-1");
+            for secret in [&caller.id, &caller.secret, caller.token.as_ref().unwrap_or(&caller.id)] {
+                assert!(!seen.head.contains(secret.as_str()), "{}", seen.head);
+                assert!(!seen.head.contains(&crate::client::encode(secret)), "{}", seen.head);
+            }
+        }
+        // Around us, at the store itself, a caller's key is worth nothing.
+        let around = crate::client::send(&store.host(), &get().sign(&store.host(), caller, "s3"));
+        assert_eq!(around.status, 403, "{}", around.text());
+    }
+    // What the store saw of us is worth nothing with us.
+    let seen = store.seen();
+    let ours = seen
+        .iter()
+        .find(|seen| seen.header("authorization").contains(UPSTREAM_KEY))
+        .unwrap();
+    let back = ["authorization", "x-amz-date", "x-amz-content-sha256"]
+        .into_iter()
+        .fold(get().header("host", &store.host()), |request, name| {
+            request.header(name, ours.header(name))
+        });
+    let answer = server.send(&back);
+    assert_eq!(answer.outcome(), "403 InvalidAccessKeyId", "{}", answer.text());
+    // Nor does anybody reach the store through us by its address.
+    let count = store.seen().len();
+    let mut through = get().sign(&server.host, &key, "s3");
+    through.path = format!("{}/data/key", store.url());
+    assert_eq!(server.send(&through).status, 400);
+    assert_eq!(store.seen().len(), count);
 }
