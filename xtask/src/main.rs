@@ -27,7 +27,8 @@ usage: cargo xtask COMMAND
                                     replays recorded cases of AWS against the built binary
   bench [--sessions N] [--roles N] [--seconds S]
                                     measures the release binary beside this machine's ceiling
-  bench s3 [--seconds S]            measures reading and writing objects: embedded, and before another store
+  bench s3 [--only TEXT] [--seconds S]
+                                    measures reading and writing objects: embedded, and before another store
   bench policy [--instructions]     holds the policy engine against its targets and against other engines
                                     --instructions  counts instead of timing; needs valgrind
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz

@@ -1,5 +1,5 @@
 //! `bench --binary PATH [--sessions N] [--roles N] [--seconds S]`: what a token exchange and a signed call cost, beside this machine's ceiling for the same work,
-//! and whether that stays so. `bench s3 --binary PATH --upstream PATH [--seconds S]`: what objects cost to read and write, in the store of our own and before
+//! and whether that stays so. `bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]`: what objects cost to read and write, in the store of our own and before
 //! another one. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
 //! such and fails nothing, because a busy machine misses them too.
 #![expect(
@@ -28,7 +28,7 @@ use load::Target;
 
 const USAGE: &str = "\
 usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]
-       bench s3 --binary PATH --upstream PATH [--seconds S]";
+       bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]";
 
 /// The form of SigV4's dates. Signed requests are valid for a quarter of an hour; each phase signs anew.
 const DATE: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -38,6 +38,8 @@ struct Options {
     binary: PathBuf,
     /// The S3 server of another program.
     upstream: PathBuf,
+    /// Only figures of S3 whose names hold this.
+    only: String,
     sessions: u64,
     roles: u64,
     time: Duration,
@@ -81,6 +83,7 @@ fn options(words: &[String]) -> Result<Options> {
     let mut options = Options {
         binary: PathBuf::new(),
         upstream: PathBuf::new(),
+        only: String::new(),
         sessions: 300_000,
         roles: 10_000,
         time: Duration::from_secs(2),
@@ -91,6 +94,7 @@ fn options(words: &[String]) -> Result<Options> {
         match word.as_str() {
             "--binary" => options.binary = value.into(),
             "--upstream" => options.upstream = value.into(),
+            "--only" => options.only.clone_from(value),
             "--sessions" => options.sessions = value.parse()?,
             "--roles" => options.roles = value.parse()?,
             "--seconds" => options.time = Duration::from_secs(value.parse()?),

@@ -42,6 +42,8 @@ struct Figure {
     connections: usize,
     /// The least share of the ceiling.
     of_ceiling: Option<f64>,
+    /// The least share of an upstream reached directly.
+    of_upstream: Option<f64>,
 }
 
 const fn figure(method: &'static str, size: usize, connections: usize) -> Figure {
@@ -50,6 +52,7 @@ const fn figure(method: &'static str, size: usize, connections: usize) -> Figure
         size,
         connections,
         of_ceiling: None,
+        of_upstream: None,
     }
 }
 
@@ -64,10 +67,22 @@ const FIGURES: [Figure; 8] = [
     },
     figure("PUT", SMALL, 16),
     figure("PUT", SMALL, 64),
-    figure("GET", LARGE, 1),
-    figure("GET", LARGE, 4),
-    figure("PUT", LARGE, 1),
-    figure("PUT", LARGE, 4),
+    Figure {
+        of_upstream: Some(0.85),
+        ..figure("GET", LARGE, 1)
+    },
+    Figure {
+        of_upstream: Some(0.85),
+        ..figure("GET", LARGE, 4)
+    },
+    Figure {
+        of_upstream: Some(0.85),
+        ..figure("PUT", LARGE, 1)
+    },
+    Figure {
+        of_upstream: Some(0.85),
+        ..figure("PUT", LARGE, 4)
+    },
 ];
 
 /// Measures, and prints as it goes.
@@ -75,32 +90,85 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::Builder::new().prefix("irsa-bench").tempdir()?;
     let bodies = Bodies::new();
+    let mut bare = Command::new(std::env::current_exe()?);
+    let (_bare, target) = serving(bare.arg("bare").arg(folder.path().join("bare")))?;
+    let bare = Place {
+        target,
+        keys: upstream_keys(),
+    };
+    bare.fill(&bodies)?;
 
-    let server = Server::start_with(&StartOptions {
+    let start = StartOptions {
         binary: Some(options.binary.clone()),
         data: Some(folder.path().join("embedded")),
         ..StartOptions::default()
-    })?;
-    let embedded = runtime.block_on(place(&server))?;
-    let mut command = Command::new(std::env::current_exe()?);
-    let (_bare, bare) = serving(command.arg("bare").arg(folder.path().join("bare")))?;
-    let bare = Place {
-        target: bare,
-        keys: embedded.keys.clone(),
     };
-    for place in [&embedded, &bare] {
-        place.fill(&bodies)?;
-    }
-
-    println!("                             embedded               ceiling               embedded / ceiling");
-    println!("operation, connections          req/s    CPU µs        req/s    CPU µs       req/s   CPU    target");
-    for figure in FIGURES {
-        let compared = figure.beside(&[&bare, &embedded], &bodies, options)?;
-        figure.print(&compared, figure.of_ceiling)?;
+    let server = Server::start_with(&start)?;
+    let embedded = runtime.block_on(place(&server))?;
+    embedded.fill(&bodies)?;
+    title("embedded", "ceiling");
+    for figure in figures(options) {
+        figure.print(&figure.beside([&bare, &embedded], &bodies, options)?, figure.of_ceiling)?;
     }
     embedded.memory("embedded", &bodies)?;
     server.stop()?;
+
+    let files = folder.path().join("s3s-fs");
+    std::fs::create_dir(&files)?;
+    let keys = upstream_keys();
+    let mut command = Command::new(&options.upstream);
+    let (_files, target) = serving(command.arg(files).args([keys.access_key_id, keys.secret_access_key]))?;
+    let files = Place {
+        target,
+        keys: upstream_keys(),
+    };
+    for (name, upstream, is_target) in [("s3s-fs", &files, true), ("bare", &bare, false)] {
+        let start = StartOptions {
+            binary: Some(options.binary.clone()),
+            data: Some(folder.path().join(format!("before-{name}"))),
+            arguments: vec![
+                "--s3-upstream".to_owned(),
+                format!("http://{}", upstream.target.address),
+            ],
+            environment: vec![
+                ("AWS_ACCESS_KEY_ID", upstream.keys.access_key_id.clone()),
+                ("AWS_SECRET_ACCESS_KEY", upstream.keys.secret_access_key.clone()),
+            ],
+        };
+        let server = Server::start_with(&start)?;
+        let proxied = runtime.block_on(place(&server))?;
+        proxied.fill(&bodies)?;
+        println!();
+        title("proxied", &format!("{name} itself"));
+        for figure in figures(options) {
+            let target = figure.of_upstream.filter(|_| is_target);
+            figure.print(&figure.beside([upstream, &proxied], &bodies, options)?, target)?;
+        }
+        proxied.memory(&format!("before {name}"), &bodies)?;
+        server.stop()?;
+    }
     Ok(())
+}
+
+fn figures(options: &Options) -> impl Iterator<Item = Figure> {
+    FIGURES
+        .into_iter()
+        .filter(|figure| figure.name().contains(&options.only))
+}
+
+fn title(ours: &str, other: &str) {
+    let ratio = format!("{ours} / {other}");
+    println!("{:<28} {ours:<21} {other:<21} {ratio}", "");
+    println!("operation, connections          req/s    CPU µs        req/s    CPU µs       req/s   CPU    target");
+}
+
+/// What the upstreams know.
+fn upstream_keys() -> Credentials {
+    Credentials {
+        access_key_id: "AKIABENCHUPSTREAM000".to_owned(),
+        secret_access_key: "the secret of the upstream".to_owned(),
+        session_token: None,
+    }
 }
 
 /// What is written, shared by all requests.
@@ -124,8 +192,13 @@ impl Bodies {
 }
 
 impl Figure {
+    fn name(&self) -> String {
+        let size = if self.size == SMALL { "1 KiB" } else { "64 MiB" };
+        format!("{} {size}", self.method)
+    }
+
     /// Servers in turns, each with requests of its own.
-    fn beside(&self, places: &[&Place], bodies: &Bodies, options: &Options) -> Result<Compared> {
+    fn beside(&self, places: [&Place; 2], bodies: &Bodies, options: &Options) -> Result<Compared> {
         let requests = places
             .iter()
             .map(|place| place.requests(self.method, bodies.of(self.size), self.connections))
@@ -141,8 +214,7 @@ impl Figure {
     /// One line: the second server beside the first.
     fn print(&self, compared: &Compared, target: Option<f64>) -> Result<()> {
         let (best, own) = (compared.middle(0)?, compared.middle(1)?);
-        let size = if self.size == SMALL { "1 KiB" } else { "64 MiB" };
-        let name = format!("{} {size}", self.method);
+        let name = self.name();
         let rate = compared.rate(1, 0);
         let target = target.map_or_else(String::new, |target| {
             format!("≥ {:.0}% {}", target * 100.0, verdict(rate >= target))
