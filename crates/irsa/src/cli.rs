@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use irsa_core::{AccountId, Timestamp};
-use irsa_server::{GatewayUpstream, S3Upstream, UpstreamCredentials};
+use irsa_server::{AuthorizerAddress, AuthorizerService, GatewayUpstream, S3Upstream, UpstreamCredentials};
 
 use crate::output::Format;
 use crate::policy::Policy;
@@ -153,6 +153,11 @@ pub(crate) struct Up {
     pub(crate) s3_upstream: Vec<S3Upstream>,
     #[command(flatten)]
     pub(crate) s3_upstream_options: S3UpstreamOptions,
+    /// Where proxies ask whether requests may pass, such as 127.0.0.1:4702 or unix:/run/irsa.sock: Envoy by ext_authz, nginx by auth_request
+    #[arg(long, value_name = "ADDR", requires = "authorizer_for")]
+    pub(crate) authorizer: Option<AuthorizerAddress>,
+    #[command(flatten)]
+    pub(crate) authorizer_options: AuthorizerOptions,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -195,6 +200,22 @@ pub(crate) struct S3UpstreamOptions {
     /// Certificate authorities, in PEM, of those stores
     #[arg(long, value_name = "FILE")]
     pub(crate) s3_upstream_ca: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AuthorizerOptions {
+    /// A service behind those proxies, by the name that clients call it, such as s3=s3.example.com; may be repeated
+    #[arg(long, value_name = "[ACCOUNT/]SERVICE=HOST[:PORT]", requires = "authorizer")]
+    pub(crate) authorizer_for: Vec<AuthorizerService>,
+    /// Certificate authorities, in PEM, of those proxies
+    #[arg(long, value_name = "FILE", requires = "authorizer")]
+    pub(crate) authorizer_client_ca: Option<PathBuf>,
+    /// The S3 store behind them takes keys with //, /./ and /../ as they are
+    #[arg(long, requires = "authorizer")]
+    pub(crate) authorizer_literal_keys: bool,
+    /// Let Envoy remove signature and session token from what it sends on
+    #[arg(long, requires = "authorizer")]
+    pub(crate) authorizer_strip_credentials: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use irsa_server::{AuditDurability, GatewayConfig, S3UpstreamConfig, ServerConfig, start};
+use irsa_server::{AuditDurability, AuthorizerConfig, GatewayConfig, S3UpstreamConfig, ServerConfig, start};
 use serde_json::json;
 
 use crate::cli::{Durability, Up};
@@ -51,6 +51,13 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             region: arguments.s3_upstream_options.s3_upstream_region,
             ca: arguments.s3_upstream_options.s3_upstream_ca,
         },
+        authorizer: arguments.authorizer.map(|listen| AuthorizerConfig {
+            listen,
+            client_ca: arguments.authorizer_options.authorizer_client_ca,
+            services: arguments.authorizer_options.authorizer_for,
+            literal_keys: arguments.authorizer_options.authorizer_literal_keys,
+            strip_credentials: arguments.authorizer_options.authorizer_strip_credentials,
+        }),
         ..ServerConfig::new(data.clone())
     };
     let server = start(config).await.context("the server can't start")?;
@@ -74,14 +81,22 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
         server.endpoint(),
         server.tls_endpoint()
     ));
+    let authorizer = server.authorizer().map(ToString::to_string);
+    if let Some(authorizer) = &authorizer {
+        output::note(format_args!("proxies ask {authorizer}"));
+    }
     if format == Format::Json {
-        output::data(json!({
+        let mut about = json!({
             "ready": true,
             "endpoint": server.endpoint(),
             "tlsEndpoint": server.tls_endpoint(),
             "region": region,
             "account": server.account().to_string(),
-        }));
+        });
+        if let Some(authorizer) = authorizer {
+            about["authorizer"] = authorizer.into();
+        }
+        output::data(about);
     } else {
         let data = output::shell_word(&data.display().to_string());
         let option = if data == "./irsa-data" {
