@@ -52,14 +52,14 @@ const SECRETS: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Action":"secretsmanager:BatchGetSecretValue","Resource":"*"}]}"#;
 
 /// moto's server; ends with this value.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Moto {
     /// Starts it on a free port, and returns when it says on which.
-    fn start(folder: &std::path::Path) -> Result<Self> {
+    pub(crate) fn start(folder: &std::path::Path) -> Result<Self> {
         let mut child = shell::plain("moto_server", folder)?
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env("MOTO_ACCOUNT_ID", ACCOUNT)

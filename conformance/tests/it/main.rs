@@ -11,6 +11,7 @@ mod gateway;
 mod issuers;
 mod kubernetes;
 mod restart;
+mod s3_upstream;
 mod sdk;
 mod shell;
 mod simulation;
