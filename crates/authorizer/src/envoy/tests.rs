@@ -97,10 +97,11 @@ fn a_question_is_read_as_the_client_sent_it() {
 
 #[test]
 fn what_envoy_must_say_is_no_default() {
-    let broken: [(&str, fn(&mut CheckRequest)); 10] = [
+    type Fault = fn(&mut CheckRequest);
+    let broken: [(&str, Fault); 10] = [
         ("attributes", |request| request.attributes = None),
         ("the client's address", |request| {
-            request.attributes.as_mut().unwrap().source = None
+            request.attributes.as_mut().unwrap().source = None;
         }),
         ("the client's address", |request| {
             let source = request.attributes.as_mut().unwrap().source.as_mut().unwrap();
@@ -114,7 +115,7 @@ fn what_envoy_must_say_is_no_default() {
                 .address = "@pipe".to_owned();
         }),
         ("the request", |request| {
-            request.attributes.as_mut().unwrap().request = None
+            request.attributes.as_mut().unwrap().request = None;
         }),
         ("the host", |request| http(request).host.clear()),
         ("the host", |request| http(request).host = "a,b".to_owned()),
@@ -122,7 +123,7 @@ fn what_envoy_must_say_is_no_default() {
         ("the request target", |request| http(request).path = "*".to_owned()),
         ("the request target", |request| http(request).path = "/a#b".to_owned()),
         ("two forms", |request| {
-            drop(http(request).headers.insert("a".to_owned(), "b".to_owned()))
+            http(request).headers.insert("a".to_owned(), "b".to_owned());
         }),
     ];
     for (says, change) in broken {
