@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+mod authorizer;
 mod aws_cli;
 mod bad_input;
 mod boto3;
