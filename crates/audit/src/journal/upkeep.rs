@@ -128,7 +128,9 @@ impl Shared {
         let mut known = self.upkeep.known.lock().unwrap_or_else(PoisonError::into_inner);
         let removed = self.remove_old(&mut known);
         let indexed = self.index(&mut known);
-        removed.and(indexed)
+        // What was just made takes room as well.
+        let made_room = self.remove_old(&mut known);
+        removed.and(indexed).and(made_room)
     }
 
     fn index(&self, known: &mut Known) -> Result<(), AuditError> {

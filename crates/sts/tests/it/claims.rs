@@ -195,7 +195,7 @@ async fn texts_that_are_no_token() {
         "a.b.c.d.e",
         "....",
         &token[1..],
-        &format!("{token}\n"),
+        &format!("{token}\n\n"),
         &format!("{token}="),
         &issuer.sign_as(&header, &claims),
         &issuer.sign_as(&header, "[]"),
