@@ -437,7 +437,11 @@ impl Gate {
         let bucket = self.snapshot.buckets.get(name)?;
         // An embedded bucket of the same name is out of sight.
         let is_other = || target.bucket_id == Some(id_behind(name)) && target.bucket_id != Some(bucket.record.id);
-        (target.action != "s3:CreateBucket" && !is_other()).then_some(bucket)
+        // What an account said of a store's bucket is gone with the account.
+        let is_of_another = target
+            .resource_account
+            .is_some_and(|owner| owner != bucket.record.account);
+        (target.action != "s3:CreateBucket" && !is_other() && !is_of_another).then_some(bucket)
     }
 
     /// The policy that counts in a decision about the bucket.

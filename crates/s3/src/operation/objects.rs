@@ -92,9 +92,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ("x-amz-copy-source-if-none-match", Values::Any),
             ("x-amz-copy-source-if-modified-since", Values::Any),
             ("x-amz-copy-source-if-unmodified-since", Values::Any),
-            ("x-amz-metadata-directive", Values::Any),
+            (
+                "x-amz-metadata-directive",
+                Values::Only(&["COPY", "REPLACE"], "InvalidArgument", "Unknown metadata directive."),
+            ),
             ("x-amz-tagging", Values::Any),
-            ("x-amz-tagging-directive", Values::Any),
+            (
+                "x-amz-tagging-directive",
+                Values::Only(&["COPY", "REPLACE"], "InvalidArgument", "Unknown tagging directive."),
+            ),
             ("x-amz-source-expected-bucket-owner", Values::Any),
         ],
         conditions: WRITE_CONDITIONS,

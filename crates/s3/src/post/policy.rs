@@ -141,9 +141,11 @@ impl PostPolicy {
                 return Err(denied(format!("Policy Condition failed: {}", condition.text)));
             }
         }
+        // The bucket is a field of every form, though no form has it: else a policy would be good for all buckets of its maker's.
         let extra: Vec<&str> = fields
             .iter()
             .map(|(name, _)| name.as_str())
+            .chain(["bucket"])
             .filter(|name| {
                 !FREE.contains(name)
                     && !name.starts_with("x-ignore-")
@@ -192,6 +194,18 @@ mod tests {
     }
 
     fn check(conditions: &str, fields: &[(&str, &str)]) -> String {
+        let with_bucket = format!(r#"{conditions}, {{"bucket": "my-bucket"}}"#);
+        check_without_bucket(
+            if conditions.contains("bucket") {
+                conditions
+            } else {
+                &with_bucket
+            },
+            fields,
+        )
+    }
+
+    fn check_without_bucket(conditions: &str, fields: &[(&str, &str)]) -> String {
         let fields: Vec<_> = fields
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -271,6 +285,10 @@ mod tests {
         ] {
             assert_eq!(check(conditions, fields), expected, "{conditions} {fields:?}");
         }
+        assert_eq!(
+            check_without_bucket(r#"{"key": "a"}"#, &[("key", "a")]),
+            "Extra input fields: bucket"
+        );
         let policy = parse(r#"{"key": "a"}"#).unwrap();
         let fields = [("key".to_owned(), "a".to_owned())];
         let late = policy.check(&fields, "b", "", now().plus_seconds(1)).unwrap_err();

@@ -123,6 +123,10 @@ impl Questioner {
         if objects.is_empty() || objects.len() > 1000 {
             return Err(malformed());
         }
+        // One reader takes an empty version for none, another for one.
+        for object in objects {
+            version_of(object.version_id.as_deref())?;
+        }
         let question = |action, key: &str| Question {
             target: self.target(head, action, Some(&record.name), Some(key), Some(record)),
             bucket: Some(record.clone()),

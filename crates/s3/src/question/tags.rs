@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use s3s::S3Result;
 
+use crate::access::error;
 use crate::backend::tagging;
 use crate::operation::Operation;
 use crate::permit::EXISTING_TAG;
@@ -72,6 +73,14 @@ pub(super) fn replaces_tags(headers: &HeaderMap) -> bool {
 pub(super) fn request_tags(operation: &Operation, headers: &HeaderMap) -> S3Result<Option<Tags>> {
     if operation.name == "CopyObject" && !replaces_tags(headers) {
         return Ok(None);
+    }
+    if let Some(header) = headers.get("x-amz-tagging")
+        && header.to_str().is_err()
+    {
+        return Err(error(
+            "InvalidArgument",
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+        ));
     }
     tagging_header(headers).map(tagging::of_header).transpose()
 }

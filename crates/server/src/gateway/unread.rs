@@ -23,7 +23,7 @@ pub(crate) fn key_of_policies(
 
 /// The same of one policy.
 pub(crate) fn key_of(text: &str, actions: &[&str], unread: &[String]) -> Option<String> {
-    if !text.contains("Condition") && !text.contains('\\') {
+    if !text.contains("Condition") && !text.contains("${") && !text.contains('\\') {
         return None;
     }
     // A document that can't be read allows nothing.
@@ -33,12 +33,25 @@ pub(crate) fn key_of(text: &str, actions: &[&str], unread: &[String]) -> Option<
         .iter()
         .filter(|statement| concerns(statement, actions))
         .find_map(|statement| {
-            let conditions = statement.conditions.iter().flatten();
-            conditions
-                .map(|condition| &*condition.key.value)
-                .find(|key| is_unread(key, unread))
-                .map(str::to_owned)
+            let conditions = || statement.conditions.iter().flatten();
+            let keys = conditions().map(|condition| &*condition.key.value);
+            let values = conditions().flat_map(|condition| condition.values.iter().map(|value| &*value.value));
+            let resources = statement.resource.iter().chain(&statement.not_resource);
+            let resources = resources.flat_map(|resources| resources.value.iter());
+            let inserted = values
+                .chain(resources.map(|resource| &*resource.value))
+                .flat_map(variables);
+            let mut all = keys.chain(inserted);
+            all.find(|key| is_unread(key, unread)).map(str::to_owned)
         })
+}
+
+/// The keys whose values a text inserts: what stands between `${` and `}`, or a comma.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split(['}', ',']).next())
+        .map(str::trim)
 }
 
 fn is_unread(key: &str, unread: &[String]) -> bool {
@@ -133,6 +146,42 @@ fn documents(snapshot: &Snapshot, caller: &Caller) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_counts_wherever_its_value_does() {
+        let unread = ["s3:ExistingObjectTag/".to_owned()];
+        let found = |statement: &str| {
+            let text = format!(
+                r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": "s3:Get*", {statement}}}}}"#
+            );
+            key_of(&text, &["s3:GetObject"], &unread)
+        };
+        let everything = r#""Resource": "*""#;
+        for (statement, expected) in [
+            (everything.to_owned(), None),
+            (
+                format!(r#"{everything}, "Condition": {{"Null": {{"s3:existingobjecttag/a": "true"}}}}"#),
+                Some("s3:existingobjecttag/a"),
+            ),
+            (
+                format!(
+                    r#"{everything}, "Condition": {{"StringEquals": {{"aws:username": "${{s3:ExistingObjectTag/a, 'x'}}"}}}}"#
+                ),
+                Some("s3:ExistingObjectTag/a"),
+            ),
+            (
+                r#""Resource": "arn:aws:s3:::b/${S3:ExistingObjectTag/a}/*""#.to_owned(),
+                Some("S3:ExistingObjectTag/a"),
+            ),
+            (
+                r#""NotResource": ["arn:aws:s3:::b/${aws:username}/${s3:ExistingObjectTag/a}"]"#.to_owned(),
+                Some("s3:ExistingObjectTag/a"),
+            ),
+            (r#""Resource": "arn:aws:s3:::b/${aws:username}/*""#.to_owned(), None),
+        ] {
+            assert_eq!(found(&statement).as_deref(), expected, "{statement}");
+        }
+    }
 
     #[test]
     fn patterns() {

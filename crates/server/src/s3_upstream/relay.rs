@@ -363,10 +363,24 @@ impl Relay<'_> {
                     || text == "user-agent"
             };
             if passes && let Some(value) = self.single(header)? {
+                // Stores read other conditions in their own ways, and some not at all.
+                let is_other = text == "if-none-match" && !self.head.operation.read_only && value != "*";
+                if is_other || text == "x-amz-tagging" && self.is_copy_with_its_tags() {
+                    return Err(S3Refusal::new(
+                        "NotImplemented",
+                        "A header you provided implies functionality that is not implemented",
+                    ));
+                }
                 kept.insert(header.clone(), value.clone());
             }
         }
         Ok(kept)
+    }
+
+    /// Whether it copies tags along, so that those of its own were not asked about.
+    fn is_copy_with_its_tags(&self) -> bool {
+        let directive = self.head.headers().get("x-amz-tagging-directive");
+        self.head.operation.name == "CopyObject" && directive.is_none_or(|directive| directive != "REPLACE")
     }
 
     /// The source of a copy as it was decided, written in one way.

@@ -137,7 +137,10 @@ fn a_form_uploads_what_its_policy_says() {
     assert_eq!(form("999").send(server, &bucket).status, 204);
     // A session's token is a field too.
     let session = server.assume(&world.admin, "everything", &[]);
-    let simple = |key: &Key| Form::new(&[("key", "a")], b"x").signed(key, r#"{"key": "a"}"#);
+    let own = format!(r#"{{"key": "a"}}, {{"bucket": "{bucket}"}}"#);
+    let simple = |key: &Key| Form::new(&[("key", "a")], b"x").signed(key, &own);
+    let anywhere = Form::new(&[("key", "a")], b"x").signed(&world.admin, r#"{"key": "a"}"#);
+    assert_eq!(anywhere.send(server, &bucket).outcome(), "403 AccessDenied");
     assert_eq!(simple(&session).send(server, &bucket).status, 204);
     let stolen = Form {
         fields: simple(&session)
@@ -158,7 +161,7 @@ fn a_form_uploads_what_its_policy_says() {
     )
     .signed(
         &world.admin,
-        r#"{"key": "a"}, ["starts-with", "$success_action_redirect", ""]"#,
+        r#"{"key": "a"}, ["starts-with", "$bucket", ""], ["starts-with", "$success_action_redirect", ""]"#,
     )
     .send(server, &bucket);
     assert_eq!(redirected.status, 303);
