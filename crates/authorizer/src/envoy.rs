@@ -126,8 +126,8 @@ fn body(http: &HttpRequest, headers: &HeaderMap, partial: Option<&[u8]>) -> Resu
         Some(b"true") => Ok(OriginalBody::Unseen),
         // Text was changed where it was not UTF-8.
         Some(b"false") if !http.body.is_empty() => Ok(OriginalBody::Unseen),
-        // Bodies of exactly the limit's length count as whole for Envoy.
-        Some(b"false") if length.is_some_and(|length| length != here) => Ok(OriginalBody::Unseen),
+        // Bodies of exactly the limit's length count as whole for Envoy, and more may follow: the length alone tells.
+        Some(b"false") if length != Some(here) => Ok(OriginalBody::Unseen),
         Some(b"false") => Ok(OriginalBody::Whole(http.raw_body.clone())),
         Some(_) => Err(malformed("`x-envoy-auth-partial-body`", "it is neither true nor false")),
     }

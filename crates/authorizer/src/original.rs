@@ -99,6 +99,10 @@ pub(crate) fn host(text: &[u8]) -> Result<HeaderValue, OriginalError> {
 /// Adds a header of the client.
 pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<(), OriginalError> {
     let name = HeaderName::from_bytes(name).map_err(|_| malformed("a header", "its name is no name"))?;
+    // Some servers read it as the header with a hyphen in its place, which was not asked about.
+    if name.as_str().contains('_') {
+        return Err(malformed("a header", "its name has an underscore"));
+    }
     let value = HeaderValue::from_bytes(value).map_err(|_| malformed("a header", "its value is not valid"))?;
     if headers.len() >= MAX_HEADERS {
         return Err(malformed("the headers", "there are too many"));

@@ -115,7 +115,10 @@ fn json_call<'b>(
         .find(|service| service.protocol == Protocol::Json && service.targets.iter().any(|known| known == prefix))
         .ok_or_else(|| GatewayError::UnknownService("this `X-Amz-Target`".to_owned()))?;
     let tree = match request.body {
-        None | Some([]) => Tree::Object(Vec::new()),
+        // A server may take the operation from a form in the body instead.
+        None if !holds_nothing(request) => return Err(GatewayError::BodyUnseen(format!("`{operation}`"))),
+        None => Tree::Object(Vec::new()),
+        Some([]) => Tree::Object(Vec::new()),
         Some(body) => json::parse(body).map_err(|error| GatewayError::Body(error.to_string()))?,
     };
     if !matches!(tree, Tree::Object(_)) {
@@ -126,6 +129,13 @@ fn json_call<'b>(
         operation: operation.to_owned(),
         tree,
     })
+}
+
+/// Whether a body that is not seen is announced to be too short for anything but an empty object.
+fn holds_nothing(request: &GatewayRequest<'_>) -> bool {
+    let mut lengths = request.headers.get_all(http::header::CONTENT_LENGTH).iter();
+    let length = lengths.next().map(http::HeaderValue::as_bytes);
+    matches!(length, Some(b"0" | b"1" | b"2")) && lengths.next().is_none()
 }
 
 fn query_call<'b>(
@@ -186,6 +196,9 @@ fn rest_call<'b>(candidates: &[&'b Arc<ServiceRules>], request: &GatewayRequest<
         .max_by_key(|(literals, _, _)| *literals);
     let (_, name, labels) = best.ok_or(GatewayError::Protocol("no operation has this method and path"))?;
     let body = match request.body {
+        None if !matches!(*request.method, Method::GET | Method::HEAD | Method::DELETE) && !holds_nothing(request) => {
+            return Err(GatewayError::BodyUnseen(format!("`{name}`")));
+        }
         None | Some([]) => Tree::Object(Vec::new()),
         Some(body) if service.protocol == Protocol::RestXml => xml::parse(body)?,
         Some(body) => json::parse(body).map_err(|error| GatewayError::Body(error.to_string()))?,

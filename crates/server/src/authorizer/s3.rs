@@ -12,7 +12,7 @@ use irsa_core::{AccountId, Timestamp};
 use irsa_iam::Caller;
 use irsa_s3::{
     Asked, Authorizer as Decides, Body, BucketRecord, BucketSettings, Buckets, BucketsError, Document, Head,
-    ObjectTags, Questioner, S3Outcome, S3Refusal, Target, is_valid_bucket_name, prepare,
+    ObjectTags, Questioner, ResourceKind, S3Outcome, S3Refusal, Target, is_valid_bucket_name, prepare,
 };
 use irsa_sigv4::{Location, Payload, Rules, Verified};
 use irsa_wire::{Service, WireError, s3_error};
@@ -98,6 +98,12 @@ impl Case {
             snapshot: Arc::clone(&self.snapshot),
             caller: self.gate.as_ref().and_then(|gate| gate.caller.clone()),
         };
+        // What names no bucket is the account's whose store it is, and no other's.
+        let is_of_the_account = matches!(head.operation.resource, ResourceKind::Service | ResourceKind::NewBucket);
+        let caller = self.gate.as_ref().and_then(|gate| gate.caller.as_ref());
+        if is_of_the_account && caller.is_some_and(|caller| caller.account != entry.account) {
+            return Err(WireError::new("AccessDenied", 403, "Access Denied").because("the store is another account's"));
+        }
         let asked = questioner.of_head(&head, &tags).await.map_err(words)?;
         let mut questions: Vec<irsa_s3::Question> = asked.questions.clone();
         let mut wrong_tags = None;
@@ -106,7 +112,12 @@ impl Case {
             match self.document(&questioner, &head, &asked, &body, &tags).await? {
                 Document::NewBucket(_, of_bucket) => questions.push(of_bucket),
                 // A proxy sends all of the keys on, or none.
-                Document::Keys { keys, .. } => questions.extend(keys.into_iter().flat_map(|key| key.questions)),
+                Document::Keys { keys, .. } => {
+                    if !self.literal_keys && keys.iter().any(|key| !key_has_one_reading(&key.key)) {
+                        return Err(two_readings());
+                    }
+                    questions.extend(keys.into_iter().flat_map(|key| key.questions));
+                }
                 Document::Tagged(given, of_object) => {
                     wrong_tags = given.err();
                     questions.push(of_object);
@@ -227,7 +238,7 @@ impl Case {
         };
         let caller = gate.caller.as_ref();
         let account = match self.outcome.bucket.as_deref() {
-            Some(name) => Some(owner_of(&self.snapshot, entry, name)),
+            Some(_) => Some(entry.account),
             None => caller.map(|caller| caller.account),
         };
         let copy_source = question.original.headers.get("x-amz-copy-source");
@@ -302,11 +313,26 @@ fn has_one_reading(parts: &Parts) -> Result<(), WireError> {
         });
         let encoded = slashes(path) != count || decoded.iter().any(|byte| matches!(byte, b'\\' | 0));
         if first || inner || encoded {
-            let message = "The path can be read in two ways.";
-            return Err(WireError::new("InvalidURI", 400, message).because("see --authorizer-literal-keys"));
+            return Err(two_readings());
         }
     }
+    // It parts parameters for some servers, and for others makes them be passed over.
+    if parts.uri.query().is_some_and(|query| query.contains(';')) {
+        return Err(two_readings());
+    }
     Ok(())
+}
+
+/// The same of a key in a document.
+fn key_has_one_reading(key: &str) -> bool {
+    let inner = key.strip_suffix('/').unwrap_or(key);
+    key.trim() == key
+        && !key.contains(['\\', '\0'])
+        && inner.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+fn two_readings() -> WireError {
+    WireError::new("InvalidURI", 400, "The path can be read in two ways.").because("see --authorizer-literal-keys")
 }
 
 /// The content of a body in chunks, every signature and checksum of which is right.
@@ -345,12 +371,7 @@ fn words(refused: S3Refusal) -> WireError {
     }
 }
 
-fn owner_of(snapshot: &Snapshot, entry: &Entry, bucket: &str) -> AccountId {
-    let known = snapshot.buckets.get(bucket);
-    known.map_or(entry.account, |bucket| bucket.record.account)
-}
-
-/// The buckets of a store that keeps them itself: those that this server knows are as it knows them, all others are the configured account's.
+/// The buckets of a store that keeps them itself. All are the configured account's; those that this server knows as that account's are as it knows them.
 struct Behind {
     snapshot: Arc<Snapshot>,
     account: AccountId,
@@ -364,7 +385,9 @@ impl Buckets for Behind {
     }
 
     fn get(&self, name: &str) -> Option<Arc<BucketRecord>> {
-        if let Some(bucket) = self.snapshot.buckets.get(name) {
+        // A bucket that another account has here is not the one of this name in that store.
+        let known = self.snapshot.buckets.get(name);
+        if let Some(bucket) = known.filter(|bucket| bucket.record.account == self.account) {
             return Some(Arc::clone(&bucket.record));
         }
         is_valid_bucket_name(name).then(|| {

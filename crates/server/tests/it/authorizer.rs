@@ -1001,12 +1001,22 @@ fn adv_az_10_accounts_are_walls() {
         (refused.status, refused.header("x-irsa-error-message")),
         (403, Some("Access Denied"))
     );
-    // A bucket that this server has is its owner's, whatever stands behind the proxy.
+    // A bucket that somebody else has here does not become the one of that name behind the proxy.
     let created = server.s3(&stranger, "PUT", "/of-b", b"");
     assert_eq!(created.status, 200, "{}", created.text());
-    assert_eq!(authorizer.ask_nginx(&s3(&stranger, "GET", "/of-b/a")).status, 200);
+    assert_eq!(authorizer.ask_nginx(&s3(&stranger, "GET", "/of-b/a")).status, 403);
     assert_eq!(
         authorizer.ask_nginx(&s3(&authorizer.admin(), "GET", "/of-b/a")).status,
+        200
+    );
+    // Nor are lists and new buckets anybody's but the account's.
+    assert_eq!(authorizer.ask_nginx(&s3(&stranger, "GET", "/")).status, 403);
+    assert_eq!(authorizer.ask_nginx(&s3(&authorizer.admin(), "GET", "/")).status, 200);
+    // A semicolon parts parameters for some, and not for others.
+    assert_eq!(
+        authorizer
+            .ask_nginx(&s3(&authorizer.admin(), "GET", "/of-b?list-type=2&prefix=a/;"))
+            .status,
         403
     );
 }
