@@ -98,12 +98,24 @@ impl Drop for Moto {
 
 /// A server with these services behind it, and what a pod in it did there: the records of its calls.
 async fn pod(services: &[&str], script: &str, document: &str) -> Result<Vec<Value>> {
+    let gateway = |store: &str| {
+        let of_service = |service: &&str| ["--gateway".to_owned(), format!("{service}={store}")];
+        services.iter().flat_map(of_service).collect()
+    };
+    pod_before_moto(gateway, script, document).await
+}
+
+/// A server that stands before moto with these arguments, and what a pod in it did there: the records of its calls.
+pub(crate) async fn pod_before_moto(
+    arguments: impl FnOnce(&str) -> Vec<String>,
+    script: &str,
+    document: &str,
+) -> Result<Vec<Value>> {
     let folder = tempfile::tempdir()?;
     let moto = Moto::start(folder.path())?;
-    let mut arguments = vec!["--account".to_owned(), ACCOUNT.to_owned()];
-    for service in services {
-        arguments.extend(["--gateway".to_owned(), format!("{service}=http://{}", moto.address)]);
-    }
+    let store = format!("http://{}", moto.address);
+    let mut arguments = arguments(&store);
+    arguments.extend(["--account".to_owned(), ACCOUNT.to_owned()]);
     let server = Server::start_with(&StartOptions {
         arguments,
         environment: vec![
@@ -118,7 +130,7 @@ async fn pod(services: &[&str], script: &str, document: &str) -> Result<Vec<Valu
     let parameters = [
         ("Action", "PutRolePolicy"),
         ("RoleName", "app"),
-        ("PolicyName", "services"),
+        ("PolicyName", "pod"),
         ("PolicyDocument", document),
     ];
     root.must("iam", &parameters).await?;
@@ -126,7 +138,7 @@ async fn pod(services: &[&str], script: &str, document: &str) -> Result<Vec<Valu
     std::fs::write(&token, cluster.token(&root, "app", "reader").await?)?;
     let mut pod = shell::plain("python", folder.path())?;
     pod.arg(shell::scripts().join(script))
-        .env("UPSTREAM", format!("http://{}", moto.address))
+        .env("UPSTREAM", store)
         .env("AWS_ENDPOINT_URL", server.endpoint()?)
         .env("AWS_REGION", server.region()?)
         .env("AWS_DEFAULT_REGION", server.region()?)
