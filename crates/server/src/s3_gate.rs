@@ -81,6 +81,12 @@ pub(crate) async fn serve(
         })
     };
     let mut signature = signature_keys(presented, context.facts.now);
+    let version = context
+        .peer
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.version.strip_prefix("TLSv"));
+    signature.extend(version.map(|version| ("s3:TlsVersion", version.to_owned())));
     let mut method = caller
         .is_some()
         .then_some(if query_signed { "QueryString" } else { "AuthHeader" });
@@ -207,7 +213,7 @@ pub(crate) async fn serve(
 ///
 /// "You must sign the request (…) when using these parameters. They cannot be used with an unsigned (anonymous) request":
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>.
-fn chooses_headers(uri: &Uri) -> bool {
+pub(crate) fn chooses_headers(uri: &Uri) -> bool {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| name.starts_with("response-"))
 }
 

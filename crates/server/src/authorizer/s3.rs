@@ -24,7 +24,7 @@ use crate::authenticate::{AuthenticationError, authenticate};
 use crate::body::{chunk_error, full};
 use crate::gateway::unread::{key_of, key_of_policies};
 use crate::pipeline::{RequestContext, add_authorization_message, digest_of};
-use crate::s3_gate::{Gate, signature_keys, strip_signature};
+use crate::s3_gate::{Gate, chooses_headers, signature_keys, strip_signature};
 use crate::s3_record::S3Record;
 use crate::snapshot::Snapshot;
 
@@ -171,6 +171,10 @@ impl Case {
             Ok(Some(presented)) => presented,
             Ok(None) => {
                 self.gate = Some(gate(None, context));
+                if chooses_headers(&parts.uri) {
+                    let message = "Request specific response headers cannot be used for anonymous GET requests.";
+                    return Err(WireError::new("InvalidRequest", 400, message));
+                }
                 // Nobody vouches for it.
                 return Ok(whole.filter(|body| body.is_empty()).cloned());
             }

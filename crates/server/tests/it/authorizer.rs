@@ -1009,6 +1009,13 @@ fn adv_az_10_accounts_are_walls() {
         authorizer.ask_nginx(&s3(&authorizer.admin(), "GET", "/of-b/a")).status,
         200
     );
+    // A stranger does not say what a public object is.
+    let unsigned = Sent {
+        host: S3.to_owned(),
+        request: Request::new("GET", "/photos/a?response-content-type=text/html"),
+    };
+    let refused = authorizer.ask_nginx(&unsigned);
+    assert_eq!(refused.header("x-irsa-error-code"), Some("InvalidRequest"));
     // Nor are lists and new buckets anybody's but the account's.
     assert_eq!(authorizer.ask_nginx(&s3(&stranger, "GET", "/")).status, 403);
     assert_eq!(authorizer.ask_nginx(&s3(&authorizer.admin(), "GET", "/")).status, 200);
