@@ -1,0 +1,20 @@
+//! The admission server: an API server asks about a pod, and is told what to add to it.
+//!
+//! This is the story's mutation as a service. [`Accounts`] holds the service accounts that have roles; whoever watches the cluster feeds it, and the
+//! few things that are asked of the cluster itself go through [`Cluster`]. The crate knows no client of the Kubernetes API, so that all of it runs in
+//! tests without one. What is added to a pod is decided by `irsa-webhook` alone.
+//!
+//! Invariants: a pod whose account has a role is injected or refused with the reason, never let through in silence; a pod whose account has none is
+//! never held up by a fault of ours; nothing that is kept grows with what strangers send.
+//!
+//! The protocol is that of <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>.
+
+mod accounts;
+mod certificate;
+mod cluster;
+mod sources;
+
+pub use accounts::{Account, Accounts, Known};
+pub use certificate::{CertificateError, ServingCertificate, certified_key};
+pub use cluster::{Annotations, Cluster, LookUp, LookUpError, Owner, Report};
+pub use sources::Sources;

@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use irsa_webhook::Settings;
+use irsa_webhook::configured::{ConfiguredIdentities, ServedAccounts};
+
+use crate::Accounts;
+
+/// Where identities come from. Whoever watches the cluster or a file feeds these; reviews read them.
+#[derive(Debug)]
+pub struct Sources {
+    /// What an operator chose.
+    pub settings: Arc<Settings>,
+    /// The cluster's service accounts.
+    pub accounts: Accounts,
+    configured: Source<ConfiguredIdentities>,
+    served: Source<ServedAccounts>,
+}
+
+/// What is read as a whole, and may not have been read yet.
+#[derive(Debug)]
+struct Source<T> {
+    wanted: bool,
+    current: ArcSwapOption<T>,
+}
+
+impl<T> Source<T> {
+    fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            current: ArcSwapOption::empty(),
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        self.wanted && self.current.load().is_none()
+    }
+}
+
+impl Sources {
+    /// Knows of nothing. `config_map`: whether identities of the ConfigMap count; `container_credentials`: whether a file names accounts that EKS
+    /// Pod Identity serves.
+    #[must_use]
+    pub fn new(settings: Settings, config_map: bool, container_credentials: bool) -> Self {
+        let settings = Arc::new(settings);
+        Self {
+            accounts: Accounts::new(Arc::clone(&settings)),
+            settings,
+            configured: Source::new(config_map),
+            served: Source::new(container_credentials),
+        }
+    }
+
+    /// The ConfigMap's identities are these: the last good ones, or none where there is no ConfigMap.
+    pub fn set_configured(&self, identities: ConfiguredIdentities) {
+        self.configured.current.store(Some(Arc::new(identities)));
+    }
+
+    /// The accounts that EKS Pod Identity serves are these.
+    pub fn set_served(&self, served: ServedAccounts) {
+        self.served.current.store(Some(Arc::new(served)));
+    }
+
+    /// The ConfigMap's identities; `None`: they don't count, or were not read yet.
+    #[must_use]
+    pub fn configured(&self) -> Option<Arc<ConfiguredIdentities>> {
+        self.configured.current.load_full()
+    }
+
+    /// The accounts that EKS Pod Identity serves, in the same way.
+    #[must_use]
+    pub fn served(&self) -> Option<Arc<ServedAccounts>> {
+        self.served.current.load_full()
+    }
+
+    /// What was not read yet, in a word; `None`: reviews can be answered from here.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        if !self.accounts.is_synced() {
+            Some("service accounts")
+        } else if self.configured.is_missing() {
+            Some("the ConfigMap")
+        } else if self.served.is_missing() {
+            Some("the container credentials file")
+        } else {
+            None
+        }
+    }
+
+    /// Whether the ConfigMap's identities count and were not read yet.
+    #[must_use]
+    pub fn configured_is_missing(&self) -> bool {
+        self.configured.is_missing()
+    }
+
+    /// Whether the accounts that EKS Pod Identity serves count and were not read yet.
+    #[must_use]
+    pub fn served_is_missing(&self) -> bool {
+        self.served.is_missing()
+    }
+}
