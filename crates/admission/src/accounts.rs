@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ pub struct Accounts {
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// Accounts with roles, by `namespace/name`.
-    bound: HashMap<Box<str>, Entry>,
+    /// Accounts with annotations of ours, by `namespace/name`.
+    entries: HashMap<Box<str>, Entry>,
     /// Accounts without, by hash: the second since [`Accounts::start`] from which that can be relied on.
     unbound: HashMap<u64, u32>,
 }
@@ -39,6 +39,7 @@ struct Tables {
 /// What differs from the settings is boxed: most accounts have a role and nothing else.
 #[derive(Clone, Debug)]
 struct Entry {
+    /// Empty: it has none, and the rest may count for EKS Pod Identity.
     role_arn: Box<str>,
     rest: Option<Box<Rest>>,
 }
@@ -48,6 +49,12 @@ struct Rest {
     /// Its role is empty: that stands in the entry.
     identity: Identity,
     warnings: Box<[Box<str>]>,
+}
+
+impl Entry {
+    fn is_bound(&self) -> bool {
+        !self.role_arn.is_empty()
+    }
 }
 
 /// One service account, read and made compact.
@@ -117,16 +124,23 @@ impl Accounts {
         }
     }
 
-    fn entry(&self, annotations: Map<String, Value>) -> Option<Entry> {
+    fn entry(&self, mut annotations: Map<String, Value>) -> Option<Entry> {
+        let role = format!("{}/role-arn", self.settings.annotation_prefix);
+        let bound = annotations.get(&role).is_some_and(|role| role != "");
+        if !bound {
+            // Without a role nothing of an account is read.
+            annotations.insert(role, "none".into());
+        }
         let metadata = Map::from_iter([("annotations".to_owned(), annotations.into())]);
         let object = Map::from_iter([("metadata".to_owned(), metadata.into())]);
         // Annotations that are strings can always be read.
         let (identity, warnings) = identity_with_warnings(&object.into(), &self.settings).ok()?;
         let mut identity = identity?;
-        let role_arn = std::mem::take(&mut identity.role_arn).into();
+        let role_arn = std::mem::take(&mut identity.role_arn);
+        let role_arn: Box<str> = if bound { role_arn.into() } else { Box::default() };
         let warnings: Box<[Box<str>]> = warnings.iter().map(|warning| warning.to_string().into()).collect();
         let plain = warnings.is_empty() && identity == Identity::new("", &self.settings);
-        Some(Entry {
+        (bound || !plain).then_some(Entry {
             role_arn,
             rest: (!plain).then(|| Box::new(Rest { identity, warnings })),
         })
@@ -136,12 +150,14 @@ impl Accounts {
     pub fn replace(&self, accounts: impl IntoIterator<Item = Account>) {
         let mut tables = Tables::default();
         for Account { key, entry } in accounts {
-            match entry {
-                Some(entry) => drop(tables.bound.insert(key, entry)),
-                None => drop(tables.unbound.insert(self.hash(&key), 0)),
+            if !entry.as_ref().is_some_and(Entry::is_bound) {
+                tables.unbound.insert(self.hash(&key), 0);
+            }
+            if let Some(entry) = entry {
+                tables.entries.insert(key, entry);
             }
         }
-        tables.bound.shrink_to_fit();
+        tables.entries.shrink_to_fit();
         tables.unbound.shrink_to_fit();
         let replaced = std::mem::replace(&mut *self.write(), tables);
         self.mark_synced();
@@ -155,15 +171,16 @@ impl Accounts {
         let settled = self.elapsed().saturating_add(SETTLING).as_secs().saturating_add(1);
         let settled = u32::try_from(settled).unwrap_or(u32::MAX);
         let mut tables = self.write();
+        if account.entry.as_ref().is_some_and(Entry::is_bound) {
+            tables.unbound.remove(&hash);
+        } else {
+            // One that was there all the time does not become uncertain by a change of something else.
+            let settled = tables.unbound.get(&hash).map_or(settled, |before| settled.min(*before));
+            tables.unbound.insert(hash, settled);
+        }
         match account.entry {
-            Some(entry) => {
-                tables.unbound.remove(&hash);
-                tables.bound.insert(account.key, entry);
-            }
-            None => {
-                tables.bound.remove(&account.key);
-                tables.unbound.insert(hash, settled);
-            }
+            Some(entry) => drop(tables.entries.insert(account.key, entry)),
+            None => drop(tables.entries.remove(&account.key)),
         }
     }
 
@@ -172,7 +189,7 @@ impl Accounts {
         let key = key(namespace, name);
         let hash = self.hash(&key);
         let mut tables = self.write();
-        tables.bound.remove(key.as_str());
+        tables.entries.remove(key.as_str());
         tables.unbound.remove(&hash);
     }
 
@@ -201,7 +218,7 @@ impl Accounts {
         let key = key(namespace, name);
         let hash = self.hash(&key);
         let tables = self.tables();
-        if let Some(entry) = tables.bound.get(key.as_str()) {
+        if let Some(entry) = tables.entries.get(key.as_str()).filter(|entry| entry.is_bound()) {
             return self.known(entry);
         }
         let Some(&settled) = tables.unbound.get(&hash) else {
@@ -219,9 +236,18 @@ impl Accounts {
     #[must_use]
     pub fn of(&self, account: &Account) -> Known {
         match &account.entry {
-            Some(entry) => self.known(entry),
-            None => Known::Unbound,
+            Some(entry) if entry.is_bound() => self.known(entry),
+            _ => Known::Unbound,
         }
+    }
+
+    /// What the account's annotations say beside the role, for a pod that EKS Pod Identity serves: regional STS, and the token's life in seconds.
+    #[must_use]
+    pub fn beside_role(&self, namespace: &str, name: &str) -> Option<(bool, i64)> {
+        let key = key(namespace, name);
+        let tables = self.tables();
+        let rest = tables.entries.get(key.as_str())?.rest.as_ref()?;
+        Some((rest.identity.regional_sts, rest.identity.token_expiration_seconds))
     }
 
     fn known(&self, entry: &Entry) -> Known {
@@ -244,18 +270,19 @@ impl Accounts {
     #[must_use]
     pub fn bound(&self) -> Vec<(String, Identity)> {
         let tables = self.tables();
-        let all = tables.bound.iter().filter_map(|(key, entry)| match self.known(entry) {
+        let bound = tables.entries.iter().filter(|(_, entry)| entry.is_bound());
+        let all = bound.filter_map(|(key, entry)| match self.known(entry) {
             Known::Bound { identity, .. } => Some((key.as_ref().to_owned(), identity)),
             _ => None,
         });
         all.collect()
     }
 
-    /// How many accounts are known: with a role, and without.
+    /// How many accounts are known: with annotations of ours, mostly a role; and without a role.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let tables = self.tables();
-        (tables.bound.len(), tables.unbound.len())
+        (tables.entries.len(), tables.unbound.len())
     }
 
     /// Forgets all, as the reference's debug handler does; what the cluster has is looked up until the watch tells of it.
@@ -269,9 +296,7 @@ impl Accounts {
     }
 
     fn hash(&self, key: &str) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        key.hash(&mut hasher);
-        hasher.finish()
+        self.hasher.hash_one(key)
     }
 
     // Nothing panics under these locks; and if it did, the tables would still be whole.
@@ -375,6 +400,23 @@ mod tests {
             (ROLE, "other")
         );
         assert_eq!(warnings, ["token expiration `soon` is not usable, 86400 seconds apply"]);
+    }
+
+    #[test]
+    fn what_an_account_without_a_role_says_counts_for_pod_identity() {
+        let accounts = accounts();
+        let annotations = [
+            ("eks.amazonaws.com/sts-regional-endpoints", "true"),
+            ("eks.amazonaws.com/token-expiration", "7200"),
+        ];
+        accounts.replace([
+            accounts.read("app", "a", annotations),
+            accounts.read("app", "plain", [("eks.amazonaws.com/role-arn", "")]),
+        ]);
+        assert_eq!(accounts.get("app", "a"), Known::Unbound);
+        assert_eq!(accounts.beside_role("app", "a"), Some((true, 7_200)));
+        assert_eq!(accounts.beside_role("app", "plain"), None);
+        assert!(accounts.bound().is_empty());
     }
 
     #[test]

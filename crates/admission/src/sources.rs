@@ -56,6 +56,28 @@ impl Sources {
         self.configured.current.store(Some(Arc::new(identities)));
     }
 
+    /// Reads the text that the ConfigMap holds; `None`: there is none. A broken text changes nothing, a broken entry is left out, and both are logged.
+    pub fn read_configured(&self, text: Option<&str>) {
+        let identities = match text.map(|text| ConfiguredIdentities::read(text, &self.settings)) {
+            None => ConfiguredIdentities::default(),
+            Some(Ok((identities, faults))) => {
+                for fault in faults {
+                    tracing::warn!(%fault, "an entry of the ConfigMap is left out");
+                }
+                identities
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "the ConfigMap can't be read, its last good text applies");
+                if self.configured().is_some() {
+                    return;
+                }
+                ConfiguredIdentities::default()
+            }
+        };
+        tracing::info!(identities = identities.len(), "the ConfigMap's identities are read");
+        self.set_configured(identities);
+    }
+
     /// The accounts that EKS Pod Identity serves are these.
     pub fn set_served(&self, served: ServedAccounts) {
         self.served.current.store(Some(Arc::new(served)));
