@@ -7,6 +7,7 @@ mod authority;
 mod client;
 mod cluster;
 mod control_plane;
+pub mod deploy;
 mod issuer;
 mod key;
 pub mod replay;
