@@ -1,0 +1,359 @@
+//! The way to one cluster's API server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+use crate::limiter::Limiter;
+
+/// Where an API server is, and who we are to it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Location {
+    /// The cluster that this pod runs in: `KUBERNETES_SERVICE_HOST`, and the token and authority of the pod's service account.
+    #[default]
+    InCluster,
+    /// A kubeconfig file, with its exec plugins and client certificates.
+    Kubeconfig {
+        /// The file; without one those that `KUBECONFIG` names, else `~/.kube/config`.
+        path: Option<PathBuf>,
+        /// The context; without one the file's current one.
+        context: Option<String>,
+    },
+    /// An address and nothing else: whoever asks there is nobody in particular.
+    Anonymous,
+}
+
+/// How a cluster is asked.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Where it is.
+    pub location: Location,
+    /// The API server's URL, instead of the one that the location names.
+    pub server: Option<String>,
+    /// Calls a second, watches aside; zero: as many as come.
+    pub calls_per_second: u32,
+    /// Calls that may leave at once after a pause.
+    pub burst: u32,
+    /// How long a call may take, its wait for its turn included.
+    pub deadline: Duration,
+    /// What the API server's audit log shows as user agent.
+    pub user_agent: String,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            location: Location::default(),
+            server: None,
+            calls_per_second: 50,
+            burst: 50,
+            deadline: Duration::from_secs(10),
+            user_agent: concat!("irsa/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl ClusterOptions {
+    /// What `--kubeconfig` and `--kube-api` mean together, as in client-go: neither is the cluster around us; the second overrides the URL of the
+    /// first, and alone is an address without a name to show.
+    #[must_use]
+    pub fn from_flags(kubeconfig: &str, kube_api: &str) -> Self {
+        let location = match (kubeconfig, kube_api) {
+            ("", "") => Location::InCluster,
+            ("", _) => Location::Anonymous,
+            (path, _) => Location::Kubeconfig {
+                path: Some(PathBuf::from(path)),
+                context: None,
+            },
+        };
+        Self {
+            location,
+            server: Some(kube_api).filter(|url| !url.is_empty()).map(str::to_owned),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why there is no way to a cluster. Asking again changes nothing: a file, a variable or an option is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The pod's own files and variables.
+    #[error("not inside of a cluster: {0}")]
+    InCluster(String),
+    /// The kubeconfig file.
+    #[error("the kubeconfig can't be used: {0}")]
+    Kubeconfig(String),
+    /// The URL of an option.
+    #[error("`{0}` is not the URL of an API server")]
+    Url(String),
+    /// Certificates, keys or plugins that are named by it.
+    #[error("no client for this cluster: {0}")]
+    Client(String),
+}
+
+/// Why one call brought nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// The API server answered, and not what was hoped for.
+    #[error("the API server says {code}: {message}")]
+    Refused {
+        /// The HTTP status.
+        code: u16,
+        /// Kubernetes' word for it, such as `NotFound`.
+        reason: String,
+        /// Its text.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("the API server did not answer within {} ms", .0.as_millis())]
+    Deadline(Duration),
+    /// No connection, no TLS, no credentials, or no answer that can be read.
+    #[error("the API server can't be asked: {0}")]
+    Unreachable(String),
+}
+
+impl CallError {
+    /// The object is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// Somebody else was faster: the object has changed since it was read, or is there already.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
+
+    /// We may not: an operator has to grant it.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 401 | 403, .. })
+    }
+}
+
+impl From<kube::Error> for CallError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused {
+                code: status.code,
+                reason: status.reason,
+                message: status.message,
+            },
+            other => Self::Unreachable(chain(&other)),
+        }
+    }
+}
+
+/// An error with its causes: those of HTTP clients say little alone.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// One cluster's API server, and how fast it is asked. Clones share the connections and the rate.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    limiter: Arc<Limiter>,
+    deadline: Duration,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Reads how to get there. Nothing is asked yet: the API server may be away.
+    ///
+    /// # Errors
+    /// Files, variables or options are missing or wrong.
+    pub async fn connect(options: &ClusterOptions) -> Result<Self, ClusterError> {
+        let server = options.server.as_deref().map(url).transpose()?;
+        let mut config = match &options.location {
+            Location::InCluster => Config::incluster().map_err(|error| ClusterError::InCluster(chain(&error)))?,
+            Location::Kubeconfig { path, context } => kubeconfig(path.as_deref(), context.clone(), server.as_ref())
+                .await
+                .map_err(|error| ClusterError::Kubeconfig(chain(&error)))?,
+            Location::Anonymous => Config::new(server.clone().ok_or_else(|| ClusterError::Url(String::new()))?),
+        };
+        if let Some(server) = server {
+            config.cluster_url = server;
+        }
+        config.connect_timeout = Some(options.deadline);
+        config.write_timeout = Some(options.deadline);
+        // Longer than any silence of a watch, which ends by itself: what hangs longer is a connection that is gone.
+        config.read_timeout = Some(crate::watch::LONGEST_WATCH + options.deadline);
+        config.reset_reader_on_write = true;
+        // Who calls decides what is asked again, and when.
+        config.default_retry = false;
+        let agent = http::HeaderValue::from_str(&options.user_agent)
+            .map_err(|error| ClusterError::Client(format!("`{}`: {error}", options.user_agent)))?;
+        config.headers.push((http::header::USER_AGENT, agent));
+        let client = Client::try_from(config).map_err(|error| ClusterError::Client(chain(&error)))?;
+        Ok(Self {
+            client,
+            limiter: Arc::new(Limiter::new(options.calls_per_second, options.burst)),
+            deadline: options.deadline,
+        })
+    }
+
+    /// The client, for watches: they have no deadline, and no part in the rate.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Waits for its turn, and then for the answer, both together no longer than the deadline.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
+        self.call_within(self.deadline, call).await
+    }
+
+    /// The same with another deadline.
+    pub(crate) async fn call_within<T>(
+        &self,
+        deadline: Duration,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, CallError> {
+        let call = async {
+            self.limiter.wait().await;
+            call.await
+        };
+        match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => answer.map_err(CallError::from),
+            Err(_) => Err(CallError::Deadline(deadline)),
+        }
+    }
+
+    /// The API server's version, such as `v1.34.1`.
+    ///
+    /// # Errors
+    /// The API server is away, or refuses.
+    pub async fn version(&self) -> Result<String, CallError> {
+        Ok(self.call(self.client.apiserver_version()).await?.git_version)
+    }
+}
+
+fn url(text: &str) -> Result<Uri, ClusterError> {
+    let url = || ClusterError::Url(text.to_owned());
+    let parsed: Uri = text.parse().map_err(|_| url())?;
+    match parsed.scheme_str() {
+        Some("http" | "https") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(parsed),
+        _ => Err(url()),
+    }
+}
+
+async fn kubeconfig(
+    path: Option<&std::path::Path>,
+    context: Option<String>,
+    server: Option<&Uri>,
+) -> Result<Config, KubeconfigError> {
+    let mut read = match path {
+        Some(path) => Kubeconfig::read_from(path)?,
+        None => match Kubeconfig::from_env()? {
+            Some(read) => read,
+            None => Kubeconfig::read()?,
+        },
+    };
+    // A file without a server is complete once an option names one.
+    if let Some(server) = server {
+        for cluster in read.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+            cluster.server = Some(server.to_string());
+        }
+    }
+    let options = KubeConfigOptions {
+        context,
+        ..KubeConfigOptions::default()
+    };
+    Config::from_custom_kubeconfig(read, &options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_flags_of_the_reference() {
+        let location = |kubeconfig, kube_api| {
+            let options = ClusterOptions::from_flags(kubeconfig, kube_api);
+            (options.location, options.server)
+        };
+        assert_eq!(location("", ""), (Location::InCluster, None));
+        assert_eq!(
+            location("", "https://api"),
+            (Location::Anonymous, Some("https://api".to_owned()))
+        );
+        let file = Location::Kubeconfig {
+            path: Some("/etc/kubeconfig".into()),
+            context: None,
+        };
+        assert_eq!(location("/etc/kubeconfig", ""), (file.clone(), None));
+        assert_eq!(
+            location("/etc/kubeconfig", "http://api"),
+            (file, Some("http://api".to_owned()))
+        );
+    }
+
+    async fn refused(options: ClusterOptions) -> String {
+        Cluster::connect(&options).await.expect_err("no cluster").to_string()
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_before_anything_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        std::fs::write(&file, "current-context: nowhere\n").unwrap();
+        let of = |kubeconfig: &std::path::Path, kube_api| {
+            ClusterOptions::from_flags(&kubeconfig.to_string_lossy(), kube_api)
+        };
+        assert!(refused(of(&file, "")).await.contains("nowhere"));
+        assert!(refused(of(&folder.path().join("none"), "")).await.starts_with("the kubeconfig can't be used"));
+        assert_eq!(
+            refused(ClusterOptions::from_flags("", "api:6443/x")).await,
+            "`api:6443/x` is not the URL of an API server"
+        );
+        assert_eq!(
+            refused(ClusterOptions::from_flags("", "ftp://api")).await,
+            "`ftp://api` is not the URL of an API server"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_option_names_the_server_that_the_file_leaves_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        let text = "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: []}";
+        std::fs::write(&file, text).unwrap();
+        let options = ClusterOptions::from_flags(&file.to_string_lossy(), "http://127.0.0.1:9");
+        let cluster = Cluster::connect(&options).await.unwrap();
+        assert!(matches!(cluster.version().await, Err(CallError::Unreachable(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_its_deadline() {
+        let options = ClusterOptions {
+            deadline: Duration::from_millis(1500),
+            ..ClusterOptions::from_flags("", "http://127.0.0.1:9")
+        };
+        let cluster = Cluster::connect(&options).await.unwrap();
+        let error = cluster
+            .call(std::future::pending::<Result<(), kube::Error>>())
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), "the API server did not answer within 1500 ms");
+    }
+}
