@@ -321,7 +321,11 @@ mod tests {
             ClusterOptions::from_flags(&kubeconfig.to_string_lossy(), kube_api)
         };
         assert!(refused(of(&file, "")).await.contains("nowhere"));
-        assert!(refused(of(&folder.path().join("none"), "")).await.starts_with("the kubeconfig can't be used"));
+        assert!(
+            refused(of(&folder.path().join("none"), ""))
+                .await
+                .starts_with("the kubeconfig can't be used")
+        );
         assert_eq!(
             refused(ClusterOptions::from_flags("", "api:6443/x")).await,
             "`api:6443/x` is not the URL of an API server"

@@ -9,11 +9,16 @@
 //!
 //! See <https://kubernetes.io/docs/reference/using-api/api-concepts/>.
 
+mod backoff;
 mod cluster;
+mod config_map;
+#[cfg(test)]
+mod fake;
 mod limiter;
 mod service_accounts;
 mod watch;
 
 pub use cluster::{CallError, Cluster, ClusterError, ClusterOptions, Location};
+pub use config_map::watch_config_map;
 pub use service_accounts::{ServiceAccount, look_up_service_account, watch_service_accounts};
 pub use watch::{Change, WatchOptions};

@@ -32,18 +32,6 @@ impl Limiter {
         tokio::time::sleep_until(turn).await;
     }
 
-    /// Whether a call may leave at once; if so, it has.
-    pub(crate) fn try_now(&self) -> bool {
-        let now = Instant::now();
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = (*full_at).max(now) + self.interval;
-        if next > now + self.interval.saturating_mul(self.burst) {
-            return false;
-        }
-        *full_at = next;
-        true
-    }
-
     /// When the call may leave.
     fn take(&self, now: Instant) -> Instant {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,18 +59,11 @@ mod tests {
         for _ in 0..3 {
             limiter.wait().await;
         }
-        assert!(refilled.elapsed() < Duration::from_millis(10), "a pause fills it, but not beyond its size");
+        assert!(
+            refilled.elapsed() < Duration::from_millis(10),
+            "a pause fills it, but not beyond its size"
+        );
         limiter.wait().await;
         assert!(refilled.elapsed() >= Duration::from_millis(90));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_cannot_wait_is_told() {
-        let limiter = Limiter::new(1, 2);
-        assert_eq!([limiter.try_now(), limiter.try_now(), limiter.try_now()], [true, true, false]);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!([limiter.try_now(), limiter.try_now()], [true, false]);
-        let unlimited = Limiter::new(0, 0);
-        assert!((0..1000).all(|_| unlimited.try_now()));
     }
 }

@@ -49,11 +49,13 @@ pub async fn watch_service_accounts(
     mut on_change: impl FnMut(Change<ServiceAccount>),
 ) {
     let api: Api<PartialObjectMeta<Object>> = Api::all(cluster.client());
-    follow("service accounts", api, None, options, |change| {
+    follow("service accounts", cluster, api, None, options, |change| {
         on_change(match change {
             Change::Relisting => Change::Relisting,
             Change::Present(object) => Change::Present(ServiceAccount::read(object.metadata, prefix)),
             Change::Complete => Change::Complete,
+            Change::Lost => Change::Lost,
+            Change::Found => Change::Found,
             Change::Removed(object) => Change::Removed(ServiceAccount::read(object.metadata, prefix)),
         });
     })
@@ -115,7 +117,19 @@ mod tests {
         for good in ["a", "default", "s3-reader.v2", &"a".repeat(253)] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", "..", ".", "../secrets", "a/b", "a?b", "A", "a%2fb", "a b", "é", &"a".repeat(254)] {
+        for bad in [
+            "",
+            "..",
+            ".",
+            "../secrets",
+            "a/b",
+            "a?b",
+            "A",
+            "a%2fb",
+            "a b",
+            "é",
+            &"a".repeat(254),
+        ] {
             assert!(!is_name(bad), "{bad}");
         }
     }
