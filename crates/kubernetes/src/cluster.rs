@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Uri;
+use irsa_core::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
@@ -239,6 +240,20 @@ impl Cluster {
         }
     }
 
+    /// What time it is at the API server, to the second.
+    pub(crate) async fn server_time(&self) -> Result<Timestamp, CallError> {
+        let request = http::Request::get("/version").body(kube::client::Body::empty());
+        let request = request.map_err(|error| CallError::Unreachable(error.to_string()))?;
+        // Whatever the answer is, it is dated.
+        let answer = self.call(self.client.send(request)).await?;
+        let date = answer
+            .headers()
+            .get(http::header::DATE)
+            .and_then(|date| date.to_str().ok());
+        date.and_then(http_date)
+            .ok_or_else(|| CallError::Unreachable("its answer is not dated".to_owned()))
+    }
+
     /// The API server's version, such as `v1.34.1`.
     ///
     /// # Errors
@@ -246,6 +261,23 @@ impl Cluster {
     pub async fn version(&self) -> Result<String, CallError> {
         Ok(self.call(self.client.apiserver_version()).await?.git_version)
     }
+}
+
+/// What time it is here.
+pub(crate) fn system_time() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// `Mon, 23 Nov 2026 00:00:00 GMT`, the only form that servers may write: RFC 9110, 5.6.7.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = time::PrimitiveDateTime::parse(text, format).ok()?;
+    Some(Timestamp::from_unix_seconds(date.assume_utc().unix_timestamp()))
 }
 
 fn url(text: &str) -> Result<Uri, ClusterError> {
@@ -345,6 +377,13 @@ mod tests {
         let options = ClusterOptions::from_flags(&file.to_string_lossy(), "http://127.0.0.1:9");
         let cluster = Cluster::connect(&options).await.unwrap();
         assert!(matches!(cluster.version().await, Err(CallError::Unreachable(_))));
+    }
+
+    #[test]
+    fn dates_of_answers() {
+        let date = http_date("Mon, 23 Nov 2026 00:00:05 GMT").unwrap();
+        assert_eq!(date.iso8601(), "2026-11-23T00:00:05Z");
+        assert_eq!(http_date("yesterday"), None);
     }
 
     #[tokio::test(start_paused = true)]

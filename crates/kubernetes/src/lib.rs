@@ -10,15 +10,19 @@
 //! See <https://kubernetes.io/docs/reference/using-api/api-concepts/>.
 
 mod backoff;
+mod certificates;
 mod cluster;
 mod config_map;
+mod events;
 #[cfg(test)]
 mod fake;
 mod limiter;
 mod service_accounts;
 mod watch;
 
+pub use certificates::{CertificateOptions, Rotation, keep_certificate, service_names};
 pub use cluster::{CallError, Cluster, ClusterError, ClusterOptions, Location};
 pub use config_map::watch_config_map;
+pub use events::{Events, ObjectReference, Warning};
 pub use service_accounts::{ServiceAccount, look_up_service_account, watch_service_accounts};
 pub use watch::{Change, WatchOptions};
