@@ -22,6 +22,6 @@ mod time;
 mod unique_id;
 
 pub use account::{AccountId, AccountIdError};
-pub use arn::{Arn, ArnError, partition_of_region};
+pub use arn::{Arn, ArnError, REGION_PARTITIONS, partition_of_region};
 pub use time::{Clock, Timestamp};
 pub use unique_id::{AccessKeyId, AccessKeyIdError, IdPrefix, UniqueId};

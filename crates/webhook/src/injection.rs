@@ -28,6 +28,12 @@ pub(crate) const REGION: &str = "AWS_REGION";
 pub(crate) const SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+/// The variables of a role by web identity.
+pub(crate) const CREDENTIALS: [&str; 2] = [ROLE_ARN, TOKEN_FILE];
+/// The volume of a role by web identity.
+pub(crate) const VOLUME: &str = "aws-iam-token";
+/// The token's file in it.
+pub(crate) const TOKEN_FILE_NAME: &str = "token";
 const CREDENTIALS_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 /// The life of a token that gets jitter.
@@ -42,10 +48,9 @@ impl Injection {
         settings: &Settings,
         warnings: &mut Vec<Warning>,
     ) -> Self {
-        let token_file = "token";
         Self {
-            volume: "aws-iam-token".into(),
-            token_file: token_file.into(),
+            volume: VOLUME.into(),
+            token_file: TOKEN_FILE_NAME.into(),
             mount_path: settings.token_mount_path.clone(),
             audience: identity.audience.clone(),
             expiration_seconds: expiration_of(pod, identity.token_expiration_seconds, settings, warnings),
@@ -53,7 +58,7 @@ impl Injection {
                 (ROLE_ARN, identity.role_arn.clone()),
                 (
                     TOKEN_FILE,
-                    token_path(pod, &settings.token_mount_path, token_file, settings),
+                    token_path(pod, &settings.token_mount_path, TOKEN_FILE_NAME, settings),
                 ),
             ],
             region: region_of(identity, settings).map(ToOwned::to_owned),
@@ -186,7 +191,7 @@ pub(crate) fn pod_annotation<'a>(
     }
 }
 
-const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+pub(crate) const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 const WINDOWS: &str = "windows";
 
 fn is_windows(pod: &Value, detection: WindowsDetection) -> bool {

@@ -30,6 +30,7 @@ mod injection;
 pub mod manifest;
 mod mutation;
 mod path;
+pub mod policy;
 pub mod process;
 pub mod review;
 mod settings;
