@@ -278,6 +278,12 @@ impl Accounts {
         all.collect()
     }
 
+    /// Whether any account has a role.
+    #[must_use]
+    pub fn has_bound(&self) -> bool {
+        self.tables().entries.values().any(Entry::is_bound)
+    }
+
     /// How many accounts are known: with annotations of ours, mostly a role; and without a role.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

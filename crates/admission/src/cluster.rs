@@ -26,7 +26,7 @@ pub enum LookUpError {
     #[error("the API server did not answer in time")]
     Deadline,
     /// The answer is no ServiceAccount, and no statement that there is none.
-    #[error("the API server can't be asked: {reason}")]
+    #[error("{reason}")]
     Unavailable {
         /// What is wrong, for the operator's log.
         reason: String,

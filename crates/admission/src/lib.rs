@@ -10,11 +10,23 @@
 //! The protocol is that of <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>.
 
 mod accounts;
+mod admission;
 mod certificate;
 mod cluster;
+mod files;
+mod listener;
+mod lookups;
+mod metrics;
+mod route;
+mod server;
 mod sources;
+mod tls;
 
 pub use accounts::{Account, Accounts, Known};
+pub use admission::{OnRefusal, Rules};
 pub use certificate::{CertificateError, ServingCertificate, certified_key};
 pub use cluster::{Annotations, Cluster, LookUp, LookUpError, Owner, Report};
+pub use files::{CertificateFiles, IdentitiesFile};
+pub use server::{Options, Server, StartError};
 pub use sources::Sources;
+pub use tls::{MinVersion, TlsOptions, cipher_suites, min_version};

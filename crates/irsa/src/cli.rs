@@ -75,6 +75,10 @@ pub(crate) enum Command {
     /// Accounts of the server
     #[command(subcommand)]
     Admin(Admin),
+    /// Serve the pod identity webhook: answers an API server's reviews of new pods
+    // Its flags are those of another program, in the syntax of another library.
+    #[command(disable_help_flag = true)]
+    Webhook(Webhook),
     /// What the quickstart runs as a pod's process: uses S3 with the credentials that its environment gives it
     #[command(hide = true)]
     Workload(Workload),
@@ -99,6 +103,18 @@ pub(crate) struct Output {
     /// What is printed on stdout
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Webhook {
+    /// `irsa webhook --help` lists them
+    #[arg(
+        value_name = "FLAGS",
+        num_args = 0..,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Args, Debug)]

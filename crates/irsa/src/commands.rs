@@ -10,6 +10,7 @@ mod quickstart;
 mod run;
 mod token;
 mod up;
+pub(crate) mod webhook;
 mod workload;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Policy(command) => policy::run(command),
         Command::Admin(Admin::CreateAccount(arguments)) => admin::create_account(arguments).await,
         Command::Admin(Admin::ListAccounts(arguments)) => admin::list_accounts(arguments).await,
+        Command::Webhook(arguments) => webhook::run(&arguments.words).await,
         Command::Workload(arguments) => workload::run(arguments).await,
     }
 }

@@ -48,10 +48,14 @@ fn main() -> ExitCode {
 /// Logs go to stderr: what a server does by default, of other commands only warnings.
 fn start_log(command: &Command) {
     // The S3 library calls every refusal an error; what matters of it is in the audit journal.
-    let default = if matches!(command, Command::Up(_) | Command::Gateway(_)) {
-        "info,s3s=off"
-    } else {
-        "warn,s3s=off"
+    let default = match command {
+        Command::Up(_) | Command::Gateway(_) => "info,s3s=off",
+        Command::Webhook(arguments) if commands::webhook::is_verbose(&arguments.words) => {
+            "info,irsa=debug,irsa_admission=debug,irsa_kubernetes=debug"
+        }
+        // The client of the Kubernetes API logs as errors what is tried again.
+        Command::Webhook(_) => "info,kube_client=off",
+        _ => "warn,s3s=off",
     };
     let filter = std::env::var("IRSA_LOG").ok().filter(|text| !text.is_empty());
     let (filter, wrong) = match filter.as_deref().map(EnvFilter::try_new) {

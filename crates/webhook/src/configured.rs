@@ -74,9 +74,13 @@ impl ConfiguredIdentities {
     /// The identity of a service account: its own entry before the one for all namespaces.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Identity> {
-        self.exact
-            .get(&format!("{namespace}/{name}"))
-            .or_else(|| self.anywhere.get(name))
+        self.exact(namespace, name).or_else(|| self.anywhere.get(name))
+    }
+
+    /// The identity of a service account by an entry of its own.
+    #[must_use]
+    pub fn exact(&self, namespace: &str, name: &str) -> Option<&Identity> {
+        self.exact.get(&format!("{namespace}/{name}"))
     }
 
     /// How many entries there are.

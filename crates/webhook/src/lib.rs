@@ -44,4 +44,4 @@ pub use mutation::{
     mutate_container_credentials,
 };
 pub use settings::{ContainerCredentials, RoleArnCheck, SessionName, Settings, WindowsDetection};
-pub use warning::Warning;
+pub use warning::{Shown, Warning};

@@ -199,8 +199,9 @@ fn unknown_containers(f: &mut fmt::Formatter<'_>, list: &str, names: &[String]) 
     f.write_str(": the pod has no such container (blanks count)")
 }
 
-/// Text from outside, shortened and with control characters escaped.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+/// Text from outside as messages and logs show it: shortened, and with control characters and invisible ones escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
