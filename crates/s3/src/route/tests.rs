@@ -304,3 +304,37 @@ fn keys_are_names() {
     }
     assert_eq!(key("/my-bucket/%ff"), None);
 }
+
+/// Of two values one decides, and the other is done.
+#[test]
+fn headers_that_decide_come_once() {
+    let read = |method: &str, target: &str, headers: &[(&str, &str)]| {
+        let parts = request(method, target, headers);
+        Head::of_parts(&parts, &[])
+            .map(drop)
+            .map_err(|error| error.code().as_str().to_owned())
+    };
+    for (method, name, one, other) in [
+        ("PUT", "if-match", "\"a\"", "*"),
+        ("PUT", "if-none-match", "*", "\"a\""),
+        ("DELETE", "if-match", "*", "\"a\""),
+        ("GET", "range", "bytes=0-1", "bytes=2-3"),
+        ("PUT", "content-type", "text/plain", "text/html"),
+        ("PUT", "x-amz-expected-bucket-owner", "111122223333", "444455556666"),
+        ("PUT", "x-amz-checksum-sha256", "a", "b"),
+        ("PUT", "x-amz-tagging", "a=b", "a=c"),
+        ("PUT", "x-amz-copy-source", "/b/k", "/b/l"),
+    ] {
+        assert_eq!(read(method, "/my-bucket/a", &[(name, one)]), Ok(()), "{name}");
+        let twice = read(method, "/my-bucket/a", &[(name, one), (name, other)]);
+        assert_eq!(twice, Err("InvalidArgument".to_owned()), "{name}");
+    }
+    for (name, one, other) in [
+        ("x-amz-meta-a", "1", "2"),
+        ("accept", "a", "b"),
+        ("x-amz-user-agent", "a", "b"),
+    ] {
+        let twice = read("PUT", "/my-bucket/a", &[(name, one), (name, other)]);
+        assert_eq!(twice, Ok(()), "{name}");
+    }
+}
