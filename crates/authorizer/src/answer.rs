@@ -14,6 +14,23 @@ pub const IDENTITY: [&str; 7] = [
 /// The headers of a caller that an upstream does not need once a request is decided, and could misuse.
 pub const CREDENTIALS: [&str; 2] = ["authorization", "x-amz-security-token"];
 
+/// Headers by which some servers take a request for another than the one that its head says: another host, another path. Proxies hand on
+/// none that a client sends.
+pub const MISLEADING: [&str; 12] = [
+    "forwarded",
+    "x-envoy-original-path",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method-override",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 /// The longest document that an HTTP answer carries in a header: nginx reads an answer's whole head into one buffer.
 const MAX_DOCUMENT: usize = 8 * 1024;
 /// The longest message in a header.
@@ -225,6 +242,18 @@ mod tests {
         assert_eq!(plain(""), None);
         assert_eq!(plain("a\x7f"), None);
         assert!(plain("a b").is_some());
+    }
+
+    #[test]
+    fn the_documented_proxies_take_away_what_misleads() {
+        let nginx = include_str!("../../../docs/authorizer/nginx.conf").to_ascii_lowercase();
+        let envoy = include_str!("../../../docs/authorizer/envoy.yaml");
+        for name in MISLEADING {
+            let line = format!("proxy_set_header {name} \"\";");
+            assert_eq!(nginx.matches(&line).count(), 1, "{line}");
+            let line = format!("- {name}\n");
+            assert_eq!(envoy.matches(&line).count(), 1, "{line}");
+        }
     }
 
     fn refusal(content_type: &'static str, document: &str) -> Refusal {

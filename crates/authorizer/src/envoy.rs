@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::answer::{CREDENTIALS, IDENTITY, Permission, Refusal, is_of_answer, is_ours};
-use crate::original::{Original, OriginalBody, OriginalError, add, declared_length, host, malformed, method, target};
+use crate::answer::{CREDENTIALS, IDENTITY, MISLEADING, Permission, Refusal, is_of_answer, is_ours};
+use crate::original::{
+    Original, OriginalBody, OriginalError, Transport, add, declared_length, host, malformed, method, target,
+};
 use message::{
     CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus,
     OVERWRITE, OkHttpResponse, Status,
@@ -47,8 +49,11 @@ pub fn read(request: CheckRequest) -> Result<Original, OriginalError> {
         headers,
         body,
         source_ip,
-        // The scheme and `x-forwarded-proto` may be the client's own words.
-        secure_transport: attributes.tls_session.is_some(),
+        // The scheme and `x-forwarded-proto` may be the client's own words. Which version of TLS it is, Envoy does not say.
+        transport: match attributes.tls_session {
+            Some(_) => Transport::Tls(None),
+            None => Transport::Plain,
+        },
     })
 }
 
@@ -110,7 +115,7 @@ fn means_one_value(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     matches!(
         name.as_str(),
-        "content-type" | "content-length" | "content-md5" | "host" | "if-match"
+        "content-type" | "content-length" | "content-md5" | "host" | "if-match" | "if-none-match"
     ) || name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-") && !LISTS.contains(&name.as_str())
 }
 
@@ -133,7 +138,8 @@ fn body(http: &HttpRequest, headers: &HeaderMap, partial: Option<&[u8]>) -> Resu
     }
 }
 
-/// Lets a request through, with the headers that tell its upstream who called, and without any such header of the client's own.
+/// Lets a request through, with the headers that tell its upstream who called, and without any such header of the client's own, nor any
+/// of those by which servers take a request for another one.
 /// `strip` removes the caller's signature and session token, too.
 #[must_use]
 pub fn allow(permission: &Permission, headers: &HeaderMap, strip: bool) -> CheckResponse {
@@ -151,6 +157,7 @@ pub fn allow(permission: &Permission, headers: &HeaderMap, strip: bool) -> Check
             remove.push(name.to_owned());
         }
     }
+    remove.extend(MISLEADING.map(str::to_owned));
     if strip {
         remove.extend(CREDENTIALS.map(str::to_owned));
     }

@@ -12,7 +12,8 @@
 //! * Pure: no IO, no clock, no panic on any input.
 //! * What the proxy must say and does not is an error, never a default that a client could profit from: its address, the method, the
 //!   target, whether there is a body.
-//! * Where a question can be read in two ways (a header of the proxy that comes twice, values of a header that were joined), it is refused.
+//! * Where a question can be read in two ways (a header of the proxy that comes twice, values of a header that were joined), it is refused;
+//!   and what S3 reads in one way and other stores in another, [`reading`] finds.
 //! * A body counts as seen only if it is known to be there to the last byte.
 //! * No header of an answer has a value that was not made or checked here: what callers chose can't become a line of an answer.
 //!
@@ -35,7 +36,8 @@
 mod answer;
 pub mod envoy;
 mod original;
+pub mod reading;
 pub mod subrequest;
 
-pub use answer::{BodyCheck, CREDENTIALS, IDENTITY, Permission, Refusal};
-pub use original::{Original, OriginalBody, OriginalError};
+pub use answer::{BodyCheck, CREDENTIALS, IDENTITY, MISLEADING, Permission, Refusal};
+pub use original::{Original, OriginalBody, OriginalError, Transport};

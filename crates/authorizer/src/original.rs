@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -17,8 +17,17 @@ pub struct Original {
     pub body: OriginalBody,
     /// The client's address, as the proxy knows it.
     pub source_ip: IpAddr,
-    /// Whether the client came over TLS, as the proxy knows it.
-    pub secure_transport: bool,
+    /// What the client came over, as the proxy knows it.
+    pub transport: Transport,
+}
+
+/// What a client's connection to its proxy is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Not TLS.
+    Plain,
+    /// TLS; its version as the condition key `s3:TlsVersion` has it, such as `1.3`, if the proxy says it.
+    Tls(Option<&'static str>),
 }
 
 /// The body of a request that a proxy asks about.
@@ -87,23 +96,78 @@ pub(crate) fn method(text: &[u8]) -> Result<Method, OriginalError> {
     Method::from_bytes(text).map_err(|_| wrong())
 }
 
-/// A host name, with a port or without. An empty one is none.
+/// A host, with a port or without. Those that some servers take for another host, or for none, are refused: capitals, which not all of them
+/// fold before they look for a bucket in it; and ports that are no ports, which some cut off and others do not.
 pub(crate) fn host(text: &[u8]) -> Result<HeaderValue, OriginalError> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(byte);
-    if text.is_empty() || text.len() > 512 || !text.iter().all(plain) {
-        return Err(malformed("the host", "it is no host name"));
+    let wrong = |reason| malformed("the host", reason);
+    let read = std::str::from_utf8(text).map_err(|_| wrong("it is no host name"))?;
+    let (name, port) = match read.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            address.parse::<Ipv6Addr>().map_err(|_| wrong("it is no address"))?;
+            match rest.strip_prefix(':') {
+                None if rest.is_empty() => (None, None),
+                None => return Err(wrong("it is no host name")),
+                port => (None, port),
+            }
+        }
+        None => match read.split_once(':') {
+            Some((name, port)) => (Some(name), Some(port)),
+            None => (Some(read), None),
+        },
+    };
+    if text.iter().any(u8::is_ascii_uppercase) {
+        return Err(wrong("it has capitals"));
     }
-    HeaderValue::from_bytes(text).map_err(|_| malformed("the host", "it is no host name"))
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_some_and(|name| name.is_empty() || name.len() > 255 || !name.bytes().all(plain)) {
+        return Err(wrong("it is no host name"));
+    }
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0') && port.parse::<u16>().is_ok()
+    };
+    if port.is_some_and(|port| !is_port(port)) {
+        return Err(wrong("its port is no port"));
+    }
+    HeaderValue::from_bytes(text).map_err(|_| wrong("it is no host name"))
+}
+
+/// Headers by which some servers do another method than the request's.
+const METHODS: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// Refuses headers of the client that make another request of it for some servers, or another header of themselves.
+pub(crate) fn check_header(name: &HeaderName, value: &HeaderValue) -> Result<(), OriginalError> {
+    let wrong = |reason| malformed("a header", reason);
+    // Some servers read it as the header with a hyphen in its place, which was not asked about.
+    if name.as_str().contains('_') {
+        return Err(wrong("its name has an underscore"));
+    }
+    if METHODS.contains(&name.as_str()) {
+        return Err(wrong("it asks for another method"));
+    }
+    // What comes over a connection that became another protocol's, nobody asks about.
+    if *name == header::UPGRADE {
+        return Err(wrong("it asks for another protocol"));
+    }
+    // Proxies take away the headers that it names: those were decided on, and would not arrive.
+    if *name == header::CONNECTION {
+        let mut options = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let harmless = |option: &[u8]| {
+            [&b""[..], b"close", b"keep-alive"]
+                .iter()
+                .any(|known| option.eq_ignore_ascii_case(known))
+        };
+        if !options.all(harmless) {
+            return Err(wrong("`connection` names others that go"));
+        }
+    }
+    Ok(())
 }
 
 /// Adds a header of the client.
 pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<(), OriginalError> {
     let name = HeaderName::from_bytes(name).map_err(|_| malformed("a header", "its name is no name"))?;
-    // Some servers read it as the header with a hyphen in its place, which was not asked about.
-    if name.as_str().contains('_') {
-        return Err(malformed("a header", "its name has an underscore"));
-    }
     let value = HeaderValue::from_bytes(value).map_err(|_| malformed("a header", "its value is not valid"))?;
+    check_header(&name, &value)?;
     if headers.len() >= MAX_HEADERS {
         return Err(malformed("the headers", "there are too many"));
     }
@@ -177,11 +241,69 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_make_another_request() {
+        for (name, value) in [
+            ("x_amz_copy_source", "/b/k"),
+            ("X-HTTP-Method-Override", "DELETE"),
+            ("x-http-method", "DELETE"),
+            ("x-method-override", "DELETE"),
+            ("upgrade", "h2c"),
+            ("connection", "close, x-amz-tagging"),
+            ("connection", "upgrade"),
+        ] {
+            let mut headers = HeaderMap::new();
+            let added = add(&mut headers, name.as_bytes(), value.as_bytes());
+            assert!(
+                matches!(added, Err(OriginalError::Malformed { .. })),
+                "{name}: {added:?}"
+            );
+            assert!(headers.is_empty(), "{name}");
+        }
+        for (name, value) in [("connection", "Keep-Alive"), ("connection", ""), ("x-b3-traceid", "1")] {
+            assert_eq!(add(&mut HeaderMap::new(), name.as_bytes(), value.as_bytes()), Ok(()));
+        }
+    }
+
+    #[test]
     fn hosts_methods_and_lengths() {
-        for text in ["s3.example.com:4566", "[::1]:80", "bucket.s3"] {
+        for text in [
+            "s3.example.com:4566",
+            "[::1]:80",
+            "[2001:db8::a]",
+            "bucket.s3",
+            "a:65535",
+            "a_b",
+            "127.0.0.1:1",
+        ] {
             assert!(host(text.as_bytes()).is_ok(), "{text}");
         }
-        for text in ["", "a,b", "a b", "a/b", "a@b", "a\r\nb"] {
+        for text in [
+            "",
+            "a,b",
+            "a b",
+            "a/b",
+            "a@b",
+            "a\r\nb",
+            "Photos.s3.example.com",
+            "s3.example.COM",
+            "[2001:DB8::1]",
+            "a:",
+            "a:0",
+            "a:080",
+            "a:+80",
+            "a:65536",
+            "a:99999",
+            "a:80:80",
+            "a:x",
+            ":80",
+            "[::1",
+            "[::1]80",
+            "[::1]:",
+            "[::g]",
+            "[]",
+            "::1",
+            "é",
+        ] {
             assert!(host(text.as_bytes()).is_err(), "{text:?}");
         }
         assert!(method(b"PROPFIND").is_ok());

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::answer::{Permission, Refusal};
-use crate::original::{Original, OriginalBody, OriginalError, host, malformed, method, parse_length, target};
+use crate::original::{
+    Original, OriginalBody, OriginalError, Transport, check_header, host, malformed, method, parse_length, target,
+};
 
 /// How a proxy says what the client sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,7 +27,7 @@ struct Names {
     method: &'static str,
     target: &'static str,
     host: &'static str,
-    /// `PROTOCOL;CONTENT-LENGTH;TRANSFER-ENCODING`.
+    /// `TLS;PROTOCOL;CONTENT-LENGTH;TRANSFER-ENCODING`, or the same without the first.
     framing: Option<&'static str>,
 }
 
@@ -68,9 +70,9 @@ pub fn read(form: Form, asked: &HeaderMap, trusted: &[IpAddr]) -> Result<Origina
     let uri = target(only(asked, names.target)?.as_bytes())?;
     let host = host(only(asked, names.host)?.as_bytes())?;
     let source_ip = source_ip(asked, trusted)?;
-    let secure_transport = match only(asked, "x-forwarded-proto")?.as_bytes() {
-        b"https" | b"wss" => true,
-        b"http" | b"ws" => false,
+    let mut transport = match only(asked, "x-forwarded-proto")?.as_bytes() {
+        b"https" | b"wss" => Transport::Tls(None),
+        b"http" | b"ws" => Transport::Plain,
         _ => return Err(malformed("`x-forwarded-proto`", "it is neither http nor https")),
     };
     let mut headers = asked.clone();
@@ -78,13 +80,27 @@ pub fn read(form: Form, asked: &HeaderMap, trusted: &[IpAddr]) -> Result<Origina
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         headers.remove(name);
     }
+    for (name, value) in &headers {
+        check_header(name, value)?;
+    }
     let mut body = OriginalBody::Unseen;
     if let Some(name) = names.framing {
-        let (length, is_whole) = framing(only(asked, name)?)?;
-        if let Some(length) = length {
+        let framing = Framing::read(only(asked, name)?)?;
+        if let Some(length) = framing.length {
             headers.insert(header::CONTENT_LENGTH, length);
         }
-        if is_whole {
+        match (framing.tls, transport) {
+            (None, _) => {}
+            (Some(None), Transport::Plain) => {}
+            (Some(Some(version)), Transport::Tls(_)) => transport = Transport::Tls(Some(version)),
+            _ => {
+                return Err(malformed(
+                    "`X-Forwarded-Proto`",
+                    "it is not what the version of TLS says",
+                ));
+            }
+        }
+        if framing.is_whole {
             body = OriginalBody::Whole(Bytes::new());
         }
         headers.remove(name);
@@ -98,7 +114,7 @@ pub fn read(form: Form, asked: &HeaderMap, trusted: &[IpAddr]) -> Result<Origina
         headers,
         body,
         source_ip,
-        secure_transport,
+        transport,
     })
 }
 
@@ -152,26 +168,57 @@ fn source_ip(headers: &HeaderMap, trusted: &[IpAddr]) -> Result<IpAddr, Original
     source.ok_or(OriginalError::Missing("the client's address in `X-Forwarded-For`"))
 }
 
-/// The client's `content-length`, and whether there surely is no body: only HTTP/1 says so when it says nothing.
-fn framing(value: &HeaderValue) -> Result<(Option<HeaderValue>, bool), OriginalError> {
-    let wrong = || malformed("`X-Original-Framing`", "it is not `PROTOCOL;LENGTH;ENCODING`");
-    let text = value.to_str().map_err(|_| wrong())?;
-    let mut parts = text.split(';').map(str::trim);
-    let (Some(protocol), Some(length), Some(encoding), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(wrong());
-    };
-    let is_chunked = !encoding.is_empty();
-    if length.is_empty() {
-        let is_first = matches!(protocol, "HTTP/1.0" | "HTTP/1.1");
-        return Ok((None, is_first && !is_chunked));
+/// What nginx says of a client's connection and body, in one header that it sets: so no part of it is a client's own word.
+struct Framing {
+    /// The version of TLS, inside `None` if the connection has none; outside, if the proxy does not say it.
+    tls: Option<Option<&'static str>>,
+    /// The client's `content-length`.
+    length: Option<HeaderValue>,
+    /// Whether there surely is no body: only HTTP/1 says so when it says nothing.
+    is_whole: bool,
+}
+
+impl Framing {
+    fn read(value: &HeaderValue) -> Result<Self, OriginalError> {
+        let wrong = |reason| malformed("`X-Original-Framing`", reason);
+        let shape = "it is not `TLS;PROTOCOL;LENGTH;ENCODING`";
+        let text = value.to_str().map_err(|_| wrong(shape))?;
+        let parts: Vec<&str> = text.split(';').map(str::trim).collect();
+        let (tls, protocol, length, encoding) = match parts[..] {
+            [protocol, length, encoding] => (None, protocol, length, encoding),
+            [tls, protocol, length, encoding] => (Some(tls), protocol, length, encoding),
+            _ => return Err(wrong(shape)),
+        };
+        // As nginx writes them: <https://nginx.org/en/docs/http/ngx_http_ssl_module.html#var_ssl_protocol>.
+        let tls = match tls {
+            None => None,
+            Some("") => Some(None),
+            Some("TLSv1") => Some(Some("1.0")),
+            Some("TLSv1.1") => Some(Some("1.1")),
+            Some("TLSv1.2") => Some(Some("1.2")),
+            Some("TLSv1.3") => Some(Some("1.3")),
+            Some(_) => return Err(wrong("it has no version of TLS that is known")),
+        };
+        let is_chunked = !encoding.is_empty();
+        if length.is_empty() {
+            let is_first = matches!(protocol, "HTTP/1.0" | "HTTP/1.1");
+            return Ok(Self {
+                tls,
+                length: None,
+                is_whole: is_first && !is_chunked,
+            });
+        }
+        if is_chunked {
+            return Err(malformed("the framing", "it has both a length and an encoding"));
+        }
+        let bytes = parse_length(length.as_bytes())?;
+        let header = HeaderValue::from_str(length).map_err(|_| wrong(shape))?;
+        Ok(Self {
+            tls,
+            length: Some(header),
+            is_whole: bytes == 0,
+        })
     }
-    if is_chunked {
-        return Err(malformed("the framing", "it has both a length and an encoding"));
-    }
-    let bytes = parse_length(length.as_bytes())?;
-    let header = HeaderValue::from_str(length).map_err(|_| wrong())?;
-    Ok((Some(header), bytes == 0))
 }
 
 /// The answer to an allowed subrequest.

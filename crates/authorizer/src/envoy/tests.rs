@@ -91,14 +91,14 @@ fn a_question_is_read_as_the_client_sent_it() {
     assert_eq!(original.headers["host"], "s3.example.com");
     assert_eq!(original.headers.len(), 4, "no pseudo-headers");
     assert_eq!(original.source_ip.to_string(), "203.0.113.9");
-    assert!(original.secure_transport);
+    assert_eq!(original.transport, Transport::Tls(None));
     assert_eq!(original.body, OriginalBody::Unseen);
 }
 
 #[test]
 fn what_envoy_must_say_is_no_default() {
     type Fault = fn(&mut CheckRequest);
-    let broken: [(&str, Fault); 10] = [
+    let broken: [(&str, Fault); 12] = [
         ("attributes", |request| request.attributes = None),
         ("the client's address", |request| {
             request.attributes.as_mut().unwrap().source = None;
@@ -119,6 +119,10 @@ fn what_envoy_must_say_is_no_default() {
         }),
         ("the host", |request| http(request).host.clear()),
         ("the host", |request| http(request).host = "a,b".to_owned()),
+        ("the host", |request| http(request).host = "S3.example.com".to_owned()),
+        ("the host", |request| {
+            http(request).host = "s3.example.com:99999".to_owned();
+        }),
         ("the method", |request| http(request).method = "get".to_owned()),
         ("the request target", |request| http(request).path = "*".to_owned()),
         ("the request target", |request| http(request).path = "/a#b".to_owned()),
@@ -138,6 +142,9 @@ fn what_envoy_must_say_is_no_default() {
         ("a", "b\r\nc: d"),
         ("host", "other.example.com"),
         ("content-length", "1, 2"),
+        ("x_amz_copy_source", "/b/k"),
+        ("x-http-method-override", "DELETE"),
+        ("connection", "x-amz-tagging"),
     ] {
         assert!(read(question(&[header])).is_err(), "{header:?}");
     }
@@ -155,6 +162,8 @@ fn joined_headers_are_read_only_where_a_comma_means_nothing() {
         ("x-amz-acl", "private,public-read"),
         ("content-type", "application/json,application/x-www-form-urlencoded"),
         ("x-amz-content-sha256", "a,b"),
+        ("if-match", "\"a\",\"b\""),
+        ("if-none-match", "*,\"a\""),
     ] {
         let error = read(joined(&[header])).map(drop).unwrap_err();
         assert_eq!(error, OriginalError::Joined(header.0.to_owned()));
@@ -256,9 +265,10 @@ fn a_callers_own_identity_headers_do_not_go_on() {
     );
     // What is removed is never what was set: Envoy removes last.
     assert_eq!(
-        ok.headers_to_remove,
+        ok.headers_to_remove[..3],
         ["x-irsa-pod", "x-irsa-subject", "x-irsa-invented"]
     );
+    assert_eq!(ok.headers_to_remove[3..], MISLEADING);
     let Some(HttpResponse::Ok(stripped)) = allow(&permission(), &sent, true).http_response else {
         panic!("not allowed")
     };

@@ -44,7 +44,8 @@ fn nginx_asks() {
     assert_eq!(original.headers["content-length"], "17");
     assert_eq!(original.body, OriginalBody::Unseen);
     assert_eq!(original.source_ip.to_string(), "203.0.113.9");
-    assert!(original.secure_transport);
+    // The form without the version of TLS.
+    assert_eq!(original.transport, Transport::Tls(None));
     for gone in [
         "x-original-uri",
         "x-original-method",
@@ -85,9 +86,19 @@ fn what_nginx_must_say_is_no_default() {
         ("x-original-framing", "HTTP/1.1;-1;"),
         ("x-original-framing", "HTTP/1.1;1;chunked"),
         ("x-original-framing", "HTTP/1.1;1;;"),
+        ("x-original-framing", ";TLSv1.3;HTTP/1.1;;"),
+        ("x-original-framing", "TLSv1.4;HTTP/1.1;;"),
+        ("x-original-framing", "1.3;HTTP/1.1;;"),
+        ("x-original-framing", "SSLv3;HTTP/1.1;;"),
+        // Over https, and yet without TLS.
+        ("x-original-framing", ";HTTP/1.1;;"),
         ("x-forwarded-proto", "https, http"),
         ("x-forwarded-for", "unknown"),
         ("host", "a/b"),
+        ("host", "S3.example.com"),
+        ("x_amz_copy_source", "/b/k"),
+        ("x-http-method-override", "DELETE"),
+        ("upgrade", "h2c"),
     ] {
         assert!(
             read(Form::AuthRequest, &with(name, Some(value)), &[]).is_err(),
@@ -115,6 +126,34 @@ fn the_framing_tells_whether_there_is_a_body() {
 }
 
 #[test]
+fn the_framing_tells_the_version_of_tls() {
+    let transport = |scheme: &str, framing: &str| {
+        let mut headers = with("x-original-framing", Some(framing));
+        headers.insert("x-forwarded-proto", scheme.parse().unwrap());
+        let original = read(Form::AuthRequest, &headers, &[]);
+        original.map(|original| (original.transport, original.body == OriginalBody::Unseen))
+    };
+    for (name, version) in [
+        ("TLSv1", "1.0"),
+        ("TLSv1.1", "1.1"),
+        ("TLSv1.2", "1.2"),
+        ("TLSv1.3", "1.3"),
+    ] {
+        let framing = format!("{name};HTTP/1.1;17;");
+        assert_eq!(transport("https", &framing), Ok((Transport::Tls(Some(version)), true)));
+        assert!(transport("http", &framing).is_err());
+    }
+    assert_eq!(transport("http", ";HTTP/1.1;;"), Ok((Transport::Plain, false)));
+    assert!(transport("https", ";HTTP/1.1;;").is_err());
+    // A header of a client that looks like another proxy's word for it is none.
+    let mut headers = asked(&NGINX);
+    headers.insert("x-forwarded-tls-version", "TLSv1.3".parse().unwrap());
+    headers.insert("x-irsa-tls-version", "TLSv1.3".parse().unwrap());
+    let original = read(Form::AuthRequest, &headers, &[]).unwrap();
+    assert_eq!(original.transport, Transport::Tls(None));
+}
+
+#[test]
 fn each_form_has_its_own_headers() {
     let mut headers = asked(&[
         ("host", "authorizer:4702"),
@@ -132,8 +171,8 @@ fn each_form_has_its_own_headers() {
         ("/b/k", &HeaderValue::from_static("s3.example.com"))
     );
     assert_eq!(
-        (original.body, original.secure_transport),
-        (OriginalBody::Unseen, false)
+        (original.body, original.transport),
+        (OriginalBody::Unseen, Transport::Plain)
     );
     assert!(read(Form::AuthRequest, &headers, &[]).is_err());
     let mut headers = asked(&NGINX);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderName, Response, header};
-use irsa_authorizer::{BodyCheck, Original, OriginalBody, Permission, Refusal};
+use irsa_authorizer::{BodyCheck, Original, OriginalBody, Permission, Refusal, Transport};
 use irsa_core::AccountId;
 use irsa_iam::{Caller, Identity, RequestFacts};
 use irsa_s3::Body;
@@ -28,7 +28,7 @@ pub(super) async fn decide(
     let (id, record_seed) = request_id();
     let facts = RequestFacts {
         source_ip: original.source_ip,
-        secure_transport: original.secure_transport,
+        secure_transport: original.transport != Transport::Plain,
         user_agent: text(header::USER_AGENT).unwrap_or_default(),
         referer: text(header::REFERER),
         region: &pipeline.config.region,
@@ -150,7 +150,9 @@ impl Question<'_> {
                 Ok(()) => {
                     let body = match (&original.body, presented.payload()) {
                         (OriginalBody::Whole(_), _) => BodyCheck::Verified,
-                        (OriginalBody::Unseen, _) => BodyCheck::Declared,
+                        (OriginalBody::Unseen, Payload::Sha256(_)) => BodyCheck::Declared,
+                        // No body was signed. Whether there is one, nobody here has seen.
+                        (OriginalBody::Unseen, _) => BodyCheck::Unsigned,
                     };
                     let caller = ruling.caller.as_ref();
                     return Ok(permission(self.context.id, caller, body));

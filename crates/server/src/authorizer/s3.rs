@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
-use irsa_authorizer::{OriginalBody, Permission, Refusal};
+use irsa_authorizer::reading::{self, Part, TwoReadings};
+use irsa_authorizer::{OriginalBody, Permission, Refusal, Transport};
 use irsa_core::{AccountId, Timestamp};
 use irsa_iam::Caller;
 use irsa_s3::{
@@ -16,7 +17,6 @@ use irsa_s3::{
 };
 use irsa_sigv4::{Location, Payload, Rules, Verified};
 use irsa_wire::{Service, WireError, s3_error};
-use percent_encoding::percent_decode;
 
 use super::decide::{Question, body_check, permission, refusal};
 use super::{Authorizer, Entry};
@@ -72,11 +72,7 @@ impl Case {
                 "the audit journal can't be written, so nothing is allowed",
             ));
         }
-        if !self.literal_keys {
-            has_one_reading(&parts)?;
-        }
-        strip_signature(&mut parts);
-        prepare(&mut parts).map_err(words)?;
+        self.check_target(question, &mut parts)?;
         let region = question.pipeline.config.region.as_str();
         let buckets = Arc::new(Behind {
             snapshot: Arc::clone(&self.snapshot),
@@ -104,17 +100,23 @@ impl Case {
         if is_of_the_account && caller.is_some_and(|caller| caller.account != entry.account) {
             return Err(WireError::new("AccessDenied", 403, "Access Denied").because("the store is another account's"));
         }
+        let decides_by_body = matches!(
+            head.operation.resource,
+            ResourceKind::NewBucket | ResourceKind::Keys | ResourceKind::Tagged
+        );
+        reading::headers(&parts.method, &question.original.headers, decides_by_body).map_err(two_readings)?;
         let asked = questioner.of_head(&head, &tags).await.map_err(words)?;
         let mut questions: Vec<irsa_s3::Question> = asked.questions.clone();
         let mut wrong_tags = None;
         if asked.awaits_body {
             let body = body.ok_or_else(|| unseen(&head))?;
+            reading::document(&body).map_err(two_readings)?;
             match self.document(&questioner, &head, &asked, &body, &tags).await? {
                 Document::NewBucket(_, of_bucket) => questions.push(of_bucket),
                 // A proxy sends all of the keys on, or none.
                 Document::Keys { keys, .. } => {
-                    if !self.literal_keys && keys.iter().any(|key| !key_has_one_reading(&key.key)) {
-                        return Err(two_readings());
+                    for key in &keys {
+                        reading::key(&key.key, self.literal_keys).map_err(two_readings)?;
                     }
                     questions.extend(keys.into_iter().flat_map(|key| key.questions));
                 }
@@ -126,6 +128,9 @@ impl Case {
         }
         if questions.is_empty() {
             return Err(WireError::internal("the request asks the policy engine nothing"));
+        }
+        if question.original.transport == Transport::Tls(None) {
+            self.tls_version_is_unasked(&questions)?;
         }
         let gate = self
             .gate
@@ -148,6 +153,50 @@ impl Case {
         }
     }
 
+    /// Brings the head into the form that is decided. What the store could read as another target is refused: parameters that stand for
+    /// headers are headers then.
+    fn check_target(&self, question: &Question<'_>, parts: &mut Parts) -> Result<(), WireError> {
+        let presented = question.presented.as_ref().ok().and_then(Option::as_ref);
+        let is_presigned = presented.is_some_and(|presented| matches!(presented.location(), Location::Query { .. }));
+        if is_presigned {
+            strip_signature(parts);
+        }
+        if let Some(query) = parts.uri.query() {
+            reading::query(query, is_presigned, self.literal_keys).map_err(two_readings)?;
+        }
+        strip_signature(parts);
+        prepare(parts).map_err(words)?;
+        if !self.literal_keys {
+            reading::path(parts.uri.path()).map_err(two_readings)?;
+        }
+        for source in parts.headers.get_all("x-amz-copy-source") {
+            reading::copy_source(source.as_bytes(), self.literal_keys).map_err(two_readings)?;
+        }
+        Ok(())
+    }
+
+    /// The client came over TLS, and the proxy does not say which version: policies that ask can't be decided.
+    fn tls_version_is_unasked(&self, questions: &[irsa_s3::Question]) -> Result<(), WireError> {
+        let unknown = ["s3:TlsVersion".to_owned()];
+        let actions: Vec<&str> = questions.iter().map(|question| question.target.action).collect();
+        let caller = self.gate.as_ref().and_then(|gate| gate.caller.as_ref());
+        let of_caller = caller.and_then(|caller| key_of_policies(&self.snapshot, caller, &actions, &unknown));
+        let of_buckets = || {
+            questions.iter().find_map(|question| {
+                let policy = question.bucket.as_ref()?.settings.policy.as_ref()?;
+                key_of(&policy.text, &actions, &unknown)
+            })
+        };
+        match of_caller.or_else(of_buckets) {
+            None => Ok(()),
+            Some(key) => {
+                let message =
+                    format!("A policy depends on {key}, and the proxy does not say which version of TLS it speaks.");
+                Err(WireError::new("AccessDenied", 403, message))
+            }
+        }
+    }
+
     /// Checks the signature, and the body as far as it is here. Gives the content of a body that surely is all of it.
     fn authenticate<'a>(
         &mut self,
@@ -159,12 +208,19 @@ impl Case {
             OriginalBody::Whole(body) => Some(body),
             OriginalBody::Unseen => None,
         };
+        let tls_version = match question.original.transport {
+            Transport::Tls(Some(version)) => Some(("s3:TlsVersion", version.to_owned())),
+            Transport::Tls(None) | Transport::Plain => None,
+        };
         let gate = |caller, context: &RequestContext<'_>| {
             Gate::new(
                 Arc::clone(&self.snapshot),
                 caller,
                 context,
-                signature_keys(question.presented, context.facts.now),
+                signature_keys(question.presented, context.facts.now)
+                    .into_iter()
+                    .chain(tls_version.clone())
+                    .collect(),
             )
         };
         let presented = match question.presented {
@@ -299,44 +355,19 @@ fn head_of(question: &Question<'_>) -> Parts {
     parts
 }
 
-/// For S3 a key is any text. Other servers of objects resolve dots, merge slashes and decode before they look at a path, so that what is
-/// decided here would be another object there.
-fn has_one_reading(parts: &Parts) -> Result<(), WireError> {
-    let copied = parts.headers.get("x-amz-copy-source").map(HeaderValue::as_bytes);
-    let copied = copied.map(|source| source.split(|byte| *byte == b'?').next().unwrap_or_default());
-    for path in [Some(parts.uri.path().as_bytes()), copied].into_iter().flatten() {
-        let decoded: Vec<u8> = percent_decode(path).collect();
-        let mut segments = decoded.split(|byte| *byte == b'/');
-        let slashes = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
-        // What is copied may begin with its bucket or with a slash.
-        let first = segments.next().is_some_and(|first| matches!(first, b"." | b".."));
-        let last = decoded.last() == Some(&b'/');
-        let count = slashes(&decoded);
-        let inner = segments.enumerate().any(|(number, segment)| {
-            matches!(segment, b"." | b"..") || segment.is_empty() && !(last && number + 1 == count)
-        });
-        let encoded = slashes(path) != count || decoded.iter().any(|byte| matches!(byte, b'\\' | 0));
-        if first || inner || encoded {
-            return Err(two_readings());
-        }
-    }
-    // It parts parameters for some servers, and for others makes them be passed over.
-    if parts.uri.query().is_some_and(|query| query.contains(';')) {
-        return Err(two_readings());
-    }
-    Ok(())
-}
-
-/// The same of a key in a document.
-fn key_has_one_reading(key: &str) -> bool {
-    let inner = key.strip_suffix('/').unwrap_or(key);
-    key.trim() == key
-        && !key.contains(['\\', '\0'])
-        && inner.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
-}
-
-fn two_readings() -> WireError {
-    WireError::new("InvalidURI", 400, "The path can be read in two ways.").because("see --authorizer-literal-keys")
+/// What a store behind the proxy could read as another request.
+fn two_readings(found: TwoReadings) -> WireError {
+    let (code, message) = match found.part {
+        Part::Path | Part::Key | Part::CopySource => ("InvalidURI", "The path can be read in two ways."),
+        Part::Query => ("InvalidArgument", "The query can be read in two ways."),
+        Part::Header => ("InvalidArgument", "A header can be read in two ways."),
+        Part::Document => ("MalformedXML", "The document can be read in two ways."),
+    };
+    let hint = match found.part {
+        Part::Path | Part::Key | Part::CopySource => "; see --authorizer-literal-keys",
+        Part::Query | Part::Header | Part::Document => "",
+    };
+    WireError::new(code, 400, message).because(format!("{found}{hint}"))
 }
 
 /// The content of a body in chunks, every signature and checksum of which is right.

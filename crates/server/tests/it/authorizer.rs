@@ -114,11 +114,20 @@ impl Authorizer {
             .header("host", &sent.host)
             .header("x-original-method", &sent.request.method)
             .header("x-original-uri", &target(&sent.request))
-            .header("x-original-framing", &format!("HTTP/1.1;{length};"))
+            .header("x-original-framing", &format!("TLSv1.3;HTTP/1.1;{length};"))
             .header("x-forwarded-for", SOURCE)
             .header("x-forwarded-proto", "https");
         asked.headers.extend(sent.request.headers.clone());
         asked
+    }
+
+    /// The same of a client that came without TLS.
+    fn plain_nginx(&self, sent: &Sent) -> Request {
+        let asked = self.nginx(sent);
+        let framing = asked.get("x-original-framing").replace("TLSv1.3", "");
+        asked
+            .replace("x-original-framing", &framing)
+            .replace("x-forwarded-proto", "http")
     }
 
     fn ask(&self, asked: &Request) -> Response {

@@ -201,5 +201,11 @@ fn adv_az_09_other_services_by_the_gateways_rules() {
         )
     };
     assert_eq!(authorizer.ask_nginx(&zone("dns.example.com")).status, 200);
+    // Signed as one without a body, and nobody has seen whether there is one: so nobody declared it.
+    let streamed = authorizer
+        .nginx(&zone("dns.example.com"))
+        .replace("x-original-framing", "TLSv1.3;HTTP/2.0;;");
+    let allowed = authorizer.ask(&streamed);
+    assert_eq!((allowed.status, allowed.header("x-irsa-body")), (200, Some("unsigned")));
     assert_eq!(authorizer.ask_nginx(&zone(DYNAMODB)).status, 401);
 }

