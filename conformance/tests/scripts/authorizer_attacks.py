@@ -82,6 +82,37 @@ for method, target in (("GET", secret), ("DELETE", secret)):
 status, text = send(good, signed(good) + lies)
 assert status == 200 and told(text)[0] == f"GET {good} HTTP/1.1", (status, text)
 
+# Words by which a server could take the request for another than the decided one: none arrives, in no spelling, signed or not.
+misleading = {
+    "Forwarded": "for=10.0.0.1;host=other.example", "X-Envoy-Original-Path": secret, "X-Forwarded-Host": "other.example",
+    "X-Forwarded-Port": "1", "X-Forwarded-Prefix": "/photos/private", "X-Forwarded-Server": "other.example", "X-Host": "other.example",
+    "X-HTTP-Host-Override": "other.example", "X-Original-Host": "other.example", "X-Original-URI": secret, "X-Original-URL": secret,
+    "X-Rewrite-URL": secret,
+}
+seen = {name.lower() for name in misleading}
+spelled = [(name, value) for name, value in misleading.items()] + [(name.upper(), value) for name, value in misleading.items()]
+# These are the proxies' own: whoever signs them signs what nobody is asked about.
+signable = {name: value for name, value in misleading.items() if name not in ("X-Envoy-Original-Path", "X-Original-URI")}
+for head in (signed(good) + spelled, signed(good, headers=signable)):
+    status, text = send(good, head)
+    assert status == 200, (status, text)
+    line, headers = told(text)
+    assert line == f"GET {good} HTTP/1.1" and not seen & headers.keys(), headers
+    assert "other.example" not in text and secret not in text, text
+for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+    status, text = send(good, signed(good) + [(name, "DELETE")])
+    assert status in (400, 403, 500, 503), (name, status, text)
+# The client's address is the proxy's word.
+for name in ("X-Forwarded-For", "X-Real-IP"):
+    status, text = send(good, signed(good) + [(name, "10.0.0.1")])
+    assert status == 200 and "10.0.0.1" not in text, (name, status, text)
+    assert told(text)[1]["x-forwarded-for"] == ["127.0.0.1"], text
+# A header with underscores is one with hyphens for many a server.
+for name in ("x_amz_copy_source", "X-Amz_Copy_Source", "x_irsa_account", "X_HTTP_METHOD_OVERRIDE", "X_Forwarded_Host"):
+    status, text = send(good, signed(good) + [(name, secret)])
+    assert status in (200, 400) and secret not in text, (name, status, text)
+    assert status == (200 if kind == "nginx" else 400), (name, status, text)
+
 # Paths that somebody could read as another: refused, or sent on as they are; never the secret one.
 for target in (
     "/photos/public/../private/a", "/photos/public/%2e%2e/private/a", "/photos/public/.%2e/private/a", "//photos/private/a",
@@ -98,6 +129,21 @@ assert status in (200, 400, 403), (status, text)
 assert status != 200 or told(text)[0].startswith(f"GET {good} "), text
 status, text = send(f"http://photos.other.example{good}", signed(good))
 assert status != 200 or told(text)[1]["host"] == [host], text
+
+# A query, a host and a source of a copy that some servers read otherwise.
+for target in (
+    "/photos/public/a?x-amz-copy-source=%2Fphotos%2Fprivate%2Fa", "/photos/public/a?x-amz-acl=bucket-owner-full-control",
+    "/photos/public/a?x-oss-process=a", "/photos/public/a?uploadId=&partNumber=1",
+):
+    status, text = send(target, signed(target, "PUT"), "PUT")
+    assert status in (400, 403) and "<Code>InvalidArgument</Code>" in text, (target, status, text)
+for source in ("/photos/public/a?b", "/photos/public/a?versionId=1&x=2", "/photos/public/a+b", "/photos/public/a#b"):
+    target = "/photos/public/copied"
+    status, text = send(target, signed(target, "PUT", {"x-amz-copy-source": source}), "PUT")
+    assert status in (400, 403) and "<Code>InvalidURI</Code>" in text, (source, status, text)
+for name in (f"{host}0000", f"{host}:1", f"0{host}", host.split(":")[0] + ":", host.split(":")[0] + ":080"):
+    status, text = send(good, [("Host", name)] + signed(good)[1:])
+    assert status in (400, 403, 500, 503), (name, status, text)
 
 # Hosts that are nobody's, though their signature is right.
 for name in ("secret.127.0.0.1", "secret.s3.amazonaws.com", "localhost"):
