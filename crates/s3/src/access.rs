@@ -45,6 +45,7 @@ impl Recorder {
 }
 
 /// Decides every request, and leaves [`Grants`] in its extensions.
+#[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) questioner: Questioner,
     /// For the tags that decisions depend on.
@@ -176,6 +177,32 @@ impl Grants {
     }
 }
 
+impl Door {
+    /// Asks what a head asks, and writes down what came of it. All of it is allowed, or nothing is.
+    pub(crate) async fn decide(
+        &self,
+        head: &Head<'_>,
+        authorizer: &dyn Authorizer,
+        recorder: &Recorder,
+    ) -> S3Result<Grants> {
+        recorder.outcome().parameters = head.recorded();
+        let asked = self.questioner.ask(head, self).await?;
+        asked.questions.iter().try_for_each(check_version)?;
+        let grants = asked
+            .questions
+            .into_iter()
+            .map(|question| decide(authorizer, recorder, question).map_err(refusal))
+            .collect::<S3Result<Vec<_>>>()?;
+        Ok(Grants {
+            operation: head.operation,
+            grants: Arc::new(grants),
+            keys: Arc::default(),
+            partition: self.questioner.partition(),
+            bucket: asked.bucket,
+        })
+    }
+}
+
 #[async_trait]
 impl S3Access for Door {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
@@ -201,21 +228,8 @@ impl S3Access for Door {
             arrival.expect_object();
         }
         let head = Head::of(operation, place, context.uri(), context.headers())?;
-        recorder.outcome().parameters = head.recorded();
-        let asked = self.questioner.ask(&head, self).await?;
-        asked.questions.iter().try_for_each(check_version)?;
-        let grants = asked
-            .questions
-            .into_iter()
-            .map(|question| decide(&*authorizer, &recorder, question).map_err(refusal))
-            .collect::<S3Result<Vec<_>>>()?;
-        context.extensions_mut().insert(Grants {
-            operation,
-            grants: Arc::new(grants),
-            keys: Arc::default(),
-            partition: self.questioner.partition(),
-            bucket: asked.bucket,
-        });
+        let grants = self.decide(&head, &*authorizer, &recorder).await?;
+        context.extensions_mut().insert(grants);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod delete;
 mod listing;
 mod multipart;
 mod put;
-mod read;
+pub(crate) mod read;
 #[macro_use]
 mod settings;
 pub(crate) mod tagging;
@@ -40,6 +40,7 @@ use crate::bucket::Buckets;
 use crate::store::{ObjectStore, ObjectStoreError, Refused};
 
 /// What the operations work on.
+#[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) store: ObjectStore,
     pub(crate) buckets: Arc<dyn Buckets>,

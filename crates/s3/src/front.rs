@@ -1,5 +1,6 @@
 mod body;
 mod cors;
+mod direct;
 mod error;
 mod private;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::target::Target;
 use body::Metered;
 use cors::Cors;
 pub use cors::Visitor;
+use direct::Direct;
 
 /// What [`Front::new`] needs.
 pub struct FrontOptions {
@@ -61,6 +63,7 @@ pub struct FrontOptions {
 /// the body. The extensions of the response hold an [`S3Outcome`].
 pub struct Front {
     service: S3Service,
+    direct: Direct,
     cors: Cors,
     expiry: Option<Expiry>,
 }
@@ -167,26 +170,29 @@ impl Front {
             lifetime,
             next: AtomicI64::new(0),
         });
-        let mut builder = S3ServiceBuilder::new(Backend {
+        let backend = Backend {
             store: options.store.clone(),
             buckets: Arc::clone(&options.buckets),
             clock: options.clock,
             region: options.region.clone(),
-        });
+        };
+        let mut builder = S3ServiceBuilder::new(backend.clone());
         // Both or none: without an authenticator, `s3s` asks no door.
         builder.set_auth(RefuseCredentials);
         let cors = Cors {
             buckets: Arc::clone(&options.buckets),
             domains: options.domains.clone(),
         };
-        builder.set_access(Door {
+        let door = Door {
             questioner: Questioner::new(options.buckets, &options.region, options.domains.clone()),
             objects: options.store,
-        });
+        };
+        builder.set_access(door.clone());
         builder.set_host(Domains(options.domains));
         builder.set_config(configuration());
         Self {
             service: builder.build(),
+            direct: Direct { door, backend },
             cors,
             expiry,
         }
@@ -212,39 +218,41 @@ impl Front {
         let recorder = Recorder::default();
         let arrival = Arc::new(Arrival::default());
         let preflight = (parts.method == Method::OPTIONS).then(|| self.cors.preflight(&parts, &mut recorder.outcome()));
-        let refused = read_head(&mut parts).and_then(|()| private::hide(&mut parts)).err();
-        parts.extensions.insert(recorder.clone());
-        parts.extensions.insert(Arc::clone(&arrival));
-
-        let answer = match (preflight, refused) {
-            (Some(Ok(headers)), _) => {
+        let refused = read_head(&mut parts).err();
+        let direct = if preflight.is_none() && refused.is_none() && body.size_hint().exact() == Some(0) {
+            self.direct.answer(&parts, &recorder).await
+        } else {
+            None
+        };
+        let answer = match (preflight, refused, direct) {
+            (Some(Ok(headers)), _, _) => {
                 let mut response = http::Response::new(s3s::Body::empty());
                 *response.headers_mut() = headers;
-                Ok(response)
+                Ok(Answer::Document(response))
             }
-            (Some(Err(refused)), _) | (None, Some(refused)) => refused.to_http_response(),
-            (None, None) => {
-                let body = if body.is_end_stream() {
-                    s3s::Body::empty()
-                } else {
-                    s3s::Body::http_body_unsync(Metered::new(body, Arc::clone(&arrival)))
-                };
-                match self.service.call(http::Request::from_parts(parts, body)).await {
-                    Ok(response) => Ok(response),
-                    Err(error) => {
-                        let error: BoxError = error.into();
-                        tracing::error!(%error, "an S3 response could not be written");
-                        crate::access::error("InternalError", INTERNAL).to_http_response()
-                    }
-                }
+            (Some(Err(refused)), _, _) | (None, Some(refused), _) | (None, None, Some(Err(refused))) => {
+                refused.to_http_response().map(Answer::Document)
             }
+            (None, None, Some(Ok(response))) => Ok(Answer::Object(response)),
+            (None, None, None) => self
+                .ask_service(parts, body, &recorder, &arrival)
+                .await
+                .map(Answer::Document),
         };
         let (mut head, body) = match answer {
-            Ok(response) => response.into_parts(),
+            Ok(Answer::Document(response)) => {
+                let (head, body) = response.into_parts();
+                (head, Err(body))
+            }
+            Ok(Answer::Object(response)) => {
+                let (head, body) = response.into_parts();
+                (head, Ok(body))
+            }
             Err(_) => {
                 let mut response = http::Response::new(s3s::Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response.into_parts()
+                let (head, body) = response.into_parts();
+                (head, Err(body))
             }
         };
 
@@ -255,23 +263,26 @@ impl Front {
         let mut outcome = recorder.outcome().clone();
         outcome.bytes_in = arrival.bytes();
         let failed = head.status.is_client_error() || head.status.is_server_error();
-        let body: Body = if failed {
-            let mut document = ErrorDocument::read(&body.bytes().unwrap_or_default());
-            if let Some(error) = arrival.error() {
-                head.status = error.status();
-                document = ErrorDocument::new(&error.code, &error.message);
+        let body: Body = match body {
+            Ok(object) => object,
+            Err(body) if failed => {
+                let mut document = ErrorDocument::read(&body.bytes().unwrap_or_default());
+                if let Some(error) = arrival.error() {
+                    head.status = error.status();
+                    document = ErrorDocument::new(&error.code, &error.message);
+                }
+                outcome.error = Some(document.code_and_message());
+                head.headers.remove(header::CONTENT_LENGTH);
+                head.headers
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+                let text = document.write(&resource, &outcome, &identifiers);
+                full(if is_head { Bytes::new() } else { text.into() })
             }
-            outcome.error = Some(document.code_and_message());
-            head.headers.remove(header::CONTENT_LENGTH);
-            head.headers
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-            let text = document.write(&resource, &outcome, &identifiers);
-            full(if is_head { Bytes::new() } else { text.into() })
-        } else if head.status == StatusCode::NOT_MODIFIED {
-            head.headers.remove(header::CONTENT_TYPE);
-            full(Bytes::new())
-        } else {
-            match body.bytes() {
+            Err(_) if head.status == StatusCode::NOT_MODIFIED => {
+                head.headers.remove(header::CONTENT_TYPE);
+                full(Bytes::new())
+            }
+            Err(body) => match body.bytes() {
                 Some(document) if is_xml(&head.headers) => {
                     let is_attributes = outcome
                         .operation
@@ -285,7 +296,7 @@ impl Front {
                 }
                 Some(bytes) => full(bytes),
                 None => Body::new(body),
-            }
+            },
         };
         self.cors.mark(&visitor, outcome.bucket.as_deref(), &mut head.headers);
         outcome.bytes_out = body.size_hint().exact().unwrap_or_default();
@@ -310,7 +321,42 @@ impl Front {
     }
 }
 
+/// An answer that is still without its ids.
+enum Answer {
+    /// Of `s3s`, whose errors and documents are not yet S3's.
+    Document(http::Response<s3s::Body>),
+    Object(http::Response<Body>),
+}
+
 impl Front {
+    /// The way that every operation can take.
+    async fn ask_service(
+        &self,
+        mut parts: http::request::Parts,
+        body: Body,
+        recorder: &Recorder,
+        arrival: &Arc<Arrival>,
+    ) -> S3Result<http::Response<s3s::Body>> {
+        if let Err(refused) = private::hide(&mut parts) {
+            return refused.to_http_response();
+        }
+        parts.extensions.insert(recorder.clone());
+        parts.extensions.insert(Arc::clone(arrival));
+        let body = if body.is_end_stream() {
+            s3s::Body::empty()
+        } else {
+            s3s::Body::http_body_unsync(Metered::new(body, Arc::clone(arrival)))
+        };
+        match self.service.call(http::Request::from_parts(parts, body)).await {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                let error: BoxError = error.into();
+                tracing::error!(%error, "an S3 response could not be written");
+                crate::access::error("InternalError", INTERNAL).to_http_response()
+            }
+        }
+    }
+
     /// Says in the head of an answer that was made elsewhere what pages of other origins may do with it, by the rules of the bucket.
     pub fn mark(&self, visitor: &Visitor, bucket: Option<&str>, headers: &mut HeaderMap) {
         self.cors.mark(visitor, bucket, headers);

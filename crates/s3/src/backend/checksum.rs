@@ -7,7 +7,7 @@ mod integrity;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, checksum_combine};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use s3s::S3Result;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 
@@ -245,12 +245,22 @@ fn check_form(algorithm: Algorithm, value: &str) -> S3Result<()> {
 
 /// A checksum of an object: over the whole of it, or, with the number of parts behind a hyphen, over the checksums of its parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Checksum {
+pub(crate) struct Checksum {
     pub(super) algorithm: Algorithm,
     pub(super) value: String,
 }
 
 impl Checksum {
+    /// The header that tells it.
+    pub(crate) fn header(&self) -> HeaderName {
+        HeaderName::from_static(self.algorithm.header())
+    }
+
+    /// In base64; of one over parts, with their number.
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+
     pub(super) fn stored(&self) -> (String, String) {
         (self.algorithm.name().to_owned(), self.value.clone())
     }
@@ -264,7 +274,7 @@ impl Checksum {
     }
 
     /// The wire's name for what it is computed over.
-    pub(super) fn kind(&self) -> s3s::dto::ChecksumType {
+    pub(crate) fn kind(&self) -> s3s::dto::ChecksumType {
         s3s::dto::ChecksumType::from_static(if is_composite(&self.value) {
             s3s::dto::ChecksumType::COMPOSITE
         } else {

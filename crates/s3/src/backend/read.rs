@@ -13,7 +13,7 @@ use super::versions::not_there;
 use super::{Backend, not_implemented, precondition_failed, store_failure, unix_seconds, wire_time};
 use crate::access::{Grants, error};
 use crate::permit::{Permit, ReadObject};
-use crate::store::{Attributes, Found, NotDone, ObjectPart, ObjectRow};
+use crate::store::{Attributes, Content, Found, NotDone, ObjectPart, ObjectRow};
 
 /// The greatest number of a part.
 pub(super) const MAX_PARTS: u32 = 10_000;
@@ -62,7 +62,23 @@ impl Conditions {
     }
 }
 
+/// What a read asks for, however its request is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) matching: Option<ETagCondition>,
+    pub(crate) none_matching: Option<ETagCondition>,
+    pub(crate) modified_since: Option<WireTimestamp>,
+    pub(crate) unmodified_since: Option<WireTimestamp>,
+    pub(crate) range: Option<WireRange>,
+    pub(crate) part: Option<i32>,
+    /// Whether the checksum is to be told.
+    pub(crate) checksum: bool,
+    /// Whether the bytes themselves are wanted.
+    pub(crate) content: bool,
+}
+
 /// A read as it is planned on the object's row.
+#[derive(Clone)]
 struct Plan {
     conditions: Conditions,
     range: Option<WireRange>,
@@ -70,17 +86,22 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(conditions: Conditions, range: Option<WireRange>, part: Option<i32>) -> S3Result<Self> {
-        let part = part.map(part_number).transpose()?;
-        if range.is_some() && part.is_some() {
+    fn new(wanted: Wanted) -> S3Result<Self> {
+        let part = wanted.part.map(part_number).transpose()?;
+        if wanted.range.is_some() && part.is_some() {
             return Err(error(
                 "InvalidRequest",
                 "Cannot specify both Range header and partNumber query parameter",
             ));
         }
         Ok(Self {
-            conditions,
-            range,
+            conditions: Conditions {
+                matching: wanted.matching,
+                none_matching: wanted.none_matching,
+                modified_since: wanted.modified_since,
+                unmodified_since: wanted.unmodified_since,
+            },
+            range: wanted.range,
             part,
         })
     }
@@ -133,6 +154,56 @@ pub(super) fn part_number(given: i32) -> S3Result<u32> {
         })
 }
 
+/// What an answer tells of an object.
+pub(crate) struct Read {
+    pub(crate) row: ObjectRow,
+    part: Option<ObjectPart>,
+    /// Which of its bytes the answer is about, if the request asks for some.
+    pub(crate) range: Option<Range<u64>>,
+    /// None of it, if it is not wanted.
+    pub(crate) content: Content,
+    /// How many tags it has, if it has some and the caller may know.
+    pub(crate) tags: Option<i32>,
+    pub(crate) version: Option<String>,
+    /// If it is to be told: of the whole object, or of the part.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+impl Read {
+    /// How many bytes the answer is about.
+    pub(crate) fn length(&self) -> u64 {
+        self.range
+            .as_ref()
+            .map_or(self.row.size, |range| range.end.saturating_sub(range.start))
+    }
+
+    /// The value of `Content-Range`. Nothing has no first byte.
+    pub(crate) fn content_range(&self) -> Option<String> {
+        let range = self.range.as_ref().filter(|range| !range.is_empty())?;
+        let last = range.end.saturating_sub(1);
+        Some(format!("bytes {}-{last}/{}", range.start, self.row.size))
+    }
+
+    pub(crate) fn content_type(&self) -> &str {
+        self.row.attributes.content_type.as_deref().unwrap_or(DEFAULT_TYPE)
+    }
+
+    pub(crate) fn expires(&self) -> Option<WireTimestamp> {
+        let seconds = self.row.attributes.expires?;
+        Some(wire_time(Timestamp::from_unix_seconds(seconds)))
+    }
+
+    pub(crate) fn modified(&self) -> WireTimestamp {
+        wire_time(self.row.modified)
+    }
+
+    /// Of how many parts the object is, if one of them was asked for.
+    pub(crate) fn parts(&self) -> Option<i32> {
+        let parts = self.part.as_ref().map(|_| self.row.parts).filter(|parts| *parts > 0)?;
+        i32::try_from(parts).ok()
+    }
+}
+
 impl Backend {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
@@ -141,48 +212,38 @@ impl Backend {
         if input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
-        let conditions = Conditions {
+        let wanted = Wanted {
             matching: input.if_match,
             none_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
+            range: input.range,
+            part: input.part_number,
+            checksum: input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED"),
+            content: true,
         };
-        let plan = Plan::new(conditions, input.range, input.part_number)?;
-        let (is_range, part) = (plan.range.is_some(), plan.part);
-        let found = self
-            .store
-            .read(permit.clone(), part, move |row, part| plan.bytes(row, part).map(Some))
-            .await;
-        let Found { row, part, content } = found.map_err(store_failure)?.map_err(|stopped| match stopped {
-            NotDone::Plan(error) => error,
-            NotDone::Refused(refused) => {
-                not_there(refused, grants, &request.extensions, &input.bucket, permit.version())
-            }
-        })?;
-        let range = (is_range || part.is_some()).then(|| content.range());
-        let common = Common::of(&row, range.as_ref(), part.as_ref());
+        let read = self.read_object(permit, wanted, grants, &request.extensions).await?;
+        let attributes = &read.row.attributes;
         let mut output = GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
-            cache_control: row.attributes.cache_control.clone(),
-            content_disposition: row.attributes.content_disposition.clone(),
-            content_encoding: row.attributes.content_encoding.clone(),
-            content_language: row.attributes.content_language.clone(),
-            content_length: Some(common.length),
-            content_range: common.range,
-            content_type: Some(common.content_type),
-            e_tag: Some(common.etag),
-            expires: common.expires,
-            last_modified: Some(common.modified),
-            metadata: common.metadata,
-            parts_count: common.parts,
-            tag_count: tag_count(grants, &request.extensions, &permit, &row),
-            version_id: self.told(&permit, row.version),
+            cache_control: attributes.cache_control.clone(),
+            content_disposition: attributes.content_disposition.clone(),
+            content_encoding: attributes.content_encoding.clone(),
+            content_language: attributes.content_language.clone(),
+            content_length: Some(wire_length(read.length())),
+            content_range: read.content_range(),
+            content_type: Some(read.content_type().to_owned()),
+            e_tag: Some(ETag::Strong(read.row.etag.clone())),
+            expires: read.expires(),
+            last_modified: Some(read.modified()),
+            metadata: metadata_of(attributes),
+            parts_count: read.parts(),
+            tag_count: read.tags,
+            version_id: read.version,
             ..GetObjectOutput::default()
         };
-        if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
-            set_checksum!(output, common.checksum);
-        }
-        output.body = Some(content.into_body().into());
+        set_checksum!(output, read.checksum);
+        output.body = Some(read.content.into_body().into());
         Ok(S3Response::new(output))
     }
 
@@ -196,56 +257,101 @@ impl Backend {
         if input.sse_customer_key.is_some() {
             return Err(not_implemented());
         }
-        let conditions = Conditions {
+        let wanted = Wanted {
             matching: input.if_match,
             none_matching: input.if_none_match,
             modified_since: input.if_modified_since,
             unmodified_since: input.if_unmodified_since,
+            range: input.range,
+            part: input.part_number,
+            checksum: input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED"),
+            content: false,
         };
-        let plan = Plan::new(conditions, input.range, input.part_number)?;
-        let is_range = plan.range.is_some();
-        let found: Result<Found, NotDone<S3Error>> = self
-            .store
-            .read(permit.clone(), plan.part, |_, _| Ok(None))
-            .await
-            .map_err(store_failure)?;
-        let Found { row, part, .. } = found.map_err(|stopped| match stopped {
-            NotDone::Plan(error) => error,
-            NotDone::Refused(refused) => {
-                not_there(refused, grants, &request.extensions, &input.bucket, permit.version())
-            }
-        })?;
-        let bytes = plan.bytes(&row, part.as_ref())?;
-        let range = (is_range || part.is_some()).then_some(bytes);
-        let common = Common::of(&row, range.as_ref(), part.as_ref());
+        let read = self.read_object(permit, wanted, grants, &request.extensions).await?;
+        let attributes = &read.row.attributes;
         let mut output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
-            cache_control: row.attributes.cache_control.clone(),
-            content_disposition: row.attributes.content_disposition.clone(),
-            content_encoding: row.attributes.content_encoding.clone(),
-            content_language: row.attributes.content_language.clone(),
-            content_length: Some(common.length),
-            content_range: common.range,
-            content_type: Some(common.content_type),
-            e_tag: Some(common.etag),
-            expires: common.expires,
-            last_modified: Some(common.modified),
-            metadata: common.metadata,
-            parts_count: common.parts,
-            version_id: self.told(&permit, row.version),
+            cache_control: attributes.cache_control.clone(),
+            content_disposition: attributes.content_disposition.clone(),
+            content_encoding: attributes.content_encoding.clone(),
+            content_language: attributes.content_language.clone(),
+            content_length: Some(wire_length(read.length())),
+            content_range: read.content_range(),
+            content_type: Some(read.content_type().to_owned()),
+            e_tag: Some(ETag::Strong(read.row.etag.clone())),
+            expires: read.expires(),
+            last_modified: Some(read.modified()),
+            metadata: metadata_of(attributes),
+            parts_count: read.parts(),
+            version_id: read.version,
             ..HeadObjectOutput::default()
         };
-        if !is_range && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED") {
-            set_checksum!(output, common.checksum);
-        }
+        set_checksum!(output, read.checksum);
         let mut response = S3Response::new(output);
-        if let Some(count) = tag_count(grants, &request.extensions, &permit, &row) {
+        if let Some(count) = read.tags {
             response
                 .headers
                 .insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(count));
         }
         Ok(response)
     }
+
+    /// Reads what was allowed; every read of an object comes here.
+    pub(crate) async fn read_object(
+        &self,
+        permit: Permit<ReadObject>,
+        wanted: Wanted,
+        grants: &Grants,
+        extensions: &Extensions,
+    ) -> S3Result<Read> {
+        let (checksum, content) = (wanted.checksum, wanted.content);
+        let plan = Plan::new(wanted)?;
+        let (is_range, part) = (plan.range.is_some(), plan.part);
+        let planned = plan.clone();
+        let found = self
+            .store
+            .read(permit.clone(), part, move |row, part| {
+                let bytes = planned.bytes(row, part)?;
+                Ok(content.then_some(bytes))
+            })
+            .await;
+        let Found {
+            row,
+            part,
+            content: bytes,
+        } = found.map_err(store_failure)?.map_err(|stopped| match stopped {
+            NotDone::Plan(error) => error,
+            NotDone::Refused(refused) => {
+                let bucket = permit.target().bucket.as_deref().unwrap_or_default();
+                not_there(refused, grants, extensions, bucket, permit.version())
+            }
+        })?;
+        let range = match is_range || part.is_some() {
+            true if content => Some(bytes.range()),
+            true => Some(plan.bytes(&row, part.as_ref())?),
+            false => None,
+        };
+        let told = checksum && !is_range;
+        let stored = match &part {
+            Some(part) => part.row.checksum.as_ref(),
+            None => row.attributes.checksum.as_ref(),
+        };
+        Ok(Read {
+            checksum: stored
+                .filter(|_| told)
+                .and_then(|stored| Checksum::from_stored(Some(stored))),
+            tags: tag_count(grants, extensions, &permit, &row),
+            version: self.told(&permit, row.version),
+            row,
+            part,
+            range,
+            content: bytes,
+        })
+    }
+}
+
+fn wire_length(length: u64) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 /// How many tags the object has, for those who may know its tags.
@@ -253,53 +359,6 @@ fn tag_count(grants: &Grants, extensions: &Extensions, permit: &Permit<ReadObjec
     (!row.tags.is_empty() && grants.may_read_tags(extensions, permit.target()))
         .then(|| i32::try_from(row.tags.len()).ok())
         .flatten()
-}
-
-/// What GetObject and HeadObject say alike.
-struct Common {
-    length: i64,
-    range: Option<String>,
-    content_type: String,
-    etag: ETag,
-    expires: Option<WireTimestamp>,
-    modified: WireTimestamp,
-    metadata: Option<Metadata>,
-    /// Of how many parts the object is, if one of them was asked for.
-    parts: Option<i32>,
-    /// Of the whole object, or of the part.
-    checksum: Option<Checksum>,
-}
-
-impl Common {
-    fn of(row: &ObjectRow, range: Option<&Range<u64>>, part: Option<&ObjectPart>) -> Self {
-        let length = range.map_or(row.size, |range| range.end.saturating_sub(range.start));
-        Self {
-            length: i64::try_from(length).unwrap_or(i64::MAX),
-            // Nothing has no first byte.
-            range: range
-                .filter(|range| !range.is_empty())
-                .map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), row.size)),
-            content_type: row
-                .attributes
-                .content_type
-                .clone()
-                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
-            etag: ETag::Strong(row.etag.clone()),
-            expires: row
-                .attributes
-                .expires
-                .map(|seconds| wire_time(Timestamp::from_unix_seconds(seconds))),
-            modified: wire_time(row.modified),
-            metadata: metadata_of(&row.attributes),
-            parts: part
-                .filter(|_| row.parts > 0)
-                .and_then(|_| i32::try_from(row.parts).ok()),
-            checksum: Checksum::from_stored(match part {
-                Some(part) => part.row.checksum.as_ref(),
-                None => row.attributes.checksum.as_ref(),
-            }),
-        }
-    }
 }
 
 fn metadata_of(attributes: &Attributes) -> Option<Metadata> {

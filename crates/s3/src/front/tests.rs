@@ -16,6 +16,7 @@ use crate::target::{Allowed, Authorizer, Denied};
 use crate::{ResourceKind, operations};
 
 mod conformance;
+mod direct;
 mod enforcement;
 mod multipart;
 mod objects;

@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use http_body::{Frame, SizeHint};
 use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
 use super::super::ObjectStoreError;
 use super::{ContentId, Contents, PIECE, Piece, Pinning, SMALL, fail};
+use crate::front::BoxError;
 
 impl Contents {
     /// Opens a content for reading: small pieces are read at once, large ones while they are sent.
@@ -137,6 +139,15 @@ impl Content {
         self.range.clone()
     }
 
+    /// The bytes, if they are here.
+    pub(crate) fn in_memory(self) -> Result<Bytes, Self> {
+        match self.source {
+            Source::Memory(bytes) => Ok(bytes),
+            Source::Done => Ok(Bytes::new()),
+            source => Err(Self { source, ..self }),
+        }
+    }
+
     /// Makes it the body of a response.
     pub(crate) fn into_body(self) -> s3s::Body {
         match self.source {
@@ -187,6 +198,19 @@ impl Stream for Content {
             self.source = next;
             return Poll::Ready(Some(Ok(bytes)));
         }
+    }
+}
+
+impl http_body::Body for Content {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.poll_next(cx).map_ok(Frame::data)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
     }
 }
 
