@@ -1,0 +1,51 @@
+//! From a ClusterConfig or flags to roles and service accounts: desired state, diff, and the steps between.
+//!
+//! This is the core of `create|get|update|delete iamserviceaccount`, `apply` and `diff`: it reads what is wanted
+//! ([`cluster_config`]), chooses what it is about ([`select`]), and expands it ([`desired`]).
+//!
+//! Invariants:
+//! * Pure: no IO, no clock, no panic on any input.
+//! * Everything that is wrong with a configuration is found at once, each in its place.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented
+    )
+)]
+
+mod account;
+pub mod cluster_config;
+pub mod desired;
+pub mod names;
+mod place;
+pub mod select;
+pub mod well_known;
+
+/// The label that says who made a service account.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// The value of [`MANAGED_BY_LABEL`] and of the tag `irsa/managed-by`, and the name of our field manager.
+pub const MANAGER: &str = "irsa";
+
+/// The annotation that names a service account's role.
+/// See <https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html>.
+pub const ROLE_ARN_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+
+/// The tags that say whose a role is.
+pub const OWNERSHIP_TAGS: [&str; 5] = [
+    "irsa/cluster",
+    "irsa/managed-by",
+    "irsa/name",
+    "irsa/namespace",
+    "irsa/tags",
+];
+
+pub use account::{DEFAULT_NAMESPACE, ServiceAccount, ServiceAccountName};
+pub use place::{Place, Problem};
