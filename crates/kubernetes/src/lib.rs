@@ -17,6 +17,7 @@ mod events;
 #[cfg(test)]
 mod fake;
 mod limiter;
+mod pods;
 mod service_accounts;
 mod watch;
 
@@ -24,5 +25,6 @@ pub use certificates::{CertificateOptions, Rotation, keep_certificate, service_n
 pub use cluster::{CallError, Cluster, ClusterError, ClusterOptions, Location};
 pub use config_map::watch_config_map;
 pub use events::{Events, ObjectReference, Warning};
+pub use pods::{delete_pod, for_each_pod};
 pub use service_accounts::{ServiceAccount, look_up_service_account, watch_service_accounts};
 pub use watch::{Change, WatchOptions};
