@@ -140,6 +140,12 @@ impl Metrics {
         );
         page.line("irsa_webhook_accounts", &[("kind", "annotated")], annotated);
         page.line("irsa_webhook_accounts", &[("kind", "unbound")], unbound);
+        page.head(
+            "irsa_webhook_uninjected_pods",
+            "gauge",
+            "Pods that the last look found without the credentials of their role.",
+        );
+        page.line("irsa_webhook_uninjected_pods", &[], sources.uninjected());
         page.head("irsa_webhook_ready", "gauge", "Whether /readyz says so.");
         page.line("irsa_webhook_ready", &[], u8::from(is_ready));
         page.head(

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use irsa_webhook::Settings;
@@ -15,6 +16,7 @@ pub struct Sources {
     pub accounts: Accounts,
     configured: Source<ConfiguredIdentities>,
     served: Source<ServedAccounts>,
+    uninjected: AtomicUsize,
 }
 
 /// What is read as a whole, and may not have been read yet.
@@ -48,6 +50,7 @@ impl Sources {
             settings,
             configured: Source::new(config_map),
             served: Source::new(container_credentials),
+            uninjected: AtomicUsize::new(0),
         }
     }
 
@@ -93,6 +96,17 @@ impl Sources {
     #[must_use]
     pub fn served(&self) -> Option<Arc<ServedAccounts>> {
         self.served.current.load_full()
+    }
+
+    /// So many pods were found that run without the credentials of their account's role.
+    pub fn set_uninjected(&self, count: usize) {
+        self.uninjected.store(count, Ordering::Relaxed);
+    }
+
+    /// How many such pods there were at the last look.
+    #[must_use]
+    pub fn uninjected(&self) -> usize {
+        self.uninjected.load(Ordering::Relaxed)
     }
 
     /// What was not read yet, in a word; `None`: reviews can be answered from here.

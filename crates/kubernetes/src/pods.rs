@@ -26,14 +26,18 @@ struct PageMetadata {
     token: Option<String>,
 }
 
-/// Shows every pod of a namespace that has not ended, as the API server has it; one page is held at a time.
+/// Shows every pod of a namespace, or of all, that has not ended, as the API server has it; one page is held at a time.
 ///
 /// Needs `list` of `pods`.
 ///
 /// # Errors
 /// A page cannot be had; what came before it was shown.
-pub async fn for_each_pod(cluster: &Cluster, namespace: &str, mut on_pod: impl FnMut(&Value)) -> Result<(), CallError> {
-    if !is_name(namespace) {
+pub async fn for_each_pod(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    mut on_pod: impl FnMut(&Value),
+) -> Result<(), CallError> {
+    if namespace.is_some_and(|namespace| !is_name(namespace)) {
         return Ok(());
     }
     let mut parameters = ListParams {
@@ -41,7 +45,10 @@ pub async fn for_each_pod(cluster: &Cluster, namespace: &str, mut on_pod: impl F
         limit: Some(PAGE),
         ..ListParams::default()
     };
-    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let path = match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{namespace}/pods"),
+        None => "/api/v1/pods".to_owned(),
+    };
     loop {
         let request = Request::new(path.as_str())
             .list(&parameters)
@@ -102,7 +109,7 @@ mod tests {
         .into_iter();
         let (cluster, requests) = api_server(move |_, _| Reply::Json(200, pages.next().unwrap())).await;
         let mut names = Vec::new();
-        for_each_pod(&cluster, "app", |pod| {
+        for_each_pod(&cluster, Some("app"), |pod| {
             names.push(pod["metadata"]["name"].as_str().unwrap().to_owned());
         })
         .await

@@ -1,5 +1,6 @@
 //! `irsa webhook`: the admission server.
 
+mod backstop;
 mod cluster;
 mod flags;
 mod imds;
@@ -78,7 +79,13 @@ async fn serve(flags: &Flags) -> anyhow::Result<ExitCode> {
         tokio::spawn(IdentitiesFile::open(Path::new(served), Arc::clone(&sources)).watch());
     }
     let options = options(flags)?;
-    let cluster = cluster::start(cluster::options(flags), Arc::clone(&sources), Arc::clone(&certificate)).await?;
+    let exempt = options.rules.exempt_namespaces.clone();
+    let cluster = cluster::start(
+        cluster::options(flags, exempt),
+        Arc::clone(&sources),
+        Arc::clone(&certificate),
+    )
+    .await?;
     let server = Server::bind(options, sources, cluster, certificate).await?;
     let (reviews, metrics) = server.addresses()?;
     tracing::info!(%reviews, %metrics, version = env!("CARGO_PKG_VERSION"), "the webhook is up");

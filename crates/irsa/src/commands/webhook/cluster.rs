@@ -3,34 +3,70 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use irsa_admission::{Account, LookUp, LookUpError, Report, ServingCertificate, Sources};
+use irsa_admission::{Account, LookUp, LookUpError, Report, ServingCertificate, Sources, certified_key};
 use irsa_kubernetes::{
-    CallError, Change, Cluster, ClusterError, ClusterOptions, WatchOptions, look_up_service_account, watch_config_map,
+    CallError, CertificateOptions, Change, Cluster, ClusterError, ClusterOptions, Events, ObjectReference, Rotation,
+    Warning, WatchOptions, keep_certificate, look_up_service_account, service_names, watch_config_map,
     watch_service_accounts,
 };
 
+use super::backstop;
 use super::flags::Flags;
 
 /// The reference's ConfigMap, and the key of its text.
 const CONFIG_MAP: (&str, &str) = ("pod-identity-webhook", "config");
+/// Whose Events these are.
+const COMPONENT: &str = "pod-identity-webhook";
+/// Calls a second, and at once: a look-up an account that was made a moment ago, and little else.
+const CALLS: (u32, u32) = (100, 200);
 
 /// What an operator chooses of it.
 pub(super) struct Options {
     kubeconfig: String,
     kube_api: String,
-    resync: Duration,
+    watch: WatchOptions,
     namespace: String,
     watch_config_map: bool,
+    own_certificate: Option<CertificateOptions>,
+    backstop: backstop::Options,
 }
 
-pub(super) fn options(flags: &Flags) -> Options {
+/// `exempt_namespaces`: where nothing is touched, beside the control plane's.
+pub(super) fn options(flags: &Flags, exempt_namespaces: Vec<String>) -> Options {
     let text = |name: &str| flags.text(name).to_owned();
+    let watch = WatchOptions {
+        resync: flags.duration("resync-period"),
+        ..WatchOptions::default()
+    };
+    let own_certificate = || {
+        let mut names = service_names(flags.text("service-name"), flags.text("namespace"));
+        let more = flags.text("certificate-names").split(',').map(str::trim);
+        names.extend(more.filter(|name| !name.is_empty()).map(str::to_owned));
+        CertificateOptions {
+            namespace: text("namespace"),
+            secret: text("tls-secret"),
+            names,
+            webhook_configuration: text("webhook-configuration"),
+            rotation: Rotation {
+                lifetime: flags.duration("certificate-lifetime"),
+                overlap: flags.duration("certificate-overlap"),
+            },
+            watch,
+        }
+    };
     Options {
         kubeconfig: text("kubeconfig"),
         kube_api: text("kube-api"),
-        resync: flags.duration("resync-period"),
+        watch,
         namespace: text("namespace"),
         watch_config_map: flags.switch("watch-config-map"),
+        own_certificate: flags.switch("in-cluster").then(own_certificate),
+        backstop: backstop::Options {
+            period: flags.duration("backstop-period"),
+            evict: flags.switch("evict-uninjected"),
+            evict_younger_than: flags.duration("evict-uninjected-younger-than"),
+            exempt_namespaces,
+        },
     }
 }
 
@@ -38,24 +74,48 @@ pub(super) fn options(flags: &Flags) -> Options {
 pub(super) async fn start(
     options: Options,
     sources: Arc<Sources>,
-    _certificate: Arc<ServingCertificate>,
+    certificate: Arc<ServingCertificate>,
 ) -> Result<Arc<dyn irsa_admission::Cluster>, ClusterError> {
-    let cluster = Cluster::connect(&ClusterOptions::from_flags(&options.kubeconfig, &options.kube_api)).await?;
-    let watching = WatchOptions {
-        resync: options.resync,
-        ..WatchOptions::default()
-    };
+    let (calls_per_second, burst) = CALLS;
+    let cluster = Cluster::connect(&ClusterOptions {
+        calls_per_second,
+        burst,
+        ..ClusterOptions::from_flags(&options.kubeconfig, &options.kube_api)
+    })
+    .await?;
+    let watch = options.watch;
     let (follower, fed) = (cluster.clone(), Arc::clone(&sources));
-    tokio::spawn(async move { follow(&follower, &fed, watching).await });
+    tokio::spawn(async move { follow(&follower, &fed, watch).await });
     if options.watch_config_map {
         let (follower, fed) = (cluster.clone(), Arc::clone(&sources));
         tokio::spawn(async move {
             let (name, key) = CONFIG_MAP;
             let read = |text: Option<&str>| fed.read_configured(text);
-            watch_config_map(&follower, &options.namespace, name, key, watching, read).await;
+            watch_config_map(&follower, &options.namespace, name, key, watch, read).await;
         });
     }
-    Ok(Arc::new(Asked { cluster, sources }))
+    if let Some(own) = options.own_certificate {
+        // Its own calls must not stand in the row behind look-ups.
+        let keeper = Cluster::connect(&ClusterOptions::from_flags(&options.kubeconfig, &options.kube_api)).await?;
+        tokio::spawn(async move {
+            let show = |chain: &str, key: &str| {
+                certified_key(chain.as_bytes(), key.as_bytes()).map(|certified| certificate.set(certified))
+            };
+            keep_certificate(&keeper, &own, show).await;
+        });
+    }
+    let events = Events::start(&cluster, COMPONENT);
+    tokio::spawn(backstop::run(
+        cluster.clone(),
+        Arc::clone(&sources),
+        events.clone(),
+        options.backstop,
+    ));
+    Ok(Arc::new(Asked {
+        cluster,
+        sources,
+        events,
+    }))
 }
 
 /// Keeps the accounts true.
@@ -89,6 +149,7 @@ async fn follow(cluster: &Cluster, sources: &Sources, options: WatchOptions) {
 struct Asked {
     cluster: Cluster,
     sources: Arc<Sources>,
+    events: Events,
 }
 
 impl irsa_admission::Cluster for Asked {
@@ -106,12 +167,83 @@ impl irsa_admission::Cluster for Asked {
     }
 
     fn report(&self, report: Report) {
-        tracing::warn!(
-            namespace = ?report.namespace,
-            account = ?report.service_account,
-            owner = ?report.owner.map(|owner| owner.name),
-            reason = report.reason,
-            "a pod is left without credentials"
+        self.events.warn(warning(report));
+    }
+}
+
+/// On the pod's owner; a pod without one is not stored yet, so its account is told instead.
+fn warning(report: Report) -> Warning {
+    let namespace = report.namespace;
+    let about = match report.owner {
+        Some(owner) => ObjectReference {
+            api_version: owner.api_version,
+            kind: owner.kind,
+            namespace,
+            name: owner.name,
+            uid: owner.uid,
+        },
+        None => ObjectReference {
+            api_version: "v1".to_owned(),
+            kind: "ServiceAccount".to_owned(),
+            namespace,
+            name: report.service_account,
+            uid: String::new(),
+        },
+    };
+    Warning {
+        about,
+        reason: camel_case(report.reason),
+        message: report.message,
+    }
+}
+
+/// `foreign_volume` as Events have it: `ForeignVolume`.
+fn camel_case(words: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    words.split('_').map(capital).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use irsa_admission::Owner;
+
+    use super::*;
+
+    #[test]
+    fn whom_an_event_is_about() {
+        let report = Report {
+            namespace: "app".to_owned(),
+            name: None,
+            generate_name: Some("web-".to_owned()),
+            owner: None,
+            service_account: "reader".to_owned(),
+            reason: "foreign_volume",
+            message: "no".to_owned(),
+        };
+        let account = warning(report.clone());
+        assert_eq!(
+            (account.about.kind.as_str(), account.about.name.as_str()),
+            ("ServiceAccount", "reader")
+        );
+        assert_eq!(account.reason, "ForeignVolume");
+        let owner = Owner {
+            api_version: "apps/v1".to_owned(),
+            kind: "ReplicaSet".to_owned(),
+            name: "web".to_owned(),
+            uid: "u".to_owned(),
+        };
+        let owned = warning(Report {
+            owner: Some(owner),
+            ..report
+        });
+        let about = owned.about;
+        assert_eq!(
+            (about.kind.as_str(), about.namespace.as_str(), about.uid.as_str()),
+            ("ReplicaSet", "app", "u")
         );
     }
 }

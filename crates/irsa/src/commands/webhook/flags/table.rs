@@ -405,6 +405,13 @@ pub(crate) const TABLE: &[Flag] = &[
     ),
     flag(
         Own,
+        "certificate-names",
+        Text("NAMES"),
+        "",
+        "Further DNS names and addresses in the certificate, for a configuration with a URL: a comma list",
+    ),
+    flag(
+        Own,
         "certificate-lifetime",
         Duration,
         "2160h",
