@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     authority::Authority,
+    kubernetes_api::KubernetesApi,
     server::{Finished, finish},
 };
 
@@ -198,6 +199,11 @@ impl ControlPlane {
         let (head, body) = answer.split_once("\r\n\r\n").context("no complete answer")?;
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
         Ok((status, body.to_owned()))
+    }
+
+    /// The administrator's way to it for many requests at once.
+    pub fn api(&self) -> Result<KubernetesApi> {
+        KubernetesApi::new(&format!("127.0.0.1:{}", self.port), TOKEN, &self.authority.pem())
     }
 
     /// The API server, `https://127.0.0.1:…`; its service account issuer is the same.

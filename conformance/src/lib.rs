@@ -10,9 +10,11 @@ mod control_plane;
 pub mod deploy;
 mod issuer;
 mod key;
+mod kubernetes_api;
 pub mod replay;
 mod server;
 pub mod sigv4;
+mod webhook;
 
 pub use authority::{Authority, Leaf};
 pub use client::{Answer, Client, Credentials, Transport, xml_text, xml_texts};
@@ -20,4 +22,6 @@ pub use cluster::{AUDIENCE, Cluster, exchange};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use issuer::Issuer;
 pub use key::{Key, KeyKind, jws, jws_of_texts};
+pub use kubernetes_api::KubernetesApi;
 pub use server::{Finished, Server, StartOptions, binary, finish};
+pub use webhook::{Webhook, kubeconfig_of, own_address, point_at};
