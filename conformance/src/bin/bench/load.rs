@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,11 +11,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     task::JoinSet,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::process;
 
@@ -62,6 +64,24 @@ pub(crate) struct Request {
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,
+    /// Whether it speaks TLS, with a certificate that was given to [`trust`].
+    pub(crate) tls: bool,
+}
+
+/// How servers are spoken to over TLS.
+static TRUST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+
+/// Trusts one certificate from now on, and no other.
+pub(crate) fn trust(certificate: CertificateDer<'static>) -> Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let _ = TRUST.set(Arc::new(config));
+    Ok(())
 }
 
 impl Target {
@@ -75,7 +95,7 @@ impl Target {
     async fn run(self, requests: &[Request], connections: usize, until: Until) -> Result<Measured> {
         let mut lanes = Vec::with_capacity(connections);
         for request in requests.iter().cycle().take(connections) {
-            let mut connection = Connection::open(self.address).await?;
+            let mut connection = Connection::open(self).await?;
             // One request ahead of the clock warms the connection up.
             connection.exchange(request).await?;
             lanes.push((connection, request.clone()));
@@ -120,20 +140,74 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Sends requests at a steady rate, whether or not the earlier ones were answered, and returns how long each took from the moment when it was due,
+    /// in microseconds, sorted.
+    pub(crate) fn pace(self, request: &Request, connections: usize, rate: u32, time: Duration) -> Result<Vec<u64>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let every = Duration::from_secs(1) / rate;
+            let lanes = u32::try_from(connections)?;
+            let mut tasks = JoinSet::new();
+            let mut opened = Vec::new();
+            for _ in 0..connections {
+                let mut connection = Connection::open(self).await?;
+                connection.exchange(request).await?;
+                opened.push(connection);
+            }
+            let start = Instant::now() + Duration::from_millis(50);
+            for (mut connection, lane) in opened.into_iter().zip(0..) {
+                let request = request.clone();
+                tasks.spawn(async move {
+                    let mut took = Vec::new();
+                    let mut due = start + every * lane;
+                    while due < start + time {
+                        // A timer that fires late is no fault of the server's; an answer that makes the next request late is.
+                        let is_late = Instant::now() > due;
+                        tokio::time::sleep_until(due.into()).await;
+                        let from = if is_late { due } else { Instant::now() };
+                        connection.exchange(&request).await?;
+                        took.push(u64::try_from(from.elapsed().as_micros())?);
+                        due += every * lanes;
+                    }
+                    anyhow::Ok(took)
+                });
+            }
+            let mut all = Vec::new();
+            while let Some(took) = tasks.join_next().await {
+                all.extend(took??);
+            }
+            all.sort_unstable();
+            Ok(all)
+        })
+    }
+}
+
 /// A count as a float; counts here are far below 2^32.
 pub(crate) fn float(count: u64) -> Result<f64> {
     Ok(f64::from(u32::try_from(count).context("a count beyond 2^32")?))
 }
 
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    async fn open(target: Target) -> Result<Self> {
+        let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = if target.tls {
+            let trust = TRUST.get().context("no certificate is trusted")?;
+            let name = target.address.ip().into();
+            Box::new(TlsConnector::from(Arc::clone(trust)).connect(name, stream).await?)
+        } else {
+            Box::new(stream)
+        };
         Ok(Self {
             stream,
             buffer: vec![0; MAX_HEAD],
@@ -152,7 +226,8 @@ impl Connection {
 
     async fn send(&mut self, request: &Request) -> std::io::Result<()> {
         self.stream.write_all(&request.head).await?;
-        self.stream.write_all(&request.body).await
+        self.stream.write_all(&request.body).await?;
+        self.stream.flush().await
     }
 
     async fn receive(&mut self, expected: Option<usize>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `bench --binary PATH [--sessions N] [--roles N] [--seconds S]`: what a token exchange and a signed call cost, beside this machine's ceiling for the same work,
 //! and whether that stays so. `bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]`: what objects cost to read and write, in the store of our own and before
-//! another one. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
+//! another one. `bench webhook --binary PATH [--seconds S]`: what a review of a pod costs, beside a bare HTTPS server that parses and answers the same JSON. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
 //! such and fails nothing, because a busy machine misses them too.
 #![expect(
     clippy::print_stdout,
@@ -15,6 +15,7 @@ mod load;
 mod process;
 mod s3;
 mod sts;
+mod webhook;
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -28,7 +29,8 @@ use load::Target;
 
 const USAGE: &str = "\
 usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]
-       bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]";
+       bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]
+       bench webhook --binary PATH [--seconds S]";
 
 /// The form of SigV4's dates. Signed requests are valid for a quarter of an hour; each phase signs anew.
 const DATE: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -54,7 +56,9 @@ fn main() -> ExitCode {
     let bench = match (command, rest) {
         ("ceiling", [setup]) => return done(ceiling::main(Path::new(setup))),
         ("bare", [folder]) => return done(bare::main(Path::new(folder))),
+        ("bare-webhook", [folder]) => return done(webhook::bare::main(Path::new(folder))),
         ("s3", _) => s3::bench,
+        ("webhook", _) => webhook::bench,
         ("sts", _) => sts::bench,
         _ => return wrong(&anyhow::anyhow!("`{command}` is not known")),
     };
@@ -128,6 +132,7 @@ fn serving(command: &mut Command) -> Result<(Ended, Target)> {
             .parse()
             .with_context(|| format!("{command:?} did not start"))?,
         pid: child.0.id(),
+        tls: false,
     };
     Ok((child, target))
 }

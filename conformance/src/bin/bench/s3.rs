@@ -322,6 +322,7 @@ async fn place(server: &Server) -> Result<Place> {
         target: Target {
             address,
             pid: server.pid(),
+            tls: false,
         },
         keys: session(&root).await?,
     })

@@ -137,6 +137,7 @@ fn targets(server: &Server, root: &Client, world: &World, folder: &Path) -> Resu
         target: Target {
             address,
             pid: server.pid(),
+            tls: false,
         },
         exchange: exchange_request(address, world, &world.token),
         identity: identity_request(address, keys, &root.region)?,
