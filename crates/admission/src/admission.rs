@@ -489,4 +489,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 #[cfg(test)]
+mod adversarial;
+#[cfg(test)]
 mod tests;

@@ -20,6 +20,8 @@ mod metrics;
 mod route;
 mod server;
 mod sources;
+#[cfg(test)]
+mod testing;
 mod tls;
 
 pub use accounts::{Account, Accounts, Known};

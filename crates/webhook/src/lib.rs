@@ -38,7 +38,7 @@ mod skip;
 mod warning;
 
 pub use identity::{ContainerIdentity, Identity, IdentityError, identity_of, identity_with_warnings};
-pub use json_patch::{Patch, PatchError};
+pub use json_patch::{Patch, PatchError, PatchOperation};
 pub use mutation::{
     ContainerList, ContainerMutation, Decision, Mutation, Outcome, Refusal, apply, is_opted_out, mutate,
     mutate_container_credentials,
