@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,8 @@ const MAX_LIST: u32 = 64 * 1024;
 const STREAMS: u32 = 250;
 /// How often a silent HTTP/2 connection is asked whether anybody is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long an HTTP/2 connection may have no request: places are few, and an API server opens another one when it needs it.
+const IDLE: Duration = Duration::from_secs(120);
 
 /// What a port serves.
 #[derive(Clone)]
@@ -181,7 +183,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let routes = Arc::clone(routes);
-    let answer = service_fn(move |request| answer(Arc::clone(&routes), caller, request));
+    let requests = Arc::new(Requests::default());
+    let counted = Arc::clone(&requests);
+    let answer = service_fn(move |request| {
+        let (routes, counted) = (Arc::clone(&routes), Counted::new(&counted));
+        async move {
+            let answered = answer(routes, caller, request).await;
+            drop(counted);
+            answered
+        }
+    });
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -193,13 +204,50 @@ where
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = finishing(&mut phase) => {
+        () = async { tokio::select! { () = finishing(&mut phase) => {}, () = requests.idle() => {} } } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The requests of one connection: how many there were, and how many are under way.
+#[derive(Default)]
+struct Requests {
+    begun: AtomicU64,
+    under_way: AtomicU64,
+}
+
+impl Requests {
+    /// Waits until there was no request for some time.
+    async fn idle(&self) {
+        loop {
+            let before = self.begun.load(Ordering::Relaxed);
+            tokio::time::sleep(IDLE).await;
+            if self.begun.load(Ordering::Relaxed) == before && self.under_way.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// One request under way, also while nobody polls it.
+struct Counted(Arc<Requests>);
+
+impl Counted {
+    fn new(requests: &Arc<Requests>) -> Self {
+        requests.begun.fetch_add(1, Ordering::Relaxed);
+        requests.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
