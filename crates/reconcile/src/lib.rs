@@ -1,11 +1,17 @@
 //! From a ClusterConfig or flags to roles and service accounts: desired state, diff, and the steps between.
 //!
 //! This is the core of `create|get|update|delete iamserviceaccount`, `apply` and `diff`: it reads what is wanted
-//! ([`cluster_config`]), chooses what it is about ([`select`]), and expands it ([`desired`]).
+//! ([`cluster_config`]), chooses what it is about ([`select`]), expands it ([`desired`]), compares it with what is there
+//! ([`actual`]), and answers with a plan ([`plan`]): differences for people, and steps for those who carry them out.
 //!
 //! Invariants:
 //! * Pure: no IO, no clock, no panic on any input.
 //! * Everything that is wrong with a configuration is found at once, each in its place.
+//! * A plan is made of a state and nothing else, so a run that was cut off anywhere is resumed by planning anew; a plan of
+//!   the state that a plan leads to is empty.
+//! * Nothing that is not ours is changed or deleted unless the options say so; what is ours stands in tags, labels and
+//!   field managers, never in a file.
+//! * Permissions are added before others are taken away.
 #![cfg_attr(
     not(test),
     deny(
@@ -21,11 +27,15 @@
 )]
 
 mod account;
+pub mod actual;
 pub mod cluster_config;
 pub mod desired;
+mod document;
 pub mod names;
 mod place;
+pub mod plan;
 pub mod select;
+mod trust;
 pub mod well_known;
 
 /// The label that says who made a service account.

@@ -1,0 +1,299 @@
+//! Deleting accounts.
+
+use super::account::{Maker, maker};
+use super::role::{Whose, has_tags, home, is_managed, is_of_stack, owner, stack_of, whose};
+use super::{
+    AccountPlan, Action, Change, Options, Part, Plan, Refusal, RefusalKind, Resource, Sign, State, StatementChange,
+    change, push,
+};
+use crate::account::ServiceAccountName;
+use crate::actual::{Actual, Role};
+use crate::desired::{Binding, Cluster, Subject};
+use crate::trust::{self, Owner};
+use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION};
+
+/// What is to be deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Deletion {
+    /// The clusters, in the order of [`Actual::clusters`].
+    pub clusters: Vec<Cluster>,
+    /// The accounts, each with the index of its cluster.
+    pub accounts: Vec<(usize, ServiceAccountName)>,
+}
+
+/// Plans a deletion: first the service accounts, so that no new pod gets a role that goes, then their statements in trust
+/// policies, and of the roles that nobody else uses everything.
+///
+/// Namespaces and OIDC providers stay. What is not there is passed over with a note.
+#[must_use]
+pub fn delete(deletion: &Deletion, actual: &Actual, options: &Options) -> Plan {
+    let mut deleter = Deleter {
+        actual,
+        options,
+        bindings: deletion
+            .accounts
+            .iter()
+            .filter_map(|(index, name)| {
+                let binding = Binding {
+                    cluster: *index,
+                    account: name.clone(),
+                    subject: Subject {
+                        text: name.subject(),
+                        is_pattern: false,
+                    },
+                };
+                Some((deletion.clusters.get(*index)?, binding))
+            })
+            .collect(),
+        plan: Plan::default(),
+        steps_of: Vec::new(),
+    };
+    deleter.accounts();
+    deleter.roles();
+    deleter.plan
+}
+
+struct Deleter<'d> {
+    actual: &'d Actual,
+    options: &'d Options,
+    bindings: Vec<(&'d Cluster, Binding)>,
+    plan: Plan,
+    /// For every binding the step that deletes its service account.
+    steps_of: Vec<Option<usize>>,
+}
+
+impl<'d> Deleter<'d> {
+    fn accounts(&mut self) {
+        let actual = self.actual;
+        for (cluster, binding) in self.bindings.clone() {
+            let name = &binding.account;
+            let there = actual.clusters.get(binding.cluster);
+            let there = there.and_then(|cluster| cluster.service_accounts.get(name));
+            let resource = Resource::ServiceAccount {
+                cluster: cluster.name.clone(),
+                name: name.clone(),
+            };
+            let mut plan = AccountPlan {
+                cluster: cluster.name.clone(),
+                name: name.clone(),
+                role_arn: None,
+                state: State::Missing,
+                changes: Vec::new(),
+                notes: Vec::new(),
+            };
+            let taken = |by: &str| format!("serviceaccount \"{name}\" was not created by {by}; will not be deleted");
+            let mut action = None;
+            match there {
+                None => plan
+                    .notes
+                    .push(format!("serviceaccount \"{name}\" was already deleted")),
+                Some(there) => {
+                    plan.role_arn = there.annotations.get(ROLE_ARN_ANNOTATION).cloned();
+                    let delete = Action::DeleteServiceAccount {
+                        cluster: cluster.name.clone(),
+                        name: name.clone(),
+                        uid: there.uid.clone(),
+                    };
+                    match maker(there) {
+                        Maker::Us => action = Some(delete),
+                        _ if self.options.override_existing => action = Some(delete),
+                        Maker::ReferenceTool if self.options.adopt => action = Some(delete),
+                        Maker::Shared => {
+                            for key in &there.owned_labels {
+                                let part = Part::Label(key.clone());
+                                let before = there.labels.get(key).map(String::as_str);
+                                plan.changes.push(change(Sign::Remove, &resource, part, before, None));
+                            }
+                            for key in &there.owned_annotations {
+                                let part = Part::Annotation(key.clone());
+                                let before = there.annotations.get(key).map(String::as_str);
+                                plan.changes.push(change(Sign::Remove, &resource, part, before, None));
+                            }
+                            action = Some(Action::ReleaseServiceAccount {
+                                cluster: cluster.name.clone(),
+                                name: name.clone(),
+                            });
+                        }
+                        Maker::ReferenceTool | Maker::Other => {
+                            let by = there.labels.get(MANAGED_BY_LABEL).filter(|by| *by == "eksctl");
+                            plan.notes.push(taken("irsa"));
+                            plan.notes
+                                .extend(by.map(|_| "eksctl made it: `--adopt` deletes it".to_owned()));
+                        }
+                    }
+                }
+            }
+            let step = action.map(|action| {
+                if matches!(action, Action::DeleteServiceAccount { .. }) {
+                    plan.changes
+                        .push(change(Sign::Remove, &resource, Part::Whole, None, None));
+                }
+                plan.state = State::Delete;
+                push(&mut self.plan.steps, action, Vec::new())
+            });
+            self.steps_of.push(step);
+            self.plan.accounts.push(plan);
+        }
+    }
+
+    fn roles(&mut self) {
+        let actual = self.actual;
+        for role in &actual.roles {
+            // The accounts that this role was made for, or that it trusts.
+            let concerned: Vec<usize> = self
+                .bindings
+                .iter()
+                .enumerate()
+                .filter(|(_, (cluster, binding))| {
+                    if is_managed(role) {
+                        let trusts = || {
+                            trust::merge(Some(&role.trust), &[], &[owner(cluster, binding)])
+                                .is_some_and(|merged| merged.is_changed())
+                        };
+                        has_tags(role, &home(cluster, binding)) || trusts()
+                    } else {
+                        is_of_stack(role, cluster, binding)
+                    }
+                })
+                .map(|(index, _)| index)
+                .collect();
+            if let Some(first) = concerned.first() {
+                self.role(role, *first, &concerned);
+            }
+        }
+    }
+
+    fn role(&mut self, role: &Role, first: usize, concerned: &[usize]) {
+        let pairs: Vec<(&Cluster, &Binding)> = concerned
+            .iter()
+            .filter_map(|index| self.bindings.get(*index))
+            .map(|(cluster, binding)| (*cluster, binding))
+            .collect();
+        let owners: Vec<Owner> = pairs.iter().map(|(cluster, binding)| owner(cluster, binding)).collect();
+        let is_home = pairs
+            .iter()
+            .any(|(cluster, binding)| has_tags(role, &home(cluster, binding)));
+        let stack = match whose(role, &pairs) {
+            Whose::Stack(_) => Some(stack_of(role)),
+            _ => None,
+        };
+        let has_home = role.tags.contains_key("irsa/cluster");
+        let after: Vec<usize> = concerned
+            .iter()
+            .filter_map(|index| self.steps_of.get(*index).copied().flatten())
+            .collect();
+        let merged = trust::merge(Some(&role.trust), &[], &owners);
+        let refusal = match (&stack, &merged) {
+            (Some(stack), _) if !self.options.adopt => Some((
+                RefusalKind::ReferenceTool,
+                format!("role `{}` belongs to eksctl's stack `{stack}`", role.name),
+                format!(
+                    "delete it with `eksctl delete iamserviceaccount` or `aws cloudformation delete-stack --stack-name {stack}`, or with `--adopt`"
+                ),
+            )),
+            (_, None) => Some((
+                RefusalKind::Trust,
+                format!("the trust policy of role `{}` cannot be read", role.name),
+                "look at it with `aws iam get-role`".to_owned(),
+            )),
+            (_, Some(merged)) if merged.count == 0 && has_home && !is_home && stack.is_none() => Some((
+                RefusalKind::Trust,
+                format!(
+                    "role `{}` was made for another account, and nobody would be left to assume it",
+                    role.name
+                ),
+                "repair that account first, with `irsa apply`, or delete it, too".to_owned(),
+            )),
+            _ => None,
+        };
+        if let Some((kind, message, help)) = refusal {
+            if let Some(account) = self.plan.accounts.get_mut(first) {
+                account.state = State::Refused;
+                self.plan.refusals.push(Refusal {
+                    cluster: account.cluster.clone(),
+                    account: account.name.clone(),
+                    kind,
+                    message,
+                    help,
+                });
+            }
+            return;
+        }
+        let Some(merged) = merged else { return };
+        let resource = Resource::Role(role.name.clone());
+        let mut changes: Vec<Change> = Vec::new();
+        let mut notes = Vec::new();
+        if merged.count == 0 {
+            self.whole_role(role, after);
+            changes.push(change(Sign::Remove, &resource, Part::Whole, Some(&role.arn), None));
+        } else {
+            let mut after = after;
+            notes.push(format!(
+                "role `{}` stays: {} statements of its trust policy are others'",
+                role.name, merged.count
+            ));
+            if merged.is_changed() {
+                let removed = merged.removed.iter().map(|text| StatementChange {
+                    sign: Sign::Remove,
+                    text: text.clone(),
+                });
+                changes.push(Change {
+                    statements: removed.collect(),
+                    ..change(
+                        Sign::Replace,
+                        &resource,
+                        Part::Trust,
+                        Some(&role.trust),
+                        Some(&merged.text),
+                    )
+                });
+                let update = Action::UpdateTrust {
+                    role: role.name.clone(),
+                    trust: merged.text.clone(),
+                    instead_of: role.trust.clone(),
+                };
+                after = vec![push(&mut self.plan.steps, update, after)];
+            }
+            if is_home {
+                let keys = ["irsa/cluster", "irsa/name", "irsa/namespace"].map(str::to_owned);
+                for key in &keys {
+                    let before = role.tags.get(key).map(String::as_str);
+                    changes.push(change(Sign::Remove, &resource, Part::Tag(key.clone()), before, None));
+                }
+                let untag = Action::UntagRole {
+                    role: role.name.clone(),
+                    keys: keys.to_vec(),
+                };
+                push(&mut self.plan.steps, untag, after);
+            }
+        }
+        if let Some(account) = self.plan.accounts.get_mut(first) {
+            account.role_arn = Some(role.arn.clone());
+            if !changes.is_empty() {
+                account.state = State::Delete;
+            }
+            account.changes.extend(changes);
+            account.notes.extend(notes);
+        }
+    }
+
+    fn whole_role(&mut self, role: &Role, after: Vec<usize>) {
+        let name = &role.name;
+        let mut emptied = after.clone();
+        for arn in &role.attached {
+            let detach = Action::DetachRolePolicy {
+                role: name.clone(),
+                arn: arn.clone(),
+            };
+            emptied.push(push(&mut self.plan.steps, detach, after.clone()));
+        }
+        for policy in role.inline.keys() {
+            let delete = Action::DeleteRolePolicy {
+                role: name.clone(),
+                policy: policy.clone(),
+            };
+            emptied.push(push(&mut self.plan.steps, delete, after.clone()));
+        }
+        push(&mut self.plan.steps, Action::DeleteRole { role: name.clone() }, emptied);
+    }
+}

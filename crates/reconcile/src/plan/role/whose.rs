@@ -1,0 +1,160 @@
+//! Whose a role is: what its tags and its trust policy say.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::account::ServiceAccountName;
+use crate::actual::{Actual, Role};
+use crate::desired::{Binding, Cluster, Desired};
+use crate::trust::{self, Owner, Trusted};
+use crate::{MANAGER, OWNERSHIP_TAGS};
+
+pub(in crate::plan) const MANAGED_BY: &str = "irsa/managed-by";
+pub(in crate::plan) const HOME: [&str; 3] = ["irsa/cluster", "irsa/namespace", "irsa/name"];
+/// The tags of eksctl's stacks, which CloudFormation gives to the role.
+const STACK_CLUSTER: &str = "alpha.eksctl.io/cluster-name";
+const STACK_ACCOUNT: &str = "alpha.eksctl.io/iamserviceaccount-name";
+const STACK_NAME: &str = "aws:cloudformation:stack-name";
+
+/// Cluster, namespace and name, as the tags of a role say them.
+pub(super) type Home = (String, String, String);
+
+/// What is there and what is wanted, by what it is looked for by.
+#[derive(Default)]
+pub(in crate::plan) struct Index<'a> {
+    /// Roles of ours, by the account that they were made for.
+    pub(super) homes: HashMap<Home, Vec<&'a Role>>,
+    /// All roles, by name in lower case: names that differ only in case are one name to IAM.
+    pub(super) names: HashMap<String, &'a Role>,
+    /// Roles of eksctl's stacks, by cluster and account.
+    pub(super) stacks: HashMap<(String, String), Vec<&'a Role>>,
+    /// The names, in lower case, that are given to roles.
+    pub(super) named: HashSet<String>,
+    /// The accounts that are wanted.
+    pub(super) wanted: HashSet<Home>,
+}
+
+impl<'a> Index<'a> {
+    pub(in crate::plan) fn new(desired: &Desired, actual: &'a Actual) -> Self {
+        let mut index = Self::default();
+        for role in &actual.roles {
+            index.names.insert(role.name.to_lowercase(), role);
+            if is_managed(role) {
+                if let Some(home) = home_in(role) {
+                    index.homes.entry(home).or_default().push(role);
+                }
+            } else if let (Some(cluster), Some(account)) = (role.tags.get(STACK_CLUSTER), role.tags.get(STACK_ACCOUNT))
+            {
+                let key = (cluster.clone(), account.clone());
+                index.stacks.entry(key).or_default().push(role);
+            }
+        }
+        let named = desired.roles.iter().filter(|role| role.is_named);
+        index.named = named.map(|role| role.name.to_lowercase()).collect();
+        for account in &desired.accounts {
+            let cluster = desired.clusters.get(account.cluster);
+            index
+                .wanted
+                .extend(cluster.map(|cluster| home_of(cluster, &account.name)));
+        }
+        index
+    }
+}
+
+pub(super) fn home_of(cluster: &Cluster, account: &ServiceAccountName) -> Home {
+    (cluster.tag(), account.namespace.clone(), account.name.clone())
+}
+
+pub(super) fn home_in(role: &Role) -> Option<Home> {
+    let [cluster, namespace, name] = HOME.map(|key| role.tags.get(key).cloned());
+    Some((cluster?, namespace?, name?))
+}
+
+/// Whose a role is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::plan) enum Whose {
+    /// Ours, and for one of these accounts.
+    Ours,
+    /// Ours, for another account.
+    Another(String),
+    /// A stack of eksctl's, for one of these accounts.
+    Stack(String),
+    /// Anybody's.
+    Foreign,
+}
+
+/// The tags that say for whom a role is.
+pub(in crate::plan) fn home(cluster: &Cluster, binding: &Binding) -> BTreeMap<String, String> {
+    let values = [
+        cluster.tag(),
+        binding.account.namespace.clone(),
+        binding.account.name.clone(),
+    ];
+    HOME.iter().map(|key| (*key).to_owned()).zip(values).collect()
+}
+
+pub(in crate::plan) fn is_managed(role: &Role) -> bool {
+    role.tags.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
+}
+
+pub(in crate::plan) fn has_tags(role: &Role, tags: &BTreeMap<String, String>) -> bool {
+    tags.iter().all(|(key, value)| role.tags.get(key) == Some(value))
+}
+
+pub(in crate::plan) fn trusted(cluster: &Cluster, binding: &Binding) -> Trusted {
+    Trusted {
+        provider: cluster.provider_arn(),
+        issuer: cluster.issuer.clone(),
+        subject: binding.subject.clone(),
+        account: binding.account.clone(),
+    }
+}
+
+pub(in crate::plan) fn owner(cluster: &Cluster, binding: &Binding) -> Owner {
+    Owner {
+        provider: cluster.provider_arn(),
+        issuer: cluster.issuer.clone(),
+        account: binding.account.clone(),
+    }
+}
+
+/// Whether eksctl's stack made a role for an account.
+pub(in crate::plan) fn is_of_stack(role: &Role, cluster: &Cluster, binding: &Binding) -> bool {
+    let tagged = |key: &str, value: &str| role.tags.get(key).is_some_and(|found| found == value);
+    tagged(STACK_CLUSTER, &cluster.name)
+        && tagged(STACK_ACCOUNT, &binding.account.to_string())
+        // Clusters of one name in two regions have the same tags.
+        && role.trust.contains(&format!("\"{}\"", cluster.provider_arn()))
+}
+
+pub(in crate::plan) fn stack_of(role: &Role) -> String {
+    role.tags.get(STACK_NAME).cloned().unwrap_or_default()
+}
+
+/// Whose a role is, seen from bindings.
+pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> Whose {
+    if is_managed(role) {
+        let is_home = bindings
+            .iter()
+            .any(|(cluster, binding)| has_tags(role, &home(cluster, binding)));
+        let is_trusted = bindings
+            .iter()
+            .any(|(cluster, binding)| trust::trusts(&role.trust, &trusted(cluster, binding)));
+        if is_home || is_trusted {
+            return Whose::Ours;
+        }
+        let told = HOME.map(|key| role.tags.get(key).map_or("?", String::as_str));
+        return Whose::Another(told.join("/"));
+    }
+    if bindings
+        .iter()
+        .any(|(cluster, binding)| is_of_stack(role, cluster, binding))
+    {
+        return Whose::Stack(stack_of(role));
+    }
+    Whose::Foreign
+}
+
+/// Whether a tag says whose a role is.
+pub(super) fn is_ownership(key: &str) -> bool {
+    OWNERSHIP_TAGS.contains(&key)
+}
