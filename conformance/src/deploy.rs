@@ -30,7 +30,9 @@ pub struct Installation<'a> {
     pub own_authority: bool,
     /// Whether it reads the ConfigMap.
     pub config_map: bool,
-    /// Whether it evicts pods that were missed.
+    /// Whether it looks for pods that were missed.
+    pub backstop: bool,
+    /// Whether it deletes them.
     pub evicts: bool,
 }
 
@@ -80,10 +82,10 @@ fn permissions(objects: &[Value], installation: Installation<'_>, faults: &mut F
                 configurations,
                 ["mutatingwebhookconfigurations"],
                 [name],
-                ["get", "patch"]
+                ["get", "list", "watch", "patch"]
             ])
             .to_string(),
-            json!(["Role", core, ["secrets"], [name], ["get", "update", "patch"]]).to_string(),
+            json!(["Role", core, ["secrets"], [name], ["get", "list", "watch", "update"]]).to_string(),
         ]);
     }
     if installation.config_map {
@@ -96,11 +98,10 @@ fn permissions(objects: &[Value], installation: Installation<'_>, faults: &mut F
         ]);
         expected.insert(rule.to_string());
     }
-    if installation.evicts {
-        expected.extend([
-            json!(["ClusterRole", core, ["pods"], null, ["list"]]).to_string(),
-            json!(["ClusterRole", core, ["pods/eviction"], null, ["create"]]).to_string(),
-        ]);
+    for (is, verb) in [(installation.backstop, "list"), (installation.evicts, "delete")] {
+        if is {
+            expected.insert(json!(["ClusterRole", core, ["pods"], null, [verb]]).to_string());
+        }
     }
     let mut found = BTreeSet::new();
     for kind in ["ClusterRole", "Role"] {
@@ -342,6 +343,7 @@ mod tests {
         name: "pod-identity-webhook",
         own_authority: true,
         config_map: false,
+        backstop: false,
         evicts: false,
     };
 
@@ -388,6 +390,15 @@ mod tests {
             Vec::<String>::new()
         );
         assert!(!faults(&all, OURS).is_empty());
+        all.extend(read("components/backstop"));
+        all.extend(read("components/evict"));
+        let installation = Installation {
+            config_map: true,
+            backstop: true,
+            evicts: true,
+            ..OURS
+        };
+        assert_eq!(faults(&all, installation), Vec::<String>::new());
     }
 
     #[test]
@@ -402,7 +413,11 @@ mod tests {
         for (kind, place, value) in [
             ("ClusterRole", "/rules/0/verbs", json!(["*"])),
             ("ClusterRole", "/rules/2/resourceNames", json!(null)),
-            ("Role", "/rules/0/verbs", json!(["create", "get", "update", "patch"])),
+            (
+                "Role",
+                "/rules/0/verbs",
+                json!(["create", "get", "list", "watch", "update"]),
+            ),
             ("ClusterRoleBinding", "/subjects/0/name", json!("default")),
             (
                 "Deployment",

