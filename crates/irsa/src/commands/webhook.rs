@@ -4,6 +4,7 @@ mod backstop;
 mod cluster;
 mod flags;
 mod imds;
+mod policy;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -34,6 +35,11 @@ pub(crate) fn is_verbose(words: &[String]) -> bool {
 
 /// Runs the words after `irsa webhook`.
 pub(crate) async fn run(words: &[String]) -> anyhow::Result<ExitCode> {
+    if let Some((first, rest)) = words.split_first()
+        && first == "policy"
+    {
+        return policy::run(rest).await;
+    }
     let flags = match flags::parse(words) {
         Ok(Parsed::Flags(flags)) => flags,
         Ok(Parsed::Help) => {
