@@ -137,9 +137,8 @@ impl Own {
                 own.rest.push(word.clone());
                 continue;
             }
-            let value = match value.or_else(|| words.next().cloned()) {
-                Some(value) => value,
-                None => return Err(format!("{name} needs a value")),
+            let Some(value) = value.or_else(|| words.next().cloned()) else {
+                return Err(format!("{name} needs a value"));
             };
             own.set(name, &value)?;
         }
