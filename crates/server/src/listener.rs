@@ -1,6 +1,9 @@
 //! Listeners: accept, handshake, serve, and stop without dropping anyone in the middle of an answer.
 
+mod timely;
+
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::panic::AssertUnwindSafe;
@@ -26,6 +29,7 @@ use crate::authorizer;
 use crate::body::full;
 use crate::peer::{Peer, TlsSession};
 use crate::pipeline::Pipeline;
+use timely::Timely;
 
 /// How many connections are served at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 8192;
@@ -41,6 +45,8 @@ const QUESTIONS_A_CONNECTION: u32 = 128;
 const MAX_LIST: u32 = 64 * 1024;
 /// How often a silent proxy is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long nothing may come from a proxy, nor go to it: longer than it takes to see whether it is still there.
+const PROXY_SILENCE: Duration = Duration::from_secs(60);
 
 /// What a listener serves.
 #[derive(Clone)]
@@ -141,7 +147,7 @@ pub(crate) async fn serve(listener: Listener, face: Face, service: Service) {
             match accepted {
                 Accepted::Tcp(stream, address) => connection(stream, address, face, &service).await,
                 // Only questions come over such a socket.
-                Accepted::Unix(stream) => questions(stream, &service).await,
+                Accepted::Unix(stream) => questions(stream, "a Unix socket", &service).await,
             }
             service.pipeline.metrics.connection_closed();
             drop(slot);
@@ -170,10 +176,10 @@ async fn connection(stream: TcpStream, address: SocketAddr, face: Face, service:
     match face {
         Face::Api(None) => http(stream, Peer { address, tls: None }, false, service).await,
         Face::Metrics => http(stream, Peer { address, tls: None }, true, service).await,
-        Face::Authorizer(None) => questions(stream, service).await,
+        Face::Authorizer(None) => questions(stream, address, service).await,
         Face::Authorizer(Some(acceptor)) => {
             if let Some(stream) = handshake(&acceptor, stream, address).await {
-                questions(stream, service).await;
+                questions(stream, address, service).await;
             }
         }
         Face::Api(Some(acceptor)) => {
@@ -237,22 +243,41 @@ where
         .max_buf_size(MAX_HEAD)
         .half_close(false);
     let connection = builder.serve_connection(TokioIo::new(stream), answer);
+    to_its_end(
+        connection,
+        |connection| connection.graceful_shutdown(),
+        peer.address,
+        service,
+    )
+    .await;
+}
+
+/// Serves a connection until it ends; once the server stops, only what is under way.
+async fn to_its_end<C, E: Display>(
+    connection: C,
+    shut_down: impl FnOnce(Pin<&mut C>),
+    address: impl Display,
+    service: &Service,
+) where
+    C: Future<Output = Result<(), E>>,
+{
     let mut connection = std::pin::pin!(connection);
     let mut stop = service.stop.clone();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
+            shut_down(connection.as_mut());
             connection.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, address = %peer.address, "a connection ended early");
+        tracing::debug!(%error, %address, "a connection ended early");
     }
 }
 
-/// Serves the questions of a proxy: HTTP/1, or HTTP/2 from its first byte.
-async fn questions<S>(stream: S, service: &Service)
+/// Serves the questions of a proxy: HTTP/1, or HTTP/2 from its first byte. Heads and silence have their deadlines here, whole questions
+/// theirs in [`authorizer::serve`].
+async fn questions<S>(stream: S, address: impl Display, service: &Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -277,19 +302,15 @@ where
         .max_header_list_size(MAX_LIST)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(HEAD_DEADLINE);
-    let connection = builder.serve_connection(TokioIo::new(stream), answer);
-    let mut connection = std::pin::pin!(connection);
-    let mut stop = service.stop.clone();
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a proxy's connection ended early");
-    }
+    let stream = TokioIo::new(Timely::new(stream, HEAD_DEADLINE, PROXY_SILENCE));
+    let connection = builder.serve_connection(stream, answer);
+    to_its_end(
+        connection,
+        |connection| connection.graceful_shutdown(),
+        address,
+        service,
+    )
+    .await;
 }
 
 /// Serves a request to its end, whether or not its caller waits for it.

@@ -303,3 +303,45 @@ fn ask_over_tls(
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+/// Whoever reaches the listener and says nothing, or not enough, does not hold its place.
+#[test]
+fn adv_az_22_silent_proxies_are_cut_off() {
+    let authorizer = start();
+    let beginnings: [&[u8]; 5] = [
+        b"",
+        b"GET /auth HTT",
+        b"GET /auth HTTP/1.1\r\nhost: s3.example.com\r\nx-slow: ",
+        b"PRI * HTTP/2.0\r\n\r\nSM",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let before = std::time::Instant::now();
+    let mut silent: Vec<_> = beginnings
+        .iter()
+        .map(|beginning| {
+            let mut stream = crate::client::connect(&authorizer.address);
+            stream.write_all(beginning).unwrap();
+            stream
+                .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+                .unwrap();
+            stream
+        })
+        .collect();
+    for (stream, beginning) in silent.iter_mut().zip(beginnings) {
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let is_late = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!is_late, "{}", String::from_utf8_lossy(beginning));
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
+    }
+    assert!(before.elapsed().as_secs() < 25, "{:?}", before.elapsed());
+    // A question whose body never comes is not waited for: it may have none.
+    let reader = authorizer.user(READ);
+    let question = authorizer.nginx(&s3(&reader, "GET", "/photos/public/a"));
+    let mut announced = question.clone();
+    announced.headers.push(("content-length".to_owned(), "100".to_owned()));
+    let mut stream = crate::client::connect(&authorizer.address);
+    stream.write_all(&announced.bytes(&authorizer.address)).unwrap();
+    assert_eq!(crate::client::read_answer(&mut stream, false).unwrap().status, 400);
+    assert_eq!(authorizer.ask(&question).status, 200);
+}
