@@ -212,6 +212,12 @@ impl Accounts {
         self.state.load(Ordering::Acquire) != STARTING
     }
 
+    /// Whether the tables follow the cluster at this moment.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.state.load(Ordering::Acquire) == CURRENT
+    }
+
     /// What is known of an account.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Known {
@@ -225,7 +231,7 @@ impl Accounts {
             return Known::Unknown;
         };
         drop(tables);
-        if self.state.load(Ordering::Acquire) == CURRENT && self.elapsed().as_secs() >= u64::from(settled) {
+        if self.is_current() && self.elapsed().as_secs() >= u64::from(settled) {
             Known::Unbound
         } else {
             Known::PerhapsUnbound

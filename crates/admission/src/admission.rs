@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use irsa_webhook::review::{Answer, Request, Review, ReviewError};
 use irsa_webhook::{
     ContainerIdentity, Decision, Identity, Mutation, Refusal, Shown, is_opted_out, mutate, mutate_container_credentials,
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::lookups::{Found, LookUps, Undecided};
 use crate::metrics::Metrics;
@@ -50,6 +51,8 @@ pub struct Rules {
     pub on_refusal: OnRefusal,
     /// How long an account that does not exist yet is waited for.
     pub grace: Duration,
+    /// How long a pod of an account without a role waits for EKS Pod Identity to name the account, where there is a file that does.
+    pub association_grace: Duration,
     /// Namespaces, beside the control plane's, whose pods are never refused: the webhook's own.
     pub exempt_namespaces: Vec<String>,
 }
@@ -366,8 +369,11 @@ impl Admission {
                     if let Some(identity) = self.configured(namespace, account) {
                         return Applied::Role(identity, Vec::new());
                     }
-                    self.metrics.missing_account();
-                    return Applied::Unknown(undecided(why));
+                    // The watch is there, and showed the account without a role some seconds ago at most.
+                    if known != Known::PerhapsUnbound || !sources.accounts.is_current() {
+                        self.metrics.missing_account();
+                        return Applied::Unknown(undecided(why));
+                    }
                 }
             }
         }
@@ -384,10 +390,21 @@ impl Admission {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        match self.configured(namespace, account) {
-            Some(identity) => Applied::Role(identity, Vec::new()),
-            None => Applied::Nothing("no_role"),
+        if let Some(identity) = self.configured(namespace, account) {
+            return Applied::Role(identity, Vec::new());
         }
+        // The file that names it may be on its way.
+        let patience = self.rules.association_grace.min(limit);
+        while sources.served().is_some() && start.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if sources
+                .served()
+                .is_some_and(|served| served.contains(namespace, account))
+            {
+                return self.served(namespace, account, &Known::Unbound);
+            }
+        }
+        Applied::Nothing("no_role")
     }
 
     fn configured(&self, namespace: &str, account: &str) -> Option<Identity> {

@@ -67,6 +67,7 @@ pub(crate) fn rules() -> Rules {
     Rules {
         on_refusal: OnRefusal::Deny,
         grace: Duration::from_secs(3),
+        association_grace: Duration::ZERO,
         exempt_namespaces: vec!["webhook".to_owned()],
     }
 }

@@ -361,7 +361,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// Over the wire: whatever the pod, the patch applies, only adds, and is empty the second time.
     #[test]

@@ -265,6 +265,40 @@ async fn adv_wh_22_pod_identity_goes_before_roles_with_a_warning() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_association_that_is_made_a_moment_later_is_waited_for_where_an_operator_says_so() {
+    let patient = Rules {
+        association_grace: Duration::from_secs(2),
+        ..rules()
+    };
+    let fixture = Arc::new(fixture_with(Settings::default(), patient));
+    let asked = Arc::clone(&fixture);
+    let waiting = tokio::spawn(async move { asked.admit("app", &pod("plain")).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let named = r#"{"identities": [{"namespace": "app", "serviceAccount": "plain"}]}"#;
+    fixture.admission.sources.set_served(served(named));
+    assert_eq!(waiting.await.unwrap().reason(), "container_credentials");
+    fixture.admission.sources.set_served(ServedAccounts::default());
+    let said = fixture.admit("app", &pod("plain")).await;
+    assert_eq!(said.0["response"], json!({"uid": "u-1", "allowed": true}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_account_without_a_role_is_believed_when_it_cannot_be_looked_up() {
+    let fixture = fixture();
+    fixture.cluster.away();
+    let accounts = &fixture.admission.sources.accounts;
+    accounts.upsert(accounts.read("app", "new", []));
+    let said = fixture.fail_closed("app", &pod("new")).await;
+    assert_eq!(said.0["response"], json!({"uid": "u-1", "allowed": true}));
+    // Not when the watch is lost as well.
+    accounts.mark_lagging();
+    for name in ["new", "plain"] {
+        assert!(!fixture.fail_closed("app", &pod(name)).await.allowed());
+        assert!(fixture.admit("app", &pod(name)).await.allowed());
+    }
+}
+
 #[test]
 fn jitter_is_between_none_and_two_hours() {
     let mut seen = std::collections::BTreeSet::new();

@@ -73,6 +73,7 @@ fn options() -> Options {
         rules: Rules {
             on_refusal: OnRefusal::Deny,
             grace: Duration::from_secs(1),
+            association_grace: Duration::ZERO,
             exempt_namespaces: Vec::new(),
         },
     }

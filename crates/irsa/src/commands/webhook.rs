@@ -237,6 +237,7 @@ fn options(flags: &Flags) -> anyhow::Result<Options> {
                 _ => OnRefusal::Deny,
             },
             grace: flags.duration("service-account-lookup-grace-period"),
+            association_grace: flags.duration("association-grace-period"),
             exempt_namespaces,
         },
     })

@@ -369,6 +369,13 @@ pub(crate) const TABLE: &[Flag] = &[
         "Where SDKs get credentials",
     ),
     flag(
+        PodIdentity,
+        "association-grace-period",
+        Duration,
+        "0",
+        "How long a pod of an account without a role waits for that file to name it: every such pod is held up so long",
+    ),
+    flag(
         Decisions,
         "on-refusal",
         Word(&["deny", "warn"]),
