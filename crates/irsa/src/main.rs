@@ -17,6 +17,8 @@ mod tokens;
 mod workload;
 mod yaml;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,7 +32,7 @@ use crate::cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words(std::env::args_os().collect()));
     start_log(&cli.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -43,6 +45,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => failure::report(&error),
     }
+}
+
+/// Under the name `webhook` the program is `irsa webhook`: manifests for the reference webhook start `/webhook`.
+fn words(mut words: Vec<OsString>) -> Vec<OsString> {
+    let name = words.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == "webhook") {
+        words.insert(1, "webhook".into());
+    }
+    words
 }
 
 /// Logs go to stderr: what a server does by default, of other commands only warnings.

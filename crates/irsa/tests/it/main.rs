@@ -1,5 +1,6 @@
 //! The built binary, as its users run it.
 
+mod as_webhook;
 mod check;
 mod clients;
 mod commands;
