@@ -9,6 +9,18 @@ use crate::plan::{Access, Gain, Sign, StatementChange};
 /// Elements whose value is one string or several, in no order.
 const LISTS: [&str; 4] = ["Action", "NotAction", "Resource", "NotResource"];
 
+/// The order in which people write the elements of a statement.
+const ORDER: [&str; 8] = [
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 /// Reads a text as a JSON object.
 pub(crate) fn object(text: &str) -> Option<Map<String, Value>> {
     match serde_json::from_str(text) {
@@ -50,7 +62,8 @@ pub(crate) fn canonical(statement: &Value) -> Value {
         return statement.clone();
     };
     let mut names: Vec<&String> = members.keys().filter(|name| *name != "Sid").collect();
-    names.sort();
+    let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    names.sort_by_key(|name| (rank(name), *name));
     let mut all = Map::new();
     for name in names {
         let Some(value) = members.get(name) else { continue };
@@ -205,7 +218,7 @@ mod tests {
         assert_eq!(changes[0].sign, Sign::Remove);
         assert_eq!(
             changes[1].text,
-            r#"{"Action":"s3:GetObject*","Effect":"Allow","Resource":"arn:aws:s3:::b/*"}"#
+            r#"{"Effect":"Allow","Action":"s3:GetObject*","Resource":"arn:aws:s3:::b/*"}"#
         );
         let access = access(&one, &more);
         assert!(matches!(access.gained, Gain::Example(_)), "{access:?}");

@@ -38,6 +38,7 @@ use crate::desired::{Desired, Mode, RoleOf};
 use role::{Found, Index};
 
 pub use delete::{Deletion, delete};
+pub(crate) use role::role_of_stack;
 pub use step::{Action, Step};
 
 /// How to plan.

@@ -175,6 +175,15 @@ pub(crate) fn merge(old: Option<&str>, wanted: &[Trusted], owned: &[Owner]) -> O
     Some(merged)
 }
 
+/// The subjects of an issuer that a trust policy names.
+pub(crate) fn subjects(text: &str, provider: &str, issuer: &Issuer) -> Vec<Subject> {
+    let statements = object(text).map(|document| statements(&document)).unwrap_or_default();
+    let read = statements
+        .iter()
+        .filter_map(|statement| web_identity(statement, provider, issuer));
+    read.flat_map(|identity| identity.subjects).collect()
+}
+
 /// Whether a role trusts a subject already.
 pub(crate) fn trusts(text: &str, trusted: &Trusted) -> bool {
     object(text).is_some_and(|document| {

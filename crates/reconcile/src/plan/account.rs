@@ -195,7 +195,8 @@ impl Planner<'_> {
         if let Some(arn) = plan.role_arn.clone()
             && !account.role_only
         {
-            is_new |= self.service_account(account, &arn, ready, &mut plan);
+            let is_new_account = self.service_account(account, &arn, ready, &mut plan);
+            is_new |= is_new_account && matches!(account.role, RoleOf::Given(_));
         }
         if plan.state != State::Missing {
             plan.state = match (plan.changes.is_empty(), is_new) {

@@ -19,6 +19,7 @@ use permissions::inline_change;
 use target::Target;
 use whose::{MANAGED_BY, home_in, home_of};
 
+pub(crate) use whose::role_of_stack;
 pub(super) use whose::{Index, Whose, has_tags, home, is_managed, is_of_stack, owner, stack_of, trusted, whose};
 
 /// What is known about a wanted role before the first step.

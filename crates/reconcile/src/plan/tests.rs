@@ -463,3 +463,22 @@ fn a_given_role_is_only_named() {
     assert!(cloud.actual.roles.is_empty());
     assert_eq!(cloud.calls, 2);
 }
+
+#[test]
+fn five_hundred_accounts_and_then_nothing_to_do() {
+    let accounts: Vec<ServiceAccount> = (0..500)
+        .map(|number| {
+            let mut account = account(&format!("account-{number}"));
+            account.attach_policy = Some(POLICY.to_owned());
+            account
+        })
+        .collect();
+    let desired = desired(&[("blue", &accounts)], Mode::Create);
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&desired, &cloud.actual, &Options::default());
+    assert_eq!(plan.steps.len(), 4 * 500 + 1);
+    for step in &plan.steps {
+        cloud.run(step);
+    }
+    assert!(planned(&desired, &cloud.actual, &Options::default()).is_empty());
+}

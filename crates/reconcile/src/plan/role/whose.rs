@@ -119,11 +119,7 @@ pub(in crate::plan) fn owner(cluster: &Cluster, binding: &Binding) -> Owner {
 
 /// Whether eksctl's stack made a role for an account.
 pub(in crate::plan) fn is_of_stack(role: &Role, cluster: &Cluster, binding: &Binding) -> bool {
-    let tagged = |key: &str, value: &str| role.tags.get(key).is_some_and(|found| found == value);
-    tagged(STACK_CLUSTER, &cluster.name)
-        && tagged(STACK_ACCOUNT, &binding.account.to_string())
-        // Clusters of one name in two regions have the same tags.
-        && role.trust.contains(&format!("\"{}\"", cluster.provider_arn()))
+    role_of_stack(role, cluster).is_some_and(|account| account == binding.account)
 }
 
 pub(in crate::plan) fn stack_of(role: &Role) -> String {
@@ -157,4 +153,13 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
 /// Whether a tag says whose a role is.
 pub(super) fn is_ownership(key: &str) -> bool {
     OWNERSHIP_TAGS.contains(&key)
+}
+
+/// The account of a cluster that eksctl's stack made a role for.
+pub(crate) fn role_of_stack(role: &Role, cluster: &Cluster) -> Option<ServiceAccountName> {
+    let (namespace, name) = role.tags.get(STACK_ACCOUNT)?.split_once('/')?;
+    // Clusters of one name in two regions have the same tags.
+    let is_of_cluster = role.tags.get(STACK_CLUSTER) == Some(&cluster.name)
+        && role.trust.contains(&format!("\"{}\"", cluster.provider_arn()));
+    is_of_cluster.then(|| ServiceAccountName::new(namespace, name))
 }

@@ -1,0 +1,108 @@
+//! What is there, as `get iamserviceaccount` lists it.
+
+use std::collections::BTreeMap;
+
+use crate::account::ServiceAccountName;
+use crate::actual::{Actual, Role};
+use crate::desired::Cluster;
+use crate::document;
+use crate::plan::role_of_stack;
+use crate::trust;
+use crate::well_known::{Expansion, WellKnownPolicy};
+use crate::{MANAGED_BY_LABEL, MANAGER, OWNERSHIP_TAGS, ROLE_ARN_ANNOTATION};
+
+/// A service account with a role.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// The account.
+    pub name: ServiceAccountName,
+    /// Its role's ARN.
+    pub role_arn: String,
+    /// The stack of eksctl's that made the role.
+    pub stack_name: Option<String>,
+    /// The role's tags, without those that say whose it is.
+    pub tags: BTreeMap<String, String>,
+    /// The well-known policies that it has, in their present form.
+    pub well_known: Vec<WellKnownPolicy>,
+}
+
+/// The service accounts of a cluster that have a role of ours or of eksctl's, or were given one by us; by name.
+///
+/// `index` is the cluster's among those of the actual state.
+#[must_use]
+pub fn list(cluster: &Cluster, index: usize, actual: &Actual) -> Vec<Listed> {
+    let kubernetes = actual.clusters.get(index);
+    let annotated = |name: &ServiceAccountName| {
+        let account = kubernetes?.service_accounts.get(name)?;
+        account.annotations.get(ROLE_ARN_ANNOTATION)
+    };
+    let mut listed: BTreeMap<ServiceAccountName, Listed> = BTreeMap::new();
+    for role in &actual.roles {
+        for name in accounts_of(role, cluster) {
+            // Of several roles the one that pods get.
+            let is_used = annotated(&name) == Some(&role.arn);
+            if is_used || !listed.contains_key(&name) {
+                listed.insert(name.clone(), of_role(name, role, &cluster.partition));
+            }
+        }
+    }
+    for (name, account) in kubernetes.iter().flat_map(|cluster| &cluster.service_accounts) {
+        let is_ours = account.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == MANAGER)
+            || account.owned_annotations.contains(ROLE_ARN_ANNOTATION);
+        if let Some(arn) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(|_| is_ours) {
+            listed.entry(name.clone()).or_insert_with(|| Listed {
+                name: name.clone(),
+                role_arn: arn.clone(),
+                stack_name: None,
+                tags: BTreeMap::new(),
+                well_known: Vec::new(),
+            });
+        }
+    }
+    listed.into_values().collect()
+}
+
+/// The accounts of a cluster that a role is for.
+fn accounts_of(role: &Role, cluster: &Cluster) -> Vec<ServiceAccountName> {
+    let tag = |key: &str| role.tags.get(key).map(String::as_str);
+    let mut names = Vec::new();
+    if tag("irsa/managed-by") == Some(MANAGER) {
+        if tag("irsa/cluster") == Some(&cluster.tag())
+            && let (Some(namespace), Some(name)) = (tag("irsa/namespace"), tag("irsa/name"))
+        {
+            names.push(ServiceAccountName::new(namespace, name));
+        }
+        for subject in trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer) {
+            let account = subject.text.strip_prefix("system:serviceaccount:");
+            if let Some((namespace, name)) = account.and_then(|account| account.split_once(':'))
+                && !subject.is_pattern
+            {
+                names.push(ServiceAccountName::new(namespace, name));
+            }
+        }
+    } else if let Some(name) = role_of_stack(role, cluster) {
+        names.push(name);
+    }
+    names
+}
+
+fn of_role(name: ServiceAccountName, role: &Role, partition: &str) -> Listed {
+    let has = |policy: &WellKnownPolicy| match policy.expand(partition) {
+        Expansion::Managed(arn) => role.attached.contains(&arn),
+        Expansion::Inline { name, document } => role
+            .inline
+            .get(name)
+            .is_some_and(|text| document::is_same(text, &document)),
+    };
+    let tags = role
+        .tags
+        .iter()
+        .filter(|(key, _)| !OWNERSHIP_TAGS.contains(&key.as_str()));
+    Listed {
+        name,
+        role_arn: role.arn.clone(),
+        stack_name: role.tags.get("aws:cloudformation:stack-name").cloned(),
+        tags: tags.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        well_known: WellKnownPolicy::ALL.into_iter().filter(has).collect(),
+    }
+}
