@@ -369,10 +369,17 @@ impl Admission {
                     if let Some(identity) = self.configured(namespace, account) {
                         return Applied::Role(identity, Vec::new());
                     }
-                    // The watch is there, and showed the account without a role some seconds ago at most.
-                    if known != Known::PerhapsUnbound || !sources.accounts.is_current() {
-                        self.metrics.missing_account();
-                        return Applied::Unknown(undecided(why));
+                    match (&known, sources.accounts.is_current(), pod.entry) {
+                        // The watch is there, and showed the account without a role some seconds ago at most.
+                        (Known::PerhapsUnbound, true, _) => {}
+                        // A lost watch says nothing against what it showed before.
+                        (Known::PerhapsUnbound, false, Entry::Default) => {
+                            return Applied::Nothing("no_role_unconfirmed");
+                        }
+                        _ => {
+                            self.metrics.missing_account();
+                            return Applied::Unknown(undecided(why));
+                        }
                     }
                 }
             }

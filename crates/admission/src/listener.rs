@@ -47,18 +47,24 @@ pub(crate) enum Face {
 }
 
 /// When to stop.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
     Serving,
     /// Not ready any more, and still serving.
     Draining,
+    /// Still serving, and those who are connected over HTTP/2 are asked to go elsewhere for their next review.
+    Parting,
     /// What is under way is finished, and nothing new is taken.
     Finishing,
 }
 
 /// Waits until it is time to finish; a server that is gone has finished.
 async fn finishing(phase: &mut watch::Receiver<Phase>) {
-    drop(phase.wait_for(|phase| *phase == Phase::Finishing).await);
+    reached(phase, Phase::Finishing).await;
+}
+
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    drop(phase.wait_for(|phase| *phase >= wanted).await);
 }
 
 /// Accepts until told to stop, then waits for what is under way.
@@ -202,9 +208,15 @@ where
         .keep_alive_timeout(HEAD_DEADLINE);
     let connection = builder.serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
+    // Who comes after the others were asked to go has nowhere else to go yet.
+    let parting = if *phase.borrow() < Phase::Parting {
+        Phase::Parting
+    } else {
+        Phase::Finishing
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = async { tokio::select! { () = finishing(&mut phase) => {}, () = requests.idle() => {} } } => {
+        () = async { tokio::select! { () = reached(&mut phase, parting) => {}, () = requests.idle() => {} } } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

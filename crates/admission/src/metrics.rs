@@ -82,6 +82,11 @@ impl Metrics {
         self.review_microseconds.fetch_add(took, Ordering::Relaxed);
     }
 
+    /// A review that got no answer of its own: what becomes of the pod is the failure policy's.
+    pub(crate) fn unanswered(&self, reason: &'static str) {
+        add(&self.decisions, ("unanswered", reason));
+    }
+
     /// A review for which there was an identity.
     pub(crate) fn method(&self, method: &'static str) {
         add(&self.methods, method);

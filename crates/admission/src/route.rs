@@ -64,6 +64,16 @@ struct Room {
 
 type Answer = Response<Full<Bytes>>;
 
+/// Why a review gets no answer of its own.
+#[derive(Clone, Copy, Debug)]
+enum Unanswered {
+    TooLarge,
+    TooSlow,
+    /// The caller went away in the middle of it.
+    Cut,
+    Overloaded,
+}
+
 impl Routes {
     pub(crate) fn new(
         admission: Admission,
@@ -108,6 +118,7 @@ impl Routes {
         let answered = AssertUnwindSafe(self.route(caller, request)).catch_unwind().await;
         answered.unwrap_or_else(|_| {
             tracing::error!("a request was not answered: the program has a fault");
+            self.metrics().unanswered("internal_error");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "an internal error occurred\n")
         })
     }
@@ -180,13 +191,13 @@ impl Routes {
         };
         let (body, _room) = match self.body(body).await {
             Ok(body) => body,
-            Err(answer) => return answer,
+            Err(why) => return self.unanswered(why),
         };
         let Some(weight) = weight(&body) else {
-            return plain(StatusCode::PAYLOAD_TOO_LARGE, "the review has too many values\n");
+            return self.unanswered(Unanswered::TooLarge);
         };
         let Some(_document_room) = enter(&self.room.documents, weight, BODY_DEADLINE).await else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "too many large reviews at a time\n");
+            return self.unanswered(Unanswered::Overloaded);
         };
         let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         match self.admission.answer(entry, content_type, &body, limit).await {
@@ -198,15 +209,35 @@ impl Routes {
         }
     }
 
+    /// A review whose pod is left to the failure policy, which is said and counted.
+    fn unanswered(&self, why: Unanswered) -> Answer {
+        let (status, reason, text) = match why {
+            Unanswered::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the review is too large\n"),
+            Unanswered::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "too_slow",
+                "the review took too long to come\n",
+            ),
+            Unanswered::Cut => (StatusCode::BAD_REQUEST, "cut", "the review did not come whole\n"),
+            Unanswered::Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "too many reviews at a time\n",
+            ),
+        };
+        self.metrics().unanswered(reason);
+        tracing::warn!(decision = "unanswered", reason);
+        plain(status, text)
+    }
+
     /// The whole body, if it is not too large and comes in time.
-    async fn body<B>(&self, mut body: B) -> Result<(Bytes, Vec<SemaphorePermit<'_>>), Answer>
+    async fn body<B>(&self, mut body: B) -> Result<(Bytes, Vec<SemaphorePermit<'_>>), Unanswered>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, "the review is too large\n");
         if body.size_hint().lower() > MAX_BODY as u64 {
-            return Err(too_large());
+            return Err(Unanswered::TooLarge);
         }
         let deadline = tokio::time::Instant::now() + BODY_DEADLINE;
         let mut room = Vec::new();
@@ -219,18 +250,18 @@ impl Routes {
                 Ok(Some(Err(error))) => {
                     // The caller is gone, or talks nonsense.
                     tracing::debug!(%error, "the body of a review did not come");
-                    return Err(plain(StatusCode::BAD_REQUEST, "the review did not come whole\n"));
+                    return Err(Unanswered::Cut);
                 }
-                Err(_) => return Err(plain(StatusCode::REQUEST_TIMEOUT, "the review took too long to come\n")),
+                Err(_) => return Err(Unanswered::TooSlow),
             };
             let Ok(bytes) = frame.into_data() else { continue };
             let length = first.len().saturating_add(rest.len()).saturating_add(bytes.len());
             if length > MAX_BODY {
-                return Err(too_large());
+                return Err(Unanswered::TooLarge);
             }
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let Some(permit) = enter(&self.room.bodies, bytes.len(), left).await else {
-                return Err(plain(StatusCode::SERVICE_UNAVAILABLE, "too many reviews at a time\n"));
+                return Err(Unanswered::Overloaded);
             };
             room.push(permit);
             // Most bodies come in one piece, which is not copied.

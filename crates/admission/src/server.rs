@@ -172,7 +172,10 @@ impl Server {
                 seconds = options.drain.as_secs(),
                 "stopping: not ready any more, and serving on"
             );
-            tokio::time::sleep(options.drain).await;
+            // By then whoever balances connections knows that we are not ready.
+            tokio::time::sleep(options.drain / 2).await;
+            phase.send_replace(Phase::Parting);
+            tokio::time::sleep(options.drain / 2).await;
             phase.send_replace(Phase::Finishing);
         };
         let upkeep = upkeep(&options, authorities, &tls, &routes, &certificate);

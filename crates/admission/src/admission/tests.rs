@@ -295,8 +295,11 @@ async fn a_new_account_without_a_role_is_believed_when_it_cannot_be_looked_up() 
     accounts.mark_lagging();
     for name in ["new", "plain"] {
         assert!(!fixture.fail_closed("app", &pod(name)).await.allowed());
-        assert!(fixture.admit("app", &pod(name)).await.allowed());
+        let said = fixture.admit("app", &pod(name)).await;
+        assert_eq!(said.0["response"], json!({"uid": "u-1", "allowed": true}));
     }
+    let reports = fixture.reports();
+    assert!(reports.is_empty(), "{reports:?}");
 }
 
 #[test]

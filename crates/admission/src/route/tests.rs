@@ -204,6 +204,11 @@ async fn adv_wh_14_bodies_are_limited_in_size_and_time() {
         stalls: false,
     };
     assert_eq!(ask(&routes, ANYBODY, "/mutate", json, in_pieces).await.0, 200);
+    let (_, text) = ask(&routes, Caller::Metrics, "/metrics", None, full("")).await;
+    for (reason, count) in [("too_large", 2), ("too_slow", 1)] {
+        let line = format!("irsa_webhook_decisions_total{{decision=\"unanswered\",reason=\"{reason}\"}} {count}\n");
+        assert!(text.contains(&line), "{text}");
+    }
     // All room is given back.
     assert_eq!(routes.room.bodies.available_permits(), BODIES_KIBIBYTES);
     assert_eq!(routes.room.documents.available_permits(), DOCUMENTS_KIBIBYTES);
@@ -220,6 +225,10 @@ async fn adv_wh_14_small_bodies_that_become_large_documents_are_refused() {
     let deep = format!("{{\"request\":{{\"object\":{}", "[".repeat(100_000));
     let (status, text) = post(&routes, "/mutate", deep).await;
     assert!(status == 200 && text.contains("\"allowed\":false"), "{text}");
+    let mut nested = pod("reader");
+    nested["spec"]["future"] = serde_json::from_str(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
+    let (status, text) = post(&routes, "/mutate", review("app", &nested).to_string()).await;
+    assert!(status == 200 && text.contains("\"patchType\":\"JSONPatch\""), "{text}");
     let mut many = pod("reader");
     many["spec"]["containers"] = (0..1_000).map(|number| json!({"name": format!("c{number}")})).collect();
     let (status, text) = post(&routes, "/mutate", review("app", &many).to_string()).await;

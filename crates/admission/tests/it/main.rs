@@ -68,7 +68,7 @@ fn options() -> Options {
         metrics_port: 0,
         debug: false,
         tls: TlsOptions::default(),
-        drain: Duration::from_millis(300),
+        drain: Duration::from_secs(3),
         max_connections: 64,
         rules: Rules {
             on_refusal: OnRefusal::Deny,
@@ -171,7 +171,7 @@ async fn it_stops_without_failing_those_who_still_come() {
     assert_eq!(standing.post("/mutate", REVIEW).await.unwrap().0, 200);
     let mut fresh = running.client.connect(Protocol::Http1).await.unwrap();
     assert_eq!(fresh.post("/mutate", REVIEW).await.unwrap().0, 200);
-    tokio::time::timeout(Duration::from_secs(5), running.ended)
+    tokio::time::timeout(Duration::from_secs(20), running.ended)
         .await
         .unwrap()
         .unwrap();
