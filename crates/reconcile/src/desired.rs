@@ -142,6 +142,16 @@ pub struct Subject {
     pub is_pattern: bool,
 }
 
+impl Subject {
+    /// The account that it is, unless it is a pattern.
+    #[must_use]
+    pub fn account(&self) -> Option<ServiceAccountName> {
+        let account = self.text.strip_prefix("system:serviceaccount:")?;
+        let (namespace, name) = account.split_once(':').filter(|_| !self.is_pattern)?;
+        Some(ServiceAccountName::new(namespace, name))
+    }
+}
+
 /// A role's permissions. What is `None` was not given and stays as it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Permissions {

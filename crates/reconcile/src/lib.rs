@@ -4,6 +4,44 @@
 //! ([`cluster_config`]), chooses what it is about ([`select`]), expands it ([`desired`]), compares it with what is there
 //! ([`actual`]), and answers with a plan ([`plan`]): differences for people, and steps for those who carry them out.
 //!
+//! ```
+//! use irsa_reconcile::actual::{Actual, KubernetesState};
+//! use irsa_reconcile::desired::{Cluster, Desired, Issuer, Mode, Request};
+//! use irsa_reconcile::plan::{Options, plan};
+//! use irsa_reconcile::{cluster_config, render};
+//!
+//! let file = "
+//! apiVersion: eksctl.io/v1alpha5
+//! kind: ClusterConfig
+//! metadata: {name: prod, region: us-west-2}
+//! iam:
+//!   withOIDC: true
+//!   serviceAccounts:
+//!   - metadata: {name: s3-reader, namespace: backend-apps}
+//!     attachPolicyARNs: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']
+//! ";
+//! let configuration = cluster_config::read([("cluster.yaml", file)]);
+//! assert!(!configuration.has_errors());
+//! let config = &configuration.clusters[0];
+//! // What EKS and STS say of the cluster and the account.
+//! let issuer = Issuer::parse("https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE")?;
+//! let cluster = Cluster::new(&config.name, &config.region, "111122223333".parse()?, issuer);
+//! let request = Request {
+//!     cluster,
+//!     tags: config.tags.clone(),
+//!     accounts: config.service_accounts.clone().unwrap_or_default(),
+//! };
+//! let desired = Desired::new(&[request], Mode::Create).expect("no two accounts share a role");
+//! // What IAM and Kubernetes have: nothing.
+//! let actual = Actual { clusters: vec![KubernetesState::default()], ..Actual::default() };
+//! let options = Options { create_providers: true, ..Options::default() };
+//! let plan = plan(&desired, &actual, &options);
+//! // Provider, role, policy, namespace, service account.
+//! assert_eq!(plan.steps.len(), 5);
+//! assert!(render::text(&plan).ends_with("1 to create\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariants:
 //! * Pure: no IO, no clock, no panic on any input.
 //! * Everything that is wrong with a configuration is found at once, each in its place.

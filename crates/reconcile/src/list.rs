@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
-use crate::desired::Cluster;
+use crate::desired::{Cluster, Subject};
 use crate::document;
 use crate::plan::role_of_stack;
 use crate::trust;
@@ -72,14 +72,8 @@ fn accounts_of(role: &Role, cluster: &Cluster) -> Vec<ServiceAccountName> {
         {
             names.push(ServiceAccountName::new(namespace, name));
         }
-        for subject in trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer) {
-            let account = subject.text.strip_prefix("system:serviceaccount:");
-            if let Some((namespace, name)) = account.and_then(|account| account.split_once(':'))
-                && !subject.is_pattern
-            {
-                names.push(ServiceAccountName::new(namespace, name));
-            }
-        }
+        let subjects = trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer);
+        names.extend(subjects.iter().filter_map(Subject::account));
     } else if let Some(name) = role_of_stack(role, cluster) {
         names.push(name);
     }

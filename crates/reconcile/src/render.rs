@@ -8,7 +8,7 @@ mod tasks;
 pub use diff::{Summary, text};
 pub use json::value;
 pub use listing::{NONE_FOUND, list_json, list_table, list_yaml};
-pub use tasks::{Task, create_task, delete_task, tree, update_task};
+pub use tasks::{Task, create_task, delete_task, excluded, tree, update_task};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! one of our accounts; one with a pattern if its `Sid` says so, as patterns of several accounts may look alike. All others
 //! are somebody's, and stay as they are, in their places.
 
+use irsa_policy::validate::non_whitespace_len;
 use serde_json::{Map, Value, json};
 
 use crate::account::ServiceAccountName;
@@ -91,8 +92,9 @@ pub(crate) fn statement(trusted: &Trusted) -> Value {
     statement
 }
 
-/// Merges what is wanted into what is there; what is `owned` and not wanted goes. `None` if the old text is no document.
-pub(crate) fn merge(old: Option<&str>, wanted: &[Trusted], owned: &[Owner]) -> Option<Merged> {
+/// Merges what is wanted into what is there; what is `owned` and not wanted goes. If the result is longer than `quota`,
+/// statements of ours that differ only in their subjects become one. `None` if the old text is no document.
+pub(crate) fn merge(old: Option<&str>, wanted: &[Trusted], owned: &[Owner], quota: usize) -> Option<Merged> {
     let mut document = match old {
         Some(old) => object(old)?,
         None => {
@@ -101,78 +103,199 @@ pub(crate) fn merge(old: Option<&str>, wanted: &[Trusted], owned: &[Owner]) -> O
             document
         }
     };
-    let mut merged = Merged::default();
-    let mut satisfied = vec![false; wanted.len()];
-    let mut kept: Vec<Value> = Vec::new();
-    for statement in statements(&document) {
+    let before = statements(&document);
+    let mut merger = Merger::new(wanted, owned);
+    for statement in &before {
+        merger.old(statement);
+    }
+    merger.append();
+    let mut merged = Merged {
+        foreign: merger.foreign,
+        open: merger.open,
+        ..Merged::default()
+    };
+    let mut kept = merger.kept;
+    let mut write = |kept: &[Value]| {
+        document.insert("Statement".to_owned(), Value::Array(kept.to_vec()));
+        Value::Object(document.clone()).to_string()
+    };
+    merged.text = write(&kept);
+    if non_whitespace_len(&merged.text) > quota {
+        kept = joined(kept, &merger.providers, owned);
+        merged.text = write(&kept);
+    }
+    merged.count = kept.len();
+    let (mut is, mut will) = (texts(&before), texts(&kept));
+    will.retain(|text| {
+        let same = is.iter().position(|other| other == text);
+        same.map(|at| is.remove(at)).is_none()
+    });
+    (merged.removed, merged.added) = (is, will);
+    Some(merged)
+}
+
+fn texts(statements: &[Value]) -> Vec<String> {
+    statements
+        .iter()
+        .map(|statement| canonical(statement).to_string())
+        .collect()
+}
+
+struct Merger<'m> {
+    wanted: &'m [Trusted],
+    owned: &'m [Owner],
+    /// The providers that anything of ours is about.
+    providers: Vec<(&'m str, &'m Issuer)>,
+    /// Which of the wanted are trusted already.
+    satisfied: Vec<bool>,
+    kept: Vec<Value>,
+    foreign: usize,
+    open: Vec<String>,
+}
+
+impl<'m> Merger<'m> {
+    fn new(wanted: &'m [Trusted], owned: &'m [Owner]) -> Self {
         let mut providers: Vec<(&str, &Issuer)> = Vec::new();
-        for (provider, issuer) in owned
+        let of_owned = owned.iter().map(|owner| (owner.provider.as_str(), &owner.issuer));
+        let of_wanted = wanted
             .iter()
-            .map(|owner| (&owner.provider, &owner.issuer))
-            .chain(wanted.iter().map(|trusted| (&trusted.provider, &trusted.issuer)))
-        {
-            if !providers.contains(&(provider, issuer)) {
-                providers.push((provider, issuer));
+            .map(|trusted| (trusted.provider.as_str(), &trusted.issuer));
+        for provider in of_owned.chain(of_wanted) {
+            if !providers.contains(&provider) {
+                providers.push(provider);
             }
         }
-        let read = providers.into_iter().find_map(|(provider, issuer)| {
-            web_identity(&statement, provider, issuer).map(|identity| (identity, provider))
-        });
-        let Some((identity, provider)) = read else {
-            merged.foreign = merged.foreign.saturating_add(1);
-            kept.push(statement);
-            continue;
+        Self {
+            wanted,
+            owned,
+            providers,
+            satisfied: vec![false; wanted.len()],
+            kept: Vec::new(),
+            foreign: 0,
+            open: Vec::new(),
+        }
+    }
+
+    /// Takes a statement that is there, as it is, in part, or not at all.
+    fn old(&mut self, statement: &Value) {
+        let Some((identity, provider)) = read(statement, &self.providers) else {
+            self.foreign = self.foreign.saturating_add(1);
+            self.kept.push(statement.clone());
+            return;
         };
-        let text = canonical(&statement).to_string();
         if identity.subjects.is_empty() {
-            merged.open.push(text.clone());
+            self.open.push(canonical(statement).to_string());
         }
-        let is_ours = !identity.subjects.is_empty()
-            && identity.subjects.iter().all(|subject| {
-                owned
-                    .iter()
-                    .any(|owner| owns(owner, provider, subject, identity.sid.as_deref()))
-            });
-        let covered: Vec<usize> = wanted
+        let is_ours = |subject: &&Subject| {
+            let sid = identity.sid.as_deref();
+            self.owned.iter().any(|owner| owns(owner, provider, subject, sid))
+        };
+        let wants = |subject: &Subject| {
+            let same = |trusted: &Trusted| trusted.provider == provider && trusted.subject == *subject;
+            self.wanted.iter().position(same)
+        };
+        // Of ours only what is wanted and checks the audience stays, and nothing twice.
+        let rest: Vec<&Subject> = identity
+            .subjects
             .iter()
-            .enumerate()
-            .filter(|(_, trusted)| trusted.provider == provider && identity.subjects.contains(&trusted.subject))
-            .map(|(index, _)| index)
+            .filter(|subject| {
+                let wanted = wants(subject).filter(|_| identity.has_audience);
+                let is_news = wanted.is_some_and(|index| self.satisfied.get(index) == Some(&false));
+                !is_ours(subject) || is_news
+            })
             .collect();
-        let is_news = covered.iter().any(|index| satisfied.get(*index) == Some(&false));
-        let all_wanted = covered.len() >= identity.subjects.len();
-        if is_ours && !(identity.has_audience && all_wanted && is_news) {
-            merged.removed.push(text);
-            continue;
+        if rest.is_empty() && !identity.subjects.is_empty() {
+            return;
         }
-        if !is_ours {
-            merged.foreign = merged.foreign.saturating_add(1);
+        if !rest.iter().any(is_ours) {
+            self.foreign = self.foreign.saturating_add(1);
+        }
+        let mut statement = statement.clone();
+        if rest.len() < identity.subjects.len() {
+            set_subjects(&mut statement, &rest);
         }
         if identity.has_audience {
-            for index in covered {
-                if let Some(satisfied) = satisfied.get_mut(index) {
+            let indices: Vec<usize> = rest.iter().filter_map(|subject| wants(subject)).collect();
+            for index in indices {
+                if let Some(satisfied) = self.satisfied.get_mut(index) {
                     *satisfied = true;
                 }
             }
         }
-        kept.push(statement);
+        self.kept.push(statement);
     }
-    for (trusted, satisfied) in wanted.iter().zip(&mut satisfied) {
-        if *satisfied {
+
+    /// Appends what is wanted and not there.
+    fn append(&mut self) {
+        let missing = self
+            .wanted
+            .iter()
+            .zip(&self.satisfied)
+            .filter(|(_, satisfied)| !**satisfied);
+        for (trusted, _) in missing {
+            let new = statement(trusted);
+            // Two accounts can ask for one subject.
+            if !self.kept.iter().any(|kept| canonical(kept) == canonical(&new)) {
+                self.kept.push(new);
+            }
+        }
+    }
+}
+
+fn read<'p>(statement: &Value, providers: &[(&'p str, &Issuer)]) -> Option<(WebIdentity, &'p str)> {
+    providers.iter().find_map(|(provider, issuer)| {
+        let identity = web_identity(statement, provider, issuer)?;
+        Some((identity, *provider))
+    })
+}
+
+/// Writes other subjects into a statement that is only about web identities.
+fn set_subjects(statement: &mut Value, subjects: &[&Subject]) {
+    let operators = statement.get_mut("Condition").and_then(Value::as_object_mut);
+    for keys in operators.into_iter().flat_map(|operators| operators.values_mut()) {
+        for (key, value) in keys.as_object_mut().into_iter().flatten() {
+            if key.to_ascii_lowercase().ends_with(":sub") {
+                *value = match subjects {
+                    [only] => only.text.clone().into(),
+                    many => many.iter().map(|subject| Value::from(subject.text.clone())).collect(),
+                };
+            }
+        }
+    }
+}
+
+/// One statement for all exact subjects of ours of an issuer, where the first of them stood.
+fn joined(kept: Vec<Value>, providers: &[(&str, &Issuer)], owned: &[Owner]) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    let mut places: Vec<(&str, usize, Vec<Subject>)> = Vec::new();
+    for statement in kept {
+        let ours = read(&statement, providers).filter(|(identity, provider)| {
+            let is_ours = |subject: &Subject| {
+                !subject.is_pattern && owned.iter().any(|owner| owns(owner, provider, subject, None))
+            };
+            identity.has_audience && !identity.subjects.is_empty() && identity.subjects.iter().all(is_ours)
+        });
+        let Some((identity, provider)) = ours else {
+            all.push(statement);
             continue;
-        }
-        *satisfied = true;
-        let new = statement(trusted);
-        // Two accounts can ask for one subject.
-        if !merged.added.contains(&canonical(&new).to_string()) {
-            merged.added.push(canonical(&new).to_string());
-            kept.push(new);
+        };
+        match places.iter_mut().find(|(known, ..)| *known == provider) {
+            Some((_, _, subjects)) => subjects.extend(identity.subjects),
+            None => {
+                places.push((provider, all.len(), identity.subjects));
+                all.push(statement);
+            }
         }
     }
-    merged.count = kept.len();
-    document.insert("Statement".to_owned(), Value::Array(kept));
-    merged.text = Value::Object(document).to_string();
-    Some(merged)
+    for (_, at, subjects) in &mut places {
+        subjects.sort();
+        subjects.dedup();
+        let subjects: Vec<&Subject> = subjects.iter().collect();
+        if let Some(statement) = all.get_mut(*at) {
+            set_subjects(statement, &subjects);
+        }
+    }
+    all
 }
 
 /// The subjects of an issuer that a trust policy names.
@@ -309,13 +432,19 @@ mod tests {
 
     #[test]
     fn a_new_document() {
-        let merged = merge(None, &[trusted("a", "apps:x")], &[owner("a", "apps:x")]).unwrap();
+        let merged = merge(None, &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
         assert_eq!(
             merged.text,
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/issuer.example/a"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example/a:aud":"sts.amazonaws.com","issuer.example/a:sub":"system:serviceaccount:apps:x"}}}]}"#
         );
         irsa_policy::validate::document(irsa_policy::PolicyKind::Trust, &merged.text).unwrap();
-        let again = merge(Some(&merged.text), &[trusted("a", "apps:x")], &[owner("a", "apps:x")]).unwrap();
+        let again = merge(
+            Some(&merged.text),
+            &[trusted("a", "apps:x")],
+            &[owner("a", "apps:x")],
+            2048,
+        )
+        .unwrap();
         assert!(!again.is_changed());
         assert!(trusts(&merged.text, &trusted("a", "apps:x")));
         assert!(!trusts(&merged.text, &trusted("b", "apps:x")));
@@ -332,12 +461,12 @@ mod tests {
         );
         let old =
             format!(r#"{{"Version":"2012-10-17","Id":"i","Statement":[{foreign},{other},{old_cluster},{hardened}]}}"#);
-        let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")]).unwrap();
+        let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
         assert_eq!((merged.added.len(), merged.removed.len(), merged.foreign), (1, 0, 4));
         for kept in [foreign, &other, &old_cluster, &hardened, r#""Id":"i""#] {
             assert!(merged.text.contains(kept), "{kept}");
         }
-        let gone = merge(Some(&merged.text), &[], &[owner("a", "apps:x")]).unwrap();
+        let gone = merge(Some(&merged.text), &[], &[owner("a", "apps:x")], 2048).unwrap();
         assert_eq!(gone.text, old);
     }
 
@@ -363,7 +492,7 @@ mod tests {
             (format!("{pattern},{right}"), 1, 0),
         ] {
             let old = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
-            let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")]).unwrap();
+            let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
             assert_eq!(
                 (merged.removed.len(), merged.added.len()),
                 (removed, added),
@@ -375,12 +504,58 @@ mod tests {
     }
 
     #[test]
+    fn one_subject_of_several_goes_and_the_others_stay() {
+        let single = statement(&trusted("a", "apps:x")).to_string();
+        let both = single.replace(
+            r#""system:serviceaccount:apps:x""#,
+            r#"["system:serviceaccount:apps:x","system:serviceaccount:apps:y"]"#,
+        );
+        let old = format!(r#"{{"Version":"2012-10-17","Statement":[{both}]}}"#);
+        let kept = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
+        assert!(!kept.is_changed());
+        let gone = merge(Some(&old), &[], &[owner("a", "apps:x")], 2048).unwrap();
+        assert_eq!(
+            gone.text,
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+                statement(&trusted("a", "apps:y"))
+            )
+        );
+        assert_eq!((gone.removed.len(), gone.added.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_has_no_room_is_joined_and_stays_so() {
+        let names: Vec<String> = (0..9).map(|number| format!("apps:account-{number}")).collect();
+        let wanted: Vec<Trusted> = names.iter().map(|name| trusted("a", name)).collect();
+        let owners: Vec<Owner> = names.iter().map(|name| owner("a", name)).collect();
+        let loose = merge(None, &wanted, &owners, 8192).unwrap();
+        assert_eq!(loose.count, 9);
+        let tight = merge(Some(&loose.text), &wanted, &owners, 2048).unwrap();
+        assert_eq!((tight.count, tight.removed.len(), tight.added.len()), (1, 9, 1));
+        irsa_policy::validate::document(irsa_policy::PolicyKind::Trust, &tight.text).unwrap();
+        assert!(wanted.iter().all(|one| trusts(&tight.text, one)));
+        for quota in [2048, 8192] {
+            assert!(!merge(Some(&tight.text), &wanted, &owners, quota).unwrap().is_changed());
+        }
+        let fewer = merge(Some(&tight.text), &wanted[1..], &owners, 2048).unwrap();
+        assert!(!trusts(&fewer.text, &wanted[0]) && trusts(&fewer.text, &wanted[1]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_document_makes_it_panic(text in r#"\{("Statement":)?[\[\]{}:,"a-c]{0,40}\}"#) {
+            let _ = merge(Some(&text), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 10);
+        }
+    }
+
+    #[test]
     fn a_statement_for_everybody_is_seen() {
         let open = r#"{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/issuer.example/a"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"issuer.example/a:aud":"sts.amazonaws.com"}}}"#;
         let old = format!(r#"{{"Version":"2012-10-17","Statement":{open}}}"#);
-        let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")]).unwrap();
+        let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
         assert_eq!(merged.open.len(), 1);
         assert!(merged.text.contains(open));
-        assert_eq!(merge(Some("[]"), &[], &[]), None);
+        assert_eq!(merge(Some("[]"), &[], &[], 2048), None);
     }
 }

@@ -147,7 +147,7 @@ impl<'d> Deleter<'d> {
                 .filter(|(_, (cluster, binding))| {
                     if is_managed(role) {
                         let trusts = || {
-                            trust::merge(Some(&role.trust), &[], &[owner(cluster, binding)])
+                            trust::merge(Some(&role.trust), &[], &[owner(cluster, binding)], usize::MAX)
                                 .is_some_and(|merged| merged.is_changed())
                         };
                         has_tags(role, &home(cluster, binding)) || trusts()
@@ -182,7 +182,7 @@ impl<'d> Deleter<'d> {
             .iter()
             .filter_map(|index| self.steps_of.get(*index).copied().flatten())
             .collect();
-        let merged = trust::merge(Some(&role.trust), &[], &owners);
+        let merged = trust::merge(Some(&role.trust), &[], &owners, usize::MAX);
         let refusal = match (&stack, &merged) {
             (Some(stack), _) if !self.options.adopt => Some((
                 RefusalKind::ReferenceTool,

@@ -12,6 +12,7 @@ use super::{
     Action, Change, Part, PlannedRole, Planner, RefusalKind, Resource, Sign, StatementChange, Why, change, sign,
 };
 use crate::MANAGER;
+use crate::account::ServiceAccountName;
 use crate::actual::Role;
 use crate::desired::{AUDIENCE, Binding, Cluster, DesiredRole, Mode};
 use crate::trust::{self, Merged, Owner, Trusted};
@@ -139,6 +140,11 @@ impl<'p> Planner<'p> {
                 "a statement of role `{name}`'s trust policy lets every service account of the cluster assume it: {open}"
             ));
         }
+        for (cluster, stale) in self.moved(wanted, &merged, &bindings) {
+            notes.push(format!(
+                "role `{name}` still trusts `{stale}` of cluster `{cluster}`, which has another role now; its pods use this one until they are restarted"
+            ));
+        }
         if against.is_empty() {
             Ok(Found {
                 role,
@@ -151,6 +157,33 @@ impl<'p> Planner<'p> {
         } else {
             Err(against)
         }
+    }
+
+    /// The accounts that a role trusts and that want another role now.
+    fn moved(
+        &self,
+        wanted: &DesiredRole,
+        merged: &Merged,
+        bindings: &[(&'p Cluster, &Binding)],
+    ) -> BTreeSet<(String, ServiceAccountName)> {
+        let mut moved = BTreeSet::new();
+        // Statements of ours alone tell nothing new.
+        if merged.foreign == 0 {
+            return moved;
+        }
+        let mut clusters: Vec<&Cluster> = bindings.iter().map(|(cluster, _)| *cluster).collect();
+        clusters.dedup();
+        for cluster in clusters {
+            for subject in trust::subjects(&merged.text, &cluster.provider_arn(), &cluster.issuer) {
+                let is_bound = wanted.bindings.iter().any(|binding| binding.subject == subject);
+                if let Some(account) = subject.account().filter(|_| !is_bound)
+                    && self.index.wanted.contains(&home_of(cluster, &account))
+                {
+                    moved.insert((cluster.name.clone(), account));
+                }
+            }
+        }
+        moved
     }
 
     /// Whether the account that a role was made for wants another role now.
@@ -181,7 +214,7 @@ impl<'p> Planner<'p> {
             .map(|(cluster, binding)| owner(cluster, binding))
             .collect();
         let old = role.map(|role| role.trust.as_str());
-        trust::merge(old, &wanted, &owners).unwrap_or_else(|| {
+        trust::merge(old, &wanted, &owners, self.options.quotas.trust_policy).unwrap_or_else(|| {
             against.push(Why {
                 kind: RefusalKind::Trust,
                 message: format!("the trust policy of role `{name}` cannot be read"),
@@ -229,6 +262,10 @@ impl<'p> Planner<'p> {
         if self.options.create_providers || (role.is_none() && self.options.mode == Mode::Update) {
             return;
         }
+        let verb = match self.options.mode {
+            Mode::Create => "create",
+            Mode::Update => "update",
+        };
         let mut seen = BTreeSet::new();
         for (cluster, _) in bindings {
             let arn = cluster.provider_arn();
@@ -236,7 +273,7 @@ impl<'p> Planner<'p> {
             if !is_there && seen.insert(arn) {
                 against.push(Why {
                     kind: RefusalKind::NoProvider,
-                    message: "unable to create iamserviceaccount(s) without IAM OIDC provider enabled".to_owned(),
+                    message: format!("unable to {verb} iamserviceaccount(s) without IAM OIDC provider enabled"),
                     help: format!(
                         "no IAM OIDC provider associated with cluster, try 'irsa utils associate-iam-oidc-provider --region={} --cluster={}'",
                         cluster.region, cluster.name

@@ -482,3 +482,62 @@ fn five_hundred_accounts_and_then_nothing_to_do() {
     }
     assert!(planned(&desired, &cloud.actual, &Options::default()).is_empty());
 }
+
+#[test]
+fn who_leaves_out_what_is_refused_gets_the_rest() {
+    let mut desired = desired(&[("blue", &[account("a"), account("b")])], Mode::Create);
+    let mut cloud = cloud(&["blue"]);
+    cloud.actual.clusters[0].namespaces.insert("apps".to_owned());
+    let strange = strange(None);
+    cloud.actual.clusters[0]
+        .service_accounts
+        .insert(ServiceAccountName::new("apps", "a"), strange.clone());
+    let plan = planned(&desired, &cloud.actual, &Options::default());
+    let refused: Vec<ServiceAccountName> = plan.refusals.iter().map(|refusal| refusal.account.clone()).collect();
+    assert_eq!(
+        crate::render::excluded(&refused).unwrap(),
+        "1 existing iamserviceaccount(s) (apps/a) will be excluded"
+    );
+    desired.retain(|_, name| !refused.contains(name));
+    let plan = planned(&desired, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    assert_eq!(cloud.actual.roles.len(), 1);
+    let accounts = &cloud.actual.clusters[0].service_accounts;
+    assert_eq!(accounts[&ServiceAccountName::new("apps", "a")], strange);
+    assert!(accounts.contains_key(&ServiceAccountName::new("apps", "b")));
+}
+
+#[test]
+fn an_account_that_moves_is_told_of_where_it_was() {
+    let shared = |name: &str| {
+        let mut account = account(name);
+        account.role_name = Some("shared".to_owned());
+        account
+    };
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(
+        &desired(&[("blue", &[shared("a"), shared("b")])], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    all_steps(&mut cloud, &plan);
+    let moved = desired(&[("blue", &[account("a"), shared("b")])], Mode::Create);
+    let plan = planned(&moved, &cloud.actual, &Options::default());
+    let notes = &plan.accounts[1].notes;
+    assert!(
+        notes[0].contains("still trusts `apps/a` of cluster `blue`"),
+        "{notes:?}"
+    );
+    assert!(
+        plan.accounts[0].notes[0].contains("pods that run keep role"),
+        "{:?}",
+        plan.accounts[0].notes
+    );
+    all_steps(&mut cloud, &plan);
+    assert!(
+        cloud.actual.role("shared").unwrap().trust.contains("apps:a"),
+        "its pods run on"
+    );
+    assert_eq!(cloud.actual.role("shared").unwrap().tags["irsa/name"], "b");
+    assert!(planned(&moved, &cloud.actual, &Options::default()).is_empty());
+}

@@ -71,3 +71,16 @@ pub fn tree(tasks: &[Task], plan: bool) -> String {
         all => format!("{prefix}\n{} parallel tasks: {{ {} \n}}\n", all.len(), all.join(", ")),
     }
 }
+
+/// What eksctl logs of accounts that are left out because they are there already.
+#[must_use]
+pub fn excluded(names: &[ServiceAccountName]) -> Option<String> {
+    let list: Vec<String> = names.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} existing iamserviceaccount(s) ({}) will be excluded",
+            names.len(),
+            list.join(",")
+        )
+    })
+}
