@@ -21,6 +21,8 @@ const TOLD: usize = 1_000;
 const DELETED: usize = 100;
 /// Owners whose deleted pods are remembered.
 const REMEMBERED: usize = 4_096;
+/// Pods of one owner that are deleted before one of its pods was seen to be injected.
+const TRIALS: u8 = 3;
 /// What the first look waits for: a list of the accounts.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -60,6 +62,53 @@ enum Found {
     Missed(Box<Missed>),
 }
 
+/// An owner of which pods were deleted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Tried {
+    pods: u8,
+    /// When the newest of its injected pods was made, as it was before; by the API server's clock, to the second.
+    newest: Option<Timestamp>,
+}
+
+/// What is remembered of owners, by their unique ids.
+#[derive(Debug, Default)]
+struct Owners {
+    tried: HashMap<String, Tried>,
+    /// When the newest injected pod of each was made; of this look.
+    newest: HashMap<String, Option<Timestamp>>,
+    /// Those that lost a pod in this look.
+    touched: HashSet<String>,
+}
+
+impl Owners {
+    fn begin(&mut self) {
+        self.newest.clear();
+        self.touched.clear();
+    }
+
+    fn saw_injected(&mut self, owner: String, created: Option<Timestamp>) {
+        let newest = self.newest.entry(owner).or_default();
+        *newest = created.max(*newest);
+    }
+
+    /// Of each owner one pod is deleted first; the others only once a successor was injected. If the webhook is still not asked, for whatever reason,
+    /// nothing else is lost.
+    fn may_lose(&self, owner: &str) -> bool {
+        let Some(tried) = self.tried.get(owner) else {
+            return self.tried.len() < REMEMBERED;
+        };
+        let is_healed = self.newest.get(owner).is_some_and(|newest| *newest > tried.newest);
+        is_healed || tried.pods < TRIALS && !self.touched.contains(owner)
+    }
+
+    fn has_lost(&mut self, owner: &str) {
+        self.touched.insert(owner.to_owned());
+        let newest = self.newest.get(owner).copied().flatten();
+        let tried = self.tried.entry(owner.to_owned()).or_insert(Tried { pods: 0, newest });
+        tried.pods = tried.pods.saturating_add(1);
+    }
+}
+
 /// Looks until it is dropped.
 pub(super) async fn run(cluster: Cluster, sources: Arc<Sources>, events: Events, options: Options) {
     if options.period.is_zero() {
@@ -68,34 +117,24 @@ pub(super) async fn run(cluster: Cluster, sources: Arc<Sources>, events: Events,
     while sources.missing().is_some() {
         tokio::time::sleep(PATIENCE).await;
     }
-    let mut evicted = HashMap::new();
+    let mut owners = Owners::default();
     loop {
-        look(&cluster, &sources, &events, &options, &mut evicted).await;
+        look(&cluster, &sources, &events, &options, &mut owners).await;
         tokio::time::sleep(options.period).await;
     }
 }
 
-/// One look at all pods of namespaces with roles. `evicted`: when the first pod of an owner was deleted.
-async fn look(
-    cluster: &Cluster,
-    sources: &Sources,
-    events: &Events,
-    options: &Options,
-    evicted: &mut HashMap<String, Timestamp>,
-) {
+/// One look at all pods of namespaces with roles.
+async fn look(cluster: &Cluster, sources: &Sources, events: &Events, options: &Options, owners: &mut Owners) {
+    owners.begin();
     let mut missed = Vec::new();
     let mut count = 0_usize;
-    // Owners that got an injected pod since one of theirs was deleted: the webhook is asked again.
-    let mut healed = HashSet::new();
     for namespace in namespaces(sources) {
         let looked = for_each_pod(cluster, namespace.as_deref(), |pod| {
             match judge(pod, sources, options) {
                 Found::Nothing => {}
-                Found::Injected(owner, created) => {
-                    if evicted.get(&owner).is_some_and(|deleted| created > Some(*deleted)) {
-                        healed.insert(owner);
-                    }
-                }
+                Found::Injected(owner, created) if options.evict => owners.saw_injected(owner, created),
+                Found::Injected(..) => {}
                 Found::Missed(pod) => {
                     count = count.saturating_add(1);
                     if missed.len() < TOLD {
@@ -119,26 +158,26 @@ async fn look(
     let mut deleted = 0_usize;
     for pod in missed {
         events.warn(warning(&pod));
-        let is_evicted = deleted < DELETED && options.evict && may_evict(&pod, options, evicted, &healed, now);
-        let outcome = if is_evicted {
-            deleted = deleted.saturating_add(1);
-            match delete_pod(cluster, &pod.namespace, &pod.name, &pod.uid, &pod.resource_version).await {
-                Ok(true) => {
-                    if let Some(controller) = &pod.controller
-                        && evicted.len() < REMEMBERED
-                    {
-                        evicted.entry(controller.uid.clone()).or_insert(now);
+        let controller = pod
+            .controller
+            .as_ref()
+            .filter(|_| deleted < DELETED && may_evict(&pod, options, now));
+        let outcome = match controller {
+            Some(controller) if owners.may_lose(&controller.uid) => {
+                deleted = deleted.saturating_add(1);
+                match delete_pod(cluster, &pod.namespace, &pod.name, &pod.uid, &pod.resource_version).await {
+                    Ok(true) => {
+                        owners.has_lost(&controller.uid);
+                        "deleted"
                     }
-                    "deleted"
-                }
-                Ok(false) => "changed",
-                Err(error) => {
-                    tracing::warn!(%error, "a pod can't be deleted");
-                    "kept"
+                    Ok(false) => "changed",
+                    Err(error) => {
+                        tracing::warn!(%error, "a pod can't be deleted");
+                        "kept"
+                    }
                 }
             }
-        } else {
-            "kept"
+            _ => "kept",
         };
         tracing::warn!(
             namespace = pod.namespace,
@@ -246,23 +285,12 @@ fn controller(pod: &Value, namespace: &str) -> Option<ObjectReference> {
     })
 }
 
-/// Of each owner one pod is deleted first; the others only once its successor was injected. If the webhook is still not asked, for whatever reason,
-/// nothing else is lost.
-fn may_evict(
-    pod: &Missed,
-    options: &Options,
-    evicted: &HashMap<String, Timestamp>,
-    healed: &HashSet<String>,
-    now: Timestamp,
-) -> bool {
-    let Some(controller) = &pod.controller else {
-        return false;
-    };
+/// Whether the pod may be deleted at all: it does not work yet, or not for long.
+fn may_evict(pod: &Missed, options: &Options, now: Timestamp) -> bool {
     let is_young = pod
         .created
         .is_some_and(|created| now.since(created) < options.evict_younger_than);
-    let is_first = !evicted.contains_key(&controller.uid) && evicted.len() < REMEMBERED;
-    (pod.is_pending || is_young) && (is_first || healed.contains(&controller.uid))
+    options.evict && (pod.is_pending || is_young)
 }
 
 fn now() -> Timestamp {
@@ -375,29 +403,52 @@ mod tests {
     }
 
     #[test]
-    fn one_of_an_owner_goes_first_and_the_others_when_that_has_helped() {
+    fn only_pods_that_are_young_or_do_not_run_are_deleted_and_only_on_request() {
         let (options, now) = (options(), Timestamp::parse_iso8601("2026-11-23T00:30:00Z").unwrap());
         let pod = missed(&pod()).unwrap();
-        let may = |pod: &Missed, evicted: &[&str], healed: &[&str], now| {
-            let evicted = evicted.iter().map(|owner| ((*owner).to_owned(), now)).collect();
-            let healed = healed.iter().map(|owner| (*owner).to_owned()).collect();
-            may_evict(pod, &options, &evicted, &healed, now)
+        assert!(may_evict(&pod, &options, now));
+        let asked_not_to = Options {
+            evict: false,
+            ..options.clone()
         };
-        assert!(may(&pod, &[], &[], now));
-        assert!(!may(&pod, &["o"], &[], now));
-        assert!(may(&pod, &["o"], &["o"], now));
+        assert!(!may_evict(&pod, &asked_not_to, now));
         let later = now.plus_seconds(3_600);
-        assert!(!may(&pod, &[], &[], later), "it is at work for long");
+        assert!(!may_evict(&pod, &options, later), "it is at work for long");
         let pending = Missed {
             is_pending: true,
-            ..pod.clone()
+            ..pod
         };
-        assert!(may(&pending, &[], &[], later));
-        let alone = Missed {
-            controller: None,
-            ..pending
-        };
-        assert!(!may(&alone, &[], &[], now), "nobody would make it again");
+        assert!(may_evict(&pending, &options, later));
+    }
+
+    #[test]
+    fn one_pod_of_an_owner_goes_first_and_the_others_when_that_has_helped() {
+        let at = |second| Some(Timestamp::from_unix_seconds(1_800_000_000 + second));
+        let mut owners = Owners::default();
+        owners.saw_injected("o".to_owned(), at(5));
+        assert!(owners.may_lose("o"));
+        owners.has_lost("o");
+        assert!(!owners.may_lose("o") && owners.may_lose("other"));
+
+        // Nothing new: another trial, and not many.
+        for _ in 1..TRIALS {
+            owners.begin();
+            owners.saw_injected("o".to_owned(), at(5));
+            assert!(owners.may_lose("o"));
+            owners.has_lost("o");
+            assert!(!owners.may_lose("o"));
+        }
+        owners.begin();
+        owners.saw_injected("o".to_owned(), at(5));
+        assert!(!owners.may_lose("o"));
+
+        owners.begin();
+        owners.saw_injected("o".to_owned(), at(9));
+        owners.saw_injected("o".to_owned(), at(7));
+        for _ in 0..5 {
+            assert!(owners.may_lose("o"), "its successor was injected");
+            owners.has_lost("o");
+        }
     }
 
     #[test]
