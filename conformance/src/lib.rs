@@ -14,7 +14,7 @@ mod kubernetes_api;
 pub mod replay;
 mod server;
 pub mod sigv4;
-mod webhook;
+pub mod webhook;
 
 pub use authority::{Authority, Leaf};
 pub use client::{Answer, Client, Credentials, Transport, xml_text, xml_texts};
@@ -24,4 +24,3 @@ pub use issuer::Issuer;
 pub use key::{Key, KeyKind, jws, jws_of_texts};
 pub use kubernetes_api::KubernetesApi;
 pub use server::{Finished, Server, StartOptions, binary, finish};
-pub use webhook::{Webhook, kubeconfig_of, own_address, point_at};

@@ -1,5 +1,11 @@
 //! A running `irsa webhook`, and the ways on which an API server finds it.
 
+mod installation;
+mod storm;
+
+pub use installation::{Installation, NAME, is_injected, pod, pods};
+pub use storm::{Outage, StormReport, storm};
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
@@ -73,6 +79,14 @@ impl Webhook {
     /// It does not become so.
     pub fn start(&mut self) -> Result<()> {
         self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become so.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         while self.probe("/readyz") != Some(200) {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {

@@ -19,3 +19,4 @@ mod sdk;
 mod shell;
 mod simulation;
 mod versions;
+mod webhook;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use irsa_conformance::{Cluster, Server, StartOptions, exchange};
 use serde_json::{Value, json};
 
-use super::{Installation, NAME, is_injected, pods};
+use irsa_conformance::webhook::{Installation, NAME, is_injected, pods};
 
 /// As the document has it, but for the account's number.
 const ACCOUNT: &str = "apiVersion: v1
@@ -46,11 +46,17 @@ async fn the_documents_pod_is_injected_and_its_token_reads_the_bucket() -> Resul
     let control_plane = &installation.control_plane;
     // Whoever wants may look at the issuer's keys: STS does.
     control_plane.must(&[
-        "create", "clusterrolebinding", "issuer-discovery", "--clusterrole=system:service-account-issuer-discovery", "--group=system:unauthenticated",
+        "create",
+        "clusterrolebinding",
+        "issuer-discovery",
+        "--clusterrole=system:service-account-issuer-discovery",
+        "--group=system:unauthenticated",
     ])?;
     let authority = control_plane.authority().to_string_lossy().into_owned();
     let server = Server::start_with(&StartOptions {
-        arguments: ["--allow-private-issuers", "--issuer-ca", &authority].map(str::to_owned).to_vec(),
+        arguments: ["--allow-private-issuers", "--issuer-ca", &authority]
+            .map(str::to_owned)
+            .to_vec(),
         ..StartOptions::default()
     })?;
     let root = server.root()?;
@@ -74,7 +80,8 @@ async fn the_documents_pod_is_injected_and_its_token_reads_the_bucket() -> Resul
     control_plane.apply(&ACCOUNT.replace("123456789012", server.account()?))?;
     control_plane.apply(DEPLOYMENT)?;
     if !control_plane.has_controllers() {
-        let deployment: Value = serde_json::from_str(&control_plane.must(&["get", "-n", "app", "deployment/reader", "-o", "json"])?)?;
+        let deployment: Value =
+            serde_json::from_str(&control_plane.must(&["get", "-n", "app", "deployment/reader", "-o", "json"])?)?;
         let mut pod = deployment["spec"]["template"].clone();
         pod["metadata"]["generateName"] = "reader-".into();
         installation.api.must("POST", &pods("app"), Some(&pod)).await?;
@@ -91,13 +98,21 @@ async fn the_documents_pod_is_injected_and_its_token_reads_the_bucket() -> Resul
     let container = &pod["spec"]["containers"][0];
     let variable = |name: &str| {
         let all = container["env"].as_array().into_iter().flatten();
-        all.filter(|variable| variable["name"] == name).map(|variable| variable["value"].clone()).next()
+        all.filter(|variable| variable["name"] == name)
+            .map(|variable| variable["value"].clone())
+            .next()
     };
     assert_eq!(variable("AWS_ROLE_ARN"), Some(json!(role)));
     let mount = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
-    assert_eq!(variable("AWS_WEB_IDENTITY_TOKEN_FILE"), Some(json!(format!("{mount}/token"))));
+    assert_eq!(
+        variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        Some(json!(format!("{mount}/token")))
+    );
     let source = &pod["spec"]["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
-    assert_eq!(*source, json!({"audience": "sts.amazonaws.com", "expirationSeconds": 86_400, "path": "token"}));
+    assert_eq!(
+        *source,
+        json!({"audience": "sts.amazonaws.com", "expirationSeconds": 86_400, "path": "token"})
+    );
 
     // What the kubelet would ask for, and put there.
     let request = json!({"spec": {"audiences": [source["audience"]], "expirationSeconds": source["expirationSeconds"],
@@ -108,9 +123,13 @@ async fn the_documents_pod_is_injected_and_its_token_reads_the_bucket() -> Resul
     let answer = root.with(None).query("sts", &exchange(&role, "reader", token)).await?;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let reader = root.with(Some(answer.credentials()?));
-    let object = reader.call("s3", "GET", "/my-bucket/config.txt", &[], &[], "".into()).await?;
+    let object = reader
+        .call("s3", "GET", "/my-bucket/config.txt", &[], &[], "".into())
+        .await?;
     assert_eq!((object.status, object.text().as_str()), (200, "of the bucket"));
-    let denied = reader.call("s3", "PUT", "/my-bucket/config.txt", &[], &[], "x".into()).await?;
+    let denied = reader
+        .call("s3", "PUT", "/my-bucket/config.txt", &[], &[], "x".into())
+        .await?;
     assert_eq!(denied.status, 403);
 
     // The webhook's own pods were never its business.
