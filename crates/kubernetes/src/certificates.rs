@@ -73,8 +73,8 @@ struct Keeper<'a, F> {
     seen: &'a Mutex<Seen>,
     changed: &'a Notify,
     on_certificate: F,
-    /// The one that is shown.
-    shown: Option<String>,
+    /// The one that is shown, and when it ends in seconds of Unix time.
+    shown: Option<(String, i64)>,
     clock: Clock,
     patches: Backoff,
     patch_not_before: Instant,
@@ -221,22 +221,32 @@ impl<E: std::fmt::Display, F: FnMut(&str, &str) -> Result<(), E>> Keeper<'_, F> 
         if let Some(patch) = patch {
             let now = Instant::now();
             if now < self.patch_not_before {
-                return Ok(pause.min(self.patch_not_before - now));
+                outcome = Ok(pause.min(self.patch_not_before - now));
+            } else {
+                // Who writes it again and again is not to be outrun.
+                if now > self.patch_not_before + LONGEST_PAUSE {
+                    self.patches.reset();
+                }
+                self.patch_not_before = now + self.patches.delay();
+                outcome = self.patch(&patch, slots).await.map_err(|error| {
+                    let name = &self.options.webhook_configuration;
+                    format!("the caBundle of `{name}` can't be written: {error}")
+                });
             }
-            // Who writes it again and again is not to be outrun.
-            if now > self.patch_not_before + LONGEST_PAUSE {
-                self.patches.reset();
-            }
-            self.patch_not_before = now + self.patches.delay();
-            outcome = self.patch(&patch).await.map(|()| Duration::ZERO).map_err(|error| {
-                let name = &self.options.webhook_configuration;
-                format!("the caBundle of `{name}` can't be written: {error}")
-            });
         }
-        // Also where the trust is another's business, and we may not write it.
-        if self.shown.as_ref() != Some(&slots.current.certificate) {
-            let shown = (self.on_certificate)(&slots.current.certificate, &slots.current.key);
-            if let Err(error) = shown {
+        // What the API server does not trust is shown only where there is nothing better: the trust may be another's business, that we may not write.
+        let trusts = |found| bundle::trusts(found, &slots.current.about.authority);
+        let is_trusted = configuration.as_ref().is_none_or(trusts);
+        let has_better = match &self.shown {
+            Some((_, expires)) => *expires > self.clock.now(self.cluster).await.unix_seconds(),
+            None => false,
+        };
+        if !is_trusted && (outcome.is_ok() || has_better) {
+            return outcome;
+        }
+        let shown = (slots.current.certificate.clone(), slots.current.about.expires);
+        if self.shown.as_ref() != Some(&shown) {
+            if let Err(error) = (self.on_certificate)(&slots.current.certificate, &slots.current.key) {
                 tracing::error!(%error, secret = self.options.secret, "the stored certificate can't be used, another one is made");
                 let now = self.clock.now(self.cluster).await;
                 let pair =
@@ -259,7 +269,7 @@ impl<E: std::fmt::Display, F: FnMut(&str, &str) -> Result<(), E>> Keeper<'_, F> 
                 expires,
                 "another serving certificate is shown"
             );
-            self.shown = Some(slots.current.certificate.clone());
+            self.shown = Some(shown);
         }
         outcome
     }
@@ -309,7 +319,15 @@ impl<E: std::fmt::Display, F: FnMut(&str, &str) -> Result<(), E>> Keeper<'_, F> 
         }
     }
 
-    async fn patch(&self, operations: &serde_json::Value) -> Result<(), CallError> {
+    /// Writes what `slots` come to; a replica that has not heard of the Secret for a while learns it first, since its old word would take away the
+    /// trust in what others serve by now.
+    async fn patch(&self, operations: &serde_json::Value, slots: &Slots) -> Result<Duration, CallError> {
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.client(), &self.options.namespace);
+        let found = self.cluster.call(secrets.get_opt(&self.options.secret)).await?;
+        if found.as_ref().map(secret::read) != Some(Found::Slots(Box::new(slots.clone()))) {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).secret = Some(found);
+            return Ok(Duration::ZERO);
+        }
         let unreadable = |error: serde_json::Error| CallError::Unreachable(error.to_string());
         let patch: Patch<()> = Patch::Json(serde_json::from_value(operations.clone()).map_err(unreadable)?);
         let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.cluster.client());
@@ -322,7 +340,7 @@ impl<E: std::fmt::Display, F: FnMut(&str, &str) -> Result<(), E>> Keeper<'_, F> 
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.configuration = Some(Some(patched));
         self.changed.notify_one();
-        Ok(())
+        Ok(Duration::ZERO)
     }
 }
 

@@ -5,14 +5,6 @@ use irsa_conformance::webhook::{Installation, Webhook, is_injected, pod, pods};
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
-/// The permission that only this needs.
-const ACCESS: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
-    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "backstop"},
-     "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "delete"]}]},
-    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "backstop"},
-     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "backstop"},
-     "subjects": [{"kind": "ServiceAccount", "name": "pod-identity-webhook", "namespace": "pod-identity-webhook"}]}]}"#;
-
 /// A Deployment of `reader` with so many pods.
 fn deployment(namespace: &str, replicas: u32) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace},
@@ -26,7 +18,10 @@ async fn pods_that_were_missed_are_told_of_and_made_again_on_request() -> Result
     // Nobody answers yet.
     let mut installation = Installation::start(0, &[])?;
     let control_plane = &installation.control_plane;
-    control_plane.apply(ACCESS)?;
+    for component in ["backstop", "evict"] {
+        let components = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kustomize/components");
+        control_plane.must(&["apply", "-f", &format!("{components}/{component}/access.yaml")])?;
+    }
     control_plane.namespace("app")?;
     for (namespace, name) in [("app", "reader"), ("kube-system", "reader")] {
         installation.account(namespace, name, Some(ROLE)).await?;

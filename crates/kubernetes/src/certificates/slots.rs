@@ -174,7 +174,9 @@ pub(super) fn step(slots: Option<&Slots>, names: &[String], rotation: Rotation, 
                 .about
                 .expires
                 .saturating_sub(seconds(rotation.lifetime / 3));
-            if renewed <= now || slots.current.about.names != names {
+            // Replicas of two versions may want different names: only a name that is missing is a reason, so that they do not take turns.
+            let lacks = |name: &String| !slots.current.about.names.contains(name);
+            if renewed <= now || names.iter().any(lacks) {
                 return Step::Publish;
             }
             due.push(renewed);
@@ -319,6 +321,11 @@ mod tests {
         let first = Slots::create(pair(0), Vec::new(), at(0));
         let other = vec!["other.ns.svc".to_owned()];
         assert_eq!(step(Some(&first), &other, ROTATION, true, at(5)), Step::Publish);
+        assert_eq!(
+            step(Some(&first), &[], ROTATION, true, at(0)),
+            wait(60 * DAY),
+            "one name more is no reason"
+        );
     }
 
     #[test]
