@@ -342,7 +342,7 @@ fn role(index: usize, request: &Request, account: &ServiceAccount, mode: Mode) -
     let subject = match &account.subject_pattern {
         Some(pattern) => Subject {
             text: ServiceAccountName::new(account.name.namespace.clone(), pattern.clone()).subject(),
-            is_pattern: pattern.contains(['*', '?']),
+            is_pattern: true,
         },
         None => Subject {
             text: account.name.subject(),

@@ -34,7 +34,7 @@ use std::fmt;
 
 use crate::account::ServiceAccountName;
 use crate::actual::Actual;
-use crate::desired::{Desired, Mode, RoleOf};
+use crate::desired::{Cluster, Desired, Mode, RoleOf};
 use role::{Found, Index};
 
 pub use delete::{Deletion, delete};
@@ -344,6 +344,30 @@ pub fn plan(desired: &Desired, actual: &Actual, options: &Options) -> Plan {
         providers: BTreeMap::new(),
     };
     planner.accounts();
+    planner.plan
+}
+
+/// Plans the OIDC providers of clusters alone (`utils associate-iam-oidc-provider`): those that are missing are created, and
+/// those without our audience get it.
+#[must_use]
+pub fn associate(clusters: &[Cluster], actual: &Actual) -> Plan {
+    let desired = Desired {
+        clusters: clusters.to_vec(),
+        ..Desired::default()
+    };
+    let options = Options::default();
+    let mut planner = Planner {
+        desired: &desired,
+        actual,
+        index: Index::default(),
+        options: &options,
+        plan: Plan::default(),
+        namespaces: BTreeMap::new(),
+        providers: BTreeMap::new(),
+    };
+    for cluster in clusters {
+        planner.provider(cluster);
+    }
     planner.plan
 }
 

@@ -357,6 +357,7 @@ fn web_identity(statement: &Value, provider: &str, issuer: &Issuer) -> Option<We
     let Some(condition) = members.get("Condition") else {
         return Some(identity);
     };
+    let is_signed = identity.sid.as_deref().is_some_and(|sid| sid.starts_with("irsa"));
     let mut has_subject = false;
     for (operator, keys) in condition.as_object()? {
         let is_like = match operator.as_str() {
@@ -384,7 +385,8 @@ fn web_identity(statement: &Value, provider: &str, issuer: &Issuer) -> Option<We
                         .iter()
                         .map(|text| Subject {
                             text: (*text).to_owned(),
-                            is_pattern: is_like && text.contains(['*', '?']),
+                            // Without a wildcard it is one only if we wrote it as one.
+                            is_pattern: is_like && (text.contains(['*', '?']) || is_signed),
                         })
                         .collect();
                 }

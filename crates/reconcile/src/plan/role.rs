@@ -284,7 +284,7 @@ impl<'p> Planner<'p> {
     }
 
     /// The steps after which a cluster's provider is as it must be.
-    fn provider(&mut self, cluster: &Cluster) -> Vec<usize> {
+    pub(super) fn provider(&mut self, cluster: &Cluster) -> Vec<usize> {
         let arn = cluster.provider_arn();
         if let Some(step) = self.providers.get(&arn) {
             return vec![*step];

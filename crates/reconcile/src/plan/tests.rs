@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::actual::Role;
-use crate::desired::{Cluster, Issuer, Request};
+use crate::desired::{Issuer, Request};
 use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION, ServiceAccount};
 use cloud::{Cloud, strange};
 
@@ -430,6 +430,11 @@ fn a_provider_is_needed_or_made() {
             .help
             .contains("irsa utils associate-iam-oidc-provider --region=us-west-2 --cluster=blue")
     );
+    let alone = associate(&desired.clusters, &cloud.actual);
+    assert!(
+        matches!(&alone.steps[..], [Step { action: Action::CreateProvider { url, .. }, .. }]
+        if url == "https://oidc.eks.us-west-2.amazonaws.com/id/blue")
+    );
     let creating = Options {
         create_providers: true,
         ..Options::default()
@@ -540,4 +545,43 @@ fn an_account_that_moves_is_told_of_where_it_was() {
     );
     assert_eq!(cloud.actual.role("shared").unwrap().tags["irsa/name"], "b");
     assert!(planned(&moved, &cloud.actual, &Options::default()).is_empty());
+}
+
+#[test]
+fn a_tag_that_is_no_longer_wanted_goes_and_those_of_others_stay() {
+    let with = |tags: &[(&str, &str)]| {
+        let mut account = account("a");
+        account.tags = Some(
+            tags.iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        );
+        desired(&[("blue", &[account])], Mode::Create)
+    };
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(
+        &with(&[("Team", "x"), ("stage", "y")]),
+        &cloud.actual,
+        &Options::default(),
+    );
+    all_steps(&mut cloud, &plan);
+    cloud.actual.roles[0].tags.insert("theirs".to_owned(), "z".to_owned());
+    // IAM keeps the case that it saw first, and cares for it no further.
+    let plan = planned(&with(&[("team", "x")]), &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let keys: Vec<&String> = cloud.actual.roles[0]
+        .tags
+        .keys()
+        .filter(|key| !key.starts_with("irsa/"))
+        .collect();
+    assert_eq!(keys, ["Team", "theirs"]);
+    let plan = planned(&with(&[]), &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let keys: Vec<&String> = cloud.actual.roles[0]
+        .tags
+        .keys()
+        .filter(|key| !key.starts_with("irsa/"))
+        .collect();
+    assert_eq!(keys, ["theirs"]);
+    assert!(!cloud.actual.roles[0].tags.contains_key("irsa/tags"));
 }

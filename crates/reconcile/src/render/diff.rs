@@ -96,8 +96,8 @@ pub fn text(plan: &Plan) -> String {
 }
 
 fn line(text: &mut String, indent: usize, words: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{:indent$}{words}", "");
+    // What others wrote into tags and annotations must not steer a terminal. Writing to a string cannot fail.
+    let _ = writeln!(text, "{:indent$}{}", "", super::shown(words));
 }
 
 fn subject(change: &Change) -> String {

@@ -16,18 +16,10 @@ pub fn list_table(listed: &[Listed]) -> String {
     if listed.is_empty() {
         return NONE_FOUND.to_owned();
     }
-    let mut rows: Vec<[&str; 3]> = listed
-        .iter()
-        .map(|one| {
-            [
-                one.name.namespace.as_str(),
-                one.name.name.as_str(),
-                one.role_arn.as_str(),
-            ]
-        })
-        .collect();
+    let row = |one: &Listed| [&one.name.namespace, &one.name.name, &one.role_arn].map(|text| super::shown(text));
+    let mut rows: Vec<[String; 3]> = listed.iter().map(row).collect();
     rows.sort_unstable();
-    rows.insert(0, ["NAMESPACE", "NAME", "ROLE ARN"]);
+    rows.insert(0, ["NAMESPACE", "NAME", "ROLE ARN"].map(str::to_owned));
     let width = |column: usize| {
         let longest = rows
             .iter()

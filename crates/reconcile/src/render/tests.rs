@@ -30,6 +30,8 @@ fn tables_have_the_tabs_of_go() {
         table,
         "NAMESPACE\tNAME\t\t\tROLE ARN\napp1\t\tapp-cache-access\tarn:aws:iam::1:role/x\n"
     );
+    let table = list_table(&[listed("a", "b", "arn:\x1b[2J\n\tx")]);
+    assert!(table.ends_with("\tarn:\u{fffd}[2J\u{fffd}\u{fffd}x\n"), "{table:?}");
     assert_eq!(list_table(&[]), "No iamserviceaccounts found\n");
 }
 

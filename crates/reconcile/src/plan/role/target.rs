@@ -78,15 +78,15 @@ impl Target {
         }
         let mut gone = BTreeSet::new();
         if let Some(tags) = &wanted.permissions.tags {
-            let record: String = tags.keys().map(|key| base32(key, RECORDED)).collect();
+            let record: String = tags.keys().map(|key| hash(key)).collect();
             let old = role.tags.get(RECORD).map_or("", String::as_str);
             let mut rest = old;
-            while let Some((hash, after)) = rest.split_at_checked(RECORDED) {
+            while let Some((recorded, after)) = rest.split_at_checked(RECORDED) {
                 rest = after;
                 let ours = role
                     .tags
                     .keys()
-                    .filter(|key| !is_ownership(key) && base32(key, RECORDED) == hash);
+                    .filter(|key| !is_ownership(key) && hash(key) == recorded);
                 gone.extend(ours.filter(|key| !contains(tags, key)).cloned());
             }
             if record.is_empty() {
@@ -112,6 +112,11 @@ impl Target {
         self.set_tags = all;
         self.unset_tags = gone.into_iter().collect();
     }
+}
+
+/// What is remembered of a key, whose case is of no account to IAM.
+fn hash(key: &str) -> String {
+    base32(&key.to_lowercase(), RECORDED)
 }
 
 fn contains(tags: &BTreeMap<String, String>, key: &str) -> bool {
