@@ -19,7 +19,7 @@ use crate::bucket::BucketRecord;
 use crate::front::{Arrival, S3Outcome};
 use crate::operation::{self, NOT_IMPLEMENTED, Operation};
 use crate::permit::{Permit, Verb, is_action_of};
-use crate::question::{ObjectTags, Question, Questioner, S3Refusal, arn};
+use crate::question::{ObjectTags, Question, Questioner, S3Refusal, arn, place_of_bucket};
 use crate::route::{Head, Place};
 use crate::store::{ObjectStore, Tags, Version};
 use crate::target::{Allowed, Authorizer, Denied, Target};
@@ -236,16 +236,18 @@ impl S3Access for Door {
     async fn create_bucket(&self, request: &mut S3Request<CreateBucketInput>) -> S3Result<()> {
         let mut grants = Grants::of(&request.extensions)?.clone();
         let (recorder, authorizer) = (recorder(&request.extensions)?, authorizer(&request.extensions)?);
-        let configuration = request.input.create_bucket_configuration.as_ref();
-        let place = configuration.and_then(|configuration| configuration.location_constraint.as_ref());
+        let place = place_of_bucket(&document(request)?)?;
         let head = head_again(&grants, request, &request.input.bucket, None)?;
         // A bucket is made in the caller's account.
-        let question = self
+        let questions = self
             .questioner
-            .of_new_bucket(&head, place.map(|place| place.as_str()), authorizer.account());
-        let grant = decide(&*authorizer, &recorder, question).map_err(refusal)?;
+            .of_new_bucket(&head, place.as_deref(), authorizer.account());
+        let decided = questions
+            .into_iter()
+            .map(|question| decide(&*authorizer, &recorder, question).map_err(refusal))
+            .collect::<S3Result<Vec<_>>>()?;
         check_digest(request)?;
-        grants.grants = Arc::new(vec![grant]);
+        grants.grants = Arc::new(decided);
         request.extensions.insert(grants);
         Ok(())
     }
@@ -255,7 +257,10 @@ impl S3Access for Door {
         let (recorder, authorizer) = (recorder(&request.extensions)?, authorizer(&request.extensions)?);
         let record = bucket_again(&grants, &request.input.bucket)?;
         let head = head_again(&grants, request, &request.input.bucket, None)?;
-        let keys = self.questioner.of_keys(&head, &record, &request.input.delete.objects)?;
+        let keys = self
+            .questioner
+            .of_keys(&head, &record, &request.input.delete.objects, self)
+            .await?;
         check_digest(request)?;
         let decisions = keys.into_iter().map(|key| {
             let mut questions = key.questions.into_iter();
@@ -338,6 +343,13 @@ fn head_again<'a, T>(
 fn bucket_again(grants: &Grants, name: &str) -> S3Result<Arc<BucketRecord>> {
     let record = grants.bucket.clone().filter(|record| record.name == name);
     record.ok_or_else(|| unguarded("no bucket"))
+}
+
+/// The document that was read.
+fn document<T>(request: &S3Request<T>) -> S3Result<Vec<u8>> {
+    let arrival = request.extensions.get::<Arc<Arrival>>();
+    let arrival = arrival.ok_or_else(|| unguarded("no body"))?;
+    Ok(arrival.document().concat())
 }
 
 /// Nothing is done by a document that did not arrive as it was sent.

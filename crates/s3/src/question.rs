@@ -21,6 +21,7 @@ use crate::bucket::{BucketRecord, Buckets};
 use crate::operation::{NOT_IMPLEMENTED, Operation, ResourceKind, Source};
 use crate::route::{Head, Place, place};
 use crate::target::{Denied, Target};
+pub(crate) use document::place_of_bucket;
 pub use document::{Document, KeyQuestions};
 pub(crate) use tags::tagging_header;
 use tags::{add_request_tags, replaces_tags, request_tags};
@@ -232,7 +233,7 @@ impl Questioner {
             asked.push(question("s3:PutObjectAcl", key));
         }
         // A condition on the object that is there tells about it, so it is a read as well.
-        if let (ResourceKind::Object, Some(_)) = (operation.resource, key)
+        if let (ResourceKind::Object | ResourceKind::Copy, Some(_)) = (operation.resource, key)
             && reads_by_condition(operation.action, head.headers)
         {
             asked.push(question("s3:GetObject", key));

@@ -259,12 +259,12 @@ fn element(text: &mut String, name: &str, value: Option<&str>) {
     }
 }
 
-fn text(reader: &mut Deserializer<'_>) -> DeResult<String> {
+pub(crate) fn text(reader: &mut Deserializer<'_>) -> DeResult<String> {
     reader.text(|text| Ok(text.to_owned()))
 }
 
-/// Passes over what an answer has besides.
-fn skip(reader: &mut Deserializer<'_>, depth: usize) -> DeResult {
+/// Passes over what a document has besides.
+pub(crate) fn skip(reader: &mut Deserializer<'_>, depth: usize) -> DeResult {
     if depth > MAX_DEPTH {
         return Err(DeError::InvalidContent);
     }

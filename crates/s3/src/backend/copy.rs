@@ -1,5 +1,5 @@
 use futures_util::StreamExt as _;
-use http::Extensions;
+use http::{Extensions, header};
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag};
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
@@ -50,6 +50,15 @@ impl Backend {
             none_matching: input.copy_source_if_none_match,
             modified_since: input.copy_source_if_modified_since,
             unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        let precondition = put::precondition(
+            put::condition(&request.headers, &header::IF_MATCH)?.as_ref(),
+            put::condition(&request.headers, &header::IF_NONE_MATCH)?.as_ref(),
+        )?;
+        // A link knows no condition.
+        let needs_bytes = {
+            let is_conditional = !matches!(precondition, Precondition::None);
+            move |row: &ObjectRow, wanted| is_conditional || needs_bytes(row, wanted)
         };
         let replacement = Attributes {
             content_type: input.content_type,
@@ -106,11 +115,13 @@ impl Backend {
                 let (staged, hashes) = self.receive_copy(&destination, content, Hashes::new(algorithm)).await?;
                 let (etag, value) = hashes.finish();
                 (new.etag, new.attributes.checksum) = (etag, Some((algorithm.name().to_owned(), value)));
-                let done = self
-                    .store
-                    .commit(destination, staged, new, Precondition::None, status)
-                    .await;
-                break (done.map_err(store_failure)?.map_err(refusal)?, old.version);
+                let done = self.store.commit(destination, staged, new, precondition, status).await;
+                let done = done.map_err(store_failure)?.map_err(|refused| match refused {
+                    // A condition on an object that is not there.
+                    Refused::NoSuchKey => grants.missing_key(&request.extensions, &input.bucket),
+                    other => refusal(other),
+                })?;
+                break (done, old.version);
             }
             let linked = self
                 .store

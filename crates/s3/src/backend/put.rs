@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use http::header::HeaderName;
+use http::{Extensions, HeaderMap};
 use s3s::dto::{ETag, ETagCondition, Metadata, PutObjectInput, PutObjectOutput, StreamingBlob};
 use s3s::{S3Request, S3Response, S3Result};
 
@@ -111,7 +113,7 @@ pub(super) fn body_length(given: Option<i64>) -> S3Result<u64> {
 }
 
 /// The tags that a write gives its object.
-pub(super) fn tags(headers: &http::HeaderMap) -> S3Result<Tags> {
+pub(super) fn tags(headers: &HeaderMap) -> S3Result<Tags> {
     match crate::question::tagging_header(headers) {
         None => Ok(Tags::new()),
         Some(given) => super::tagging::of_header(given),
@@ -119,7 +121,7 @@ pub(super) fn tags(headers: &http::HeaderMap) -> S3Result<Tags> {
 }
 
 /// The headers that came behind the body.
-pub(super) fn trailers(extensions: &http::Extensions) -> Option<http::HeaderMap> {
+pub(super) fn trailers(extensions: &Extensions) -> Option<HeaderMap> {
     extensions.get::<Arc<Arrival>>().and_then(|arrival| arrival.trailers())
 }
 
@@ -134,6 +136,19 @@ pub(super) fn precondition(
         (Some(ETagCondition::Any), None) => Ok(Precondition::Present),
         (Some(ETagCondition::ETag(ETag::Strong(etag))), None) => Ok(Precondition::ETag(etag.clone())),
         _ => Err(not_implemented()),
+    }
+}
+
+/// A condition that stands in a header of its own, for operations whose input does not have it.
+pub(super) fn condition(headers: &HeaderMap, name: &HeaderName) -> S3Result<Option<ETagCondition>> {
+    let invalid = || error("InvalidArgument", format!("The {name} header is not valid."));
+    let mut given = headers.get_all(name).iter();
+    match (given.next(), given.next()) {
+        (_, Some(_)) => Err(invalid()),
+        (None, None) => Ok(None),
+        (Some(value), None) => ETagCondition::parse_http_header(value.as_bytes())
+            .map(Some)
+            .map_err(|_| invalid()),
     }
 }
 

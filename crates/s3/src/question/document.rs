@@ -4,23 +4,24 @@ use std::sync::Arc;
 
 use irsa_core::AccountId;
 use s3s::S3Result;
-use s3s::dto::{CreateBucketConfiguration, Delete, ObjectIdentifier, Tagging};
-use s3s::xml::{Deserialize, Deserializer};
+use s3s::dto::{Delete, ETag, ObjectIdentifier, Tagging};
+use s3s::xml::{DeError, Deserialize, Deserializer};
 
 use super::tags::add_request_tags;
 use super::{Asked, ObjectTags, Question, Questioner, S3Refusal, add_existing_tags, version_of};
 use crate::access::{error, unguarded};
 use crate::backend::tagging;
 use crate::bucket::BucketRecord;
-use crate::operation::ResourceKind;
+use crate::operation::{NOT_IMPLEMENTED, ResourceKind};
+use crate::relay::{skip, text};
 use crate::route::Head;
 use crate::store::Tags;
 
 /// The questions of a body.
 #[derive(Clone, Debug)]
 pub enum Document {
-    /// Where the bucket is to be made, and the question.
-    NewBucket(Option<String>, Question),
+    /// Where the bucket is to be made, and the questions, all of which must be allowed.
+    NewBucket(Option<String>, Vec<Question>),
     /// Each key is decided for itself.
     Keys {
         /// The keys in their order.
@@ -42,6 +43,8 @@ pub struct KeyQuestions {
     pub version: Option<String>,
     /// The entity tag that the object must have.
     pub etag: Option<String>,
+    /// Whether it has a condition that only directory buckets have, and that nothing here can keep.
+    pub is_unheeded: bool,
     /// All must be allowed; the first is the deletion.
     pub questions: Vec<Question>,
 }
@@ -73,19 +76,14 @@ impl Questioner {
     ) -> S3Result<Document> {
         match head.operation.resource {
             ResourceKind::NewBucket => {
-                let configuration = (!body.is_empty())
-                    .then(|| read::<CreateBucketConfiguration>(body))
-                    .transpose()?;
-                let constraint = configuration
-                    .and_then(|configuration| configuration.location_constraint)
-                    .map(|constraint| constraint.as_str().to_owned());
-                let question = self.of_new_bucket(head, constraint.as_deref(), account);
-                Ok(Document::NewBucket(constraint, question))
+                let constraint = place_of_bucket(body)?;
+                let questions = self.of_new_bucket(head, constraint.as_deref(), account);
+                Ok(Document::NewBucket(constraint, questions))
             }
             ResourceKind::Keys => {
                 let document: Delete = read(body)?;
                 let quiet = document.quiet.unwrap_or(false);
-                let keys = self.of_keys(head, existing(asked)?, &document.objects)?;
+                let keys = self.of_keys(head, existing(asked)?, &document.objects, tags).await?;
                 Ok(Document::Keys { keys, quiet })
             }
             ResourceKind::Tagged => {
@@ -100,25 +98,41 @@ impl Questioner {
         }
     }
 
-    /// The question about a bucket that is to be made in the caller's account.
-    pub(crate) fn of_new_bucket(&self, head: &Head<'_>, place: Option<&str>, account: Option<AccountId>) -> Question {
+    /// The questions about a bucket that is to be made in the caller's account; the first is about the bucket itself.
+    ///
+    /// What a header sets is asked for as if it were set later: see "Permissions" in
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>. ACLs other than `private` and object lock, which ask
+    /// for more, are refused before.
+    pub(crate) fn of_new_bucket(
+        &self,
+        head: &Head<'_>,
+        place: Option<&str>,
+        account: Option<AccountId>,
+    ) -> Vec<Question> {
         let bucket = head.place.bucket.as_deref();
-        let mut target = self.target(head, head.operation.action, bucket, None, None);
-        if let Some(place) = place {
-            target
-                .context
-                .push(("s3:locationconstraint".into(), vec![place.to_owned()]));
+        let question = |action| {
+            let mut target = self.target(head, action, bucket, None, None);
+            target.resource_account = account;
+            Question { target, bucket: None }
+        };
+        let mut questions = vec![question(head.operation.action)];
+        if let (Some(place), Some(making)) = (place, questions.first_mut()) {
+            let place = vec![place.to_owned()];
+            making.target.context.push(("s3:locationconstraint".into(), place));
         }
-        target.resource_account = account;
-        Question { target, bucket: None }
+        if head.headers.contains_key("x-amz-object-ownership") {
+            questions.push(question("s3:PutBucketOwnershipControls"));
+        }
+        questions
     }
 
     /// The questions about each key of a multi-object delete.
-    pub(crate) fn of_keys(
+    pub(crate) async fn of_keys(
         &self,
         head: &Head<'_>,
         record: &Arc<BucketRecord>,
         objects: &[ObjectIdentifier],
+        tags: &dyn ObjectTags,
     ) -> S3Result<Vec<KeyQuestions>> {
         if objects.is_empty() || objects.len() > 1000 {
             return Err(malformed());
@@ -131,23 +145,28 @@ impl Questioner {
             target: self.target(head, action, Some(&record.name), Some(key), Some(record)),
             bucket: Some(record.clone()),
         };
-        let of_object = |object: &ObjectIdentifier| {
-            let mut questions = vec![question(head.operation.action, &object.key)];
-            for deletion in &mut questions {
-                deletion.target.set_version(object.version_id.as_deref());
-            }
+        let mut keys = Vec::with_capacity(objects.len());
+        for object in objects {
+            let mut deletion = question(head.operation.action, &object.key);
+            deletion.target.set_version(object.version_id.as_deref());
+            let mut questions = vec![deletion];
             // A condition is about the newest version, whichever goes.
             if object.e_tag.is_some() {
-                questions.push(question("s3:GetObject", &object.key));
+                let mut reading = question("s3:GetObject", &object.key);
+                add_existing_tags(&mut reading, tags, false).await?;
+                questions.push(reading);
             }
-            KeyQuestions {
+            keys.push(KeyQuestions {
                 key: object.key.clone(),
                 version: object.version_id.clone(),
                 etag: object.e_tag.as_ref().map(|etag| etag.value().to_owned()),
+                is_unheeded: object.last_modified_time.is_some()
+                    || object.size.is_some()
+                    || matches!(object.e_tag, Some(ETag::Weak(_))),
                 questions,
-            }
-        };
-        Ok(objects.iter().map(of_object).collect())
+            });
+        }
+        Ok(keys)
     }
 
     /// The question about tags for an object. `given`: those of the body, if they can be.
@@ -174,6 +193,31 @@ impl Questioner {
 
 fn existing(asked: &Asked) -> S3Result<&Arc<BucketRecord>> {
     asked.bucket.as_ref().ok_or_else(|| unguarded("no bucket"))
+}
+
+/// Where a bucket is to be made. What else the document asks for is nothing that we do, and a bucket without it is not what was meant.
+pub(crate) fn place_of_bucket(body: &[u8]) -> S3Result<Option<String>> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let (mut place, mut wrong) = (None, None);
+    let mut reader = Deserializer::new(body);
+    let read = reader.named_element("CreateBucketConfiguration", |reader| {
+        reader.for_each_element(|reader, name| {
+            match name {
+                b"LocationConstraint" if place.is_none() => place = Some(text(reader)?),
+                b"LocationConstraint" => return Err(DeError::DuplicateField),
+                b"Bucket" | b"Location" | b"Tags" => {
+                    wrong = wrong.take().or_else(|| Some(error("NotImplemented", NOT_IMPLEMENTED)));
+                    skip(reader, 0)?;
+                }
+                _ => return Err(DeError::UnexpectedTagName),
+            }
+            Ok(())
+        })
+    });
+    read.and_then(|()| reader.expect_eof()).map_err(|_| malformed())?;
+    wrong.map_or(Ok(place), Err)
 }
 
 fn read<T: for<'xml> Deserialize<'xml>>(body: &[u8]) -> S3Result<T> {

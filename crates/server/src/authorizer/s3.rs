@@ -112,7 +112,7 @@ impl Case {
             let body = body.ok_or_else(|| unseen(&head))?;
             reading::document(&body).map_err(two_readings)?;
             match self.document(&questioner, &head, &asked, &body, &tags).await? {
-                Document::NewBucket(_, of_bucket) => questions.push(of_bucket),
+                Document::NewBucket(_, of_bucket) => questions.extend(of_bucket),
                 // A proxy sends all of the keys on, or none.
                 Document::Keys { keys, .. } => {
                     for key in &keys {

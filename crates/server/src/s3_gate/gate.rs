@@ -128,7 +128,7 @@ impl Gate {
         let is_of_another = target
             .resource_account
             .is_some_and(|owner| owner != bucket.record.account);
-        (target.action != "s3:CreateBucket" && !is_other() && !is_of_another).then_some(bucket)
+        (target.event_name != "CreateBucket" && !is_other() && !is_of_another).then_some(bucket)
     }
 
     /// The policy that counts in a decision about the bucket.

@@ -1,6 +1,7 @@
 use super::table::rows;
 use super::*;
 
+mod conditions;
 mod heads;
 
 #[tokio::test]
@@ -423,39 +424,6 @@ async fn s3_08_what_is_listed_is_the_prefix_that_was_decided() {
         server.call(&Script::all(), "GET", &uri, "").await.code(),
         "InvalidArgument"
     );
-}
-
-#[tokio::test]
-async fn a_condition_on_what_is_there_needs_the_right_to_read_it() {
-    let server = Server::with_bucket().await;
-    server.put("a", "hello").await;
-    let blind = Script::only(&["s3:PutObject", "s3:DeleteObject"]);
-    let same = "\"5d41402abc4b2a76b9719d911017c592\"";
-    for (method, value) in [("PUT", same), ("PUT", "*"), ("DELETE", same)] {
-        let guess = request(method, "/my-bucket/a", &[("if-match", value)], "");
-        let answer = server.send(&blind, guess).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {value}");
-        assert!(answer.text.contains("s3:GetObject"), "{}", answer.text);
-    }
-    let body = "<Delete><Object><Key>a</Key><ETag>\"5d41402abc4b2a76b9719d911017c592\"</ETag></Object></Delete>";
-    let answer = server.call(&blind, "POST", "/my-bucket?delete", body).await;
-    // The key was allowed and not deleted, and the record must say so.
-    assert_eq!(codes(&answer), [("a", Some("AccessDenied"))]);
-    let stale = body
-        .replace("5d41", "0000")
-        .replace("</Delete>", "<Object><Key>b</Key></Object></Delete>");
-    let failed = server.call(&Script::all(), "POST", "/my-bucket?delete", &stale).await;
-    assert_eq!(codes(&failed), [("a", Some("PreconditionFailed")), ("b", None)]);
-    assert!(answer.element("Error").contains("s3:GetObject"), "{}", answer.text);
-    assert_eq!(
-        server.call(&Script::all(), "GET", "/my-bucket/a", "").await.text,
-        "hello"
-    );
-
-    // And whether there is anything is for those to know who may list.
-    let reader = Script::only(&["s3:PutObject", "s3:GetObject"]);
-    let probe = request("PUT", "/my-bucket/missing", &[("if-match", "*")], "");
-    assert_eq!(server.send(&reader, probe).await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

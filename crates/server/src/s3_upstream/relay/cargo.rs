@@ -16,6 +16,8 @@ use crate::s3_upstream::tags::UpstreamTags;
 const MAX_DOCUMENT: usize = 4 << 20;
 /// The largest object that one request may bring.
 const MAX_OBJECT: u64 = 5 << 30;
+/// The text of S3's `NotImplemented`.
+const NOT_IMPLEMENTED: &str = "A header you provided implies functionality that is not implemented";
 /// The region whose buckets are made without saying where.
 const CLASSIC_REGION: &str = "us-east-1";
 
@@ -77,8 +79,10 @@ impl Relay<'_> {
             .await?;
         let digest = || check_digest(self.head.headers(), trailers.as_ref(), &document);
         match document_asked {
-            Document::NewBucket(place, question) => {
-                self.desk.decide(&question)?;
+            Document::NewBucket(place, questions) => {
+                for question in &questions {
+                    self.desk.decide(question)?;
+                }
                 digest()?;
                 if account != Some(self.behind.account) {
                     tracing::info!("buckets of the S3 store behind the server are its own account's");
@@ -101,7 +105,12 @@ impl Relay<'_> {
                             .questions
                             .iter()
                             .find_map(|question| self.desk.decide(question).err());
-                        (key, refused.map(|denied| (denied.code.to_owned(), denied.message)))
+                        let refused = refused.map(|denied| (denied.code.to_owned(), denied.message));
+                        // It would be deleted without its condition.
+                        let unheeded = key
+                            .is_unheeded
+                            .then(|| ("NotImplemented".to_owned(), NOT_IMPLEMENTED.to_owned()));
+                        (key, refused.or(unheeded))
                     })
                     .collect();
                 let allowed: Vec<&KeyQuestions> = keys
