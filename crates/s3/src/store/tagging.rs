@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
 
 use super::{ObjectRow, ObjectStore, ObjectStoreError, PartRow, Refused, Tags, Version, blocking, uploads};
-use crate::permit::{DeleteTags, Permit, ReadAttributes, ReadTags, Verb, WriteTags};
+use crate::permit::{DeleteTags, Permit, ReadAcl, ReadAttributes, ReadTags, Verb, WriteTags};
 
 impl ObjectStore {
     /// The tags of a version (or of the newest), for the decision whether its tags or anything else of it may be told. No tags: none, or
@@ -71,6 +71,11 @@ impl ObjectStore {
         permit: Permit<ReadTags>,
     ) -> Result<Result<(Tags, Version), Refused>, ObjectStoreError> {
         Ok(self.look(permit).await?.map(|row| (row.tags, row.version)))
+    }
+
+    /// That an object is there.
+    pub(crate) async fn look_for_acl(&self, permit: Permit<ReadAcl>) -> Result<Result<(), Refused>, ObjectStoreError> {
+        Ok(self.look(permit).await?.map(drop))
     }
 
     async fn look<V: Verb>(&self, permit: Permit<V>) -> Result<Result<ObjectRow, Refused>, ObjectStoreError> {

@@ -204,7 +204,7 @@ async fn a_reader_of_parts_finishes_what_it_began() {
     let whole = [vec![begun], rest].concat().concat();
     assert_eq!(whole.len(), 2_400_000);
     assert!((1..=8_u8).all(|number| whole[usize::from(number - 1) * 300_000] == number));
-    assert!(until(|| files(folder.path()) == 1), "{}", files(folder.path()));
+    assert_eq!(files_left(&store, folder.path()), 1);
 }
 
 #[tokio::test]
