@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{CreateBucketInput, DeleteObjectsInput, PutObjectTaggingInput};
@@ -236,7 +236,7 @@ impl S3Access for Door {
     async fn create_bucket(&self, request: &mut S3Request<CreateBucketInput>) -> S3Result<()> {
         let mut grants = Grants::of(&request.extensions)?.clone();
         let (recorder, authorizer) = (recorder(&request.extensions)?, authorizer(&request.extensions)?);
-        let place = place_of_bucket(&document(request)?)?;
+        let place = place_of_bucket(&document(&request.extensions)?)?;
         let head = head_again(&grants, request, &request.input.bucket, None)?;
         // A bucket is made in the caller's account.
         let questions = self
@@ -346,10 +346,15 @@ fn bucket_again(grants: &Grants, name: &str) -> S3Result<Arc<BucketRecord>> {
 }
 
 /// The document that was read.
-fn document<T>(request: &S3Request<T>) -> S3Result<Vec<u8>> {
-    let arrival = request.extensions.get::<Arc<Arrival>>();
+fn document(extensions: &Extensions) -> S3Result<Vec<u8>> {
+    let arrival = extensions.get::<Arc<Arrival>>();
     let arrival = arrival.ok_or_else(|| unguarded("no body"))?;
     Ok(arrival.document().concat())
+}
+
+/// The same as [`check_digest`] for a document whose request has checksums of something else.
+pub(crate) fn check_md5(headers: &HeaderMap, extensions: &Extensions) -> S3Result<()> {
+    Ok(crate::relay::check_md5(headers, &document(extensions)?)?)
 }
 
 /// Nothing is done by a document that did not arrive as it was sent.

@@ -44,6 +44,8 @@ verbs! {
     ReadTags = "s3:GetObjectTagging", Some("s3:GetObjectVersionTagging"), true;
     WriteTags = "s3:PutObjectTagging", Some("s3:PutObjectVersionTagging"), true;
     DeleteTags = "s3:DeleteObjectTagging", Some("s3:DeleteObjectVersionTagging"), true;
+    ReadAcl = "s3:GetObjectAcl", Some("s3:GetObjectVersionAcl"), true;
+    WriteAcl = "s3:PutObjectAcl", Some("s3:PutObjectVersionAcl"), true;
     AbortUpload = "s3:AbortMultipartUpload", None, true;
     ListParts = "s3:ListMultipartUploadParts", None, true;
     ListUploads = "s3:ListBucketMultipartUploads", None, false;

@@ -228,6 +228,7 @@ impl Questioner {
         }
         // An ACL in a write is a second action, even the only ACL that a bucket without ACLs accepts.
         if let (ResourceKind::Object | ResourceKind::Copy, Some(_)) = (operation.resource, key)
+            && operation.action != "s3:PutObjectAcl"
             && head.headers.contains_key("x-amz-acl")
         {
             asked.push(question("s3:PutObjectAcl", key));

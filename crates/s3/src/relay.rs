@@ -2,17 +2,22 @@
 //!
 //! Two readers of one document may read it differently, so none is handed on as it came: what was decided is what is written.
 
+mod uploads;
+
+pub use uploads::rename_uploads;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use irsa_core::Timestamp;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use irsa_core::{AccountId, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::Tagging;
 use s3s::xml::{DeError, DeResult, Deserialize, Deserializer};
 
 use crate::backend::checksum::Integrity;
+use crate::backend::owner;
 use crate::front::{Body, ErrorDocument, Identifiers, S3Outcome, escape, full};
 use crate::question::{KeyQuestions, S3Refusal, copy_source};
 
@@ -42,6 +47,29 @@ pub fn encode(text: &str, keep_slash: bool) -> String {
     const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     const KEY: AsciiSet = UNRESERVED.remove(b'/');
     utf8_percent_encode(text, if keep_slash { &KEY } else { &UNRESERVED }).to_string()
+}
+
+/// Whether all stores read a key in one way. Some keep objects in files and make one file of several keys, or a file elsewhere: of keys with
+/// empty segments, with `.` or `..` for one, with a backslash or with a zero. What a key ends with is not a segment.
+#[must_use]
+pub fn is_plain_key(key: &str) -> bool {
+    let inner = key.strip_suffix('/').unwrap_or(key);
+    !key.contains(['\\', '\0']) && inner.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+/// The same of what keys begin with: its last segment may go on.
+#[must_use]
+pub fn is_plain_prefix(prefix: &str) -> bool {
+    let mut segments = prefix.rsplit('/');
+    segments.next() != Some("..")
+        && !prefix.contains(['\\', '\0'])
+        && segments.all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+/// The key that a copy reads, if it can be told.
+#[must_use]
+pub fn source_key(headers: &HeaderMap) -> Option<String> {
+    copy_source(headers).ok().map(|source| source.1)
 }
 
 /// The document of a multi-object delete with these keys; its answer is to name all of them.
@@ -218,6 +246,19 @@ pub fn read_error(document: &[u8]) -> Option<(String, String)> {
     (!code.is_empty()).then_some((code, message))
 }
 
+/// The only ACL of an object whose bucket has ACLs off: the account that owns the bucket may do everything.
+#[must_use]
+pub fn write_acl(account: AccountId) -> Bytes {
+    let id = owner(account).id;
+    let mut text = format!("{DECLARATION}<AccessControlPolicy xmlns=\"{NAMESPACE}\"><Owner>");
+    element(&mut text, "ID", id.as_deref());
+    text.push_str("</Owner><AccessControlList><Grant>");
+    text.push_str("<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">");
+    element(&mut text, "ID", id.as_deref());
+    text.push_str("</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>");
+    text.into()
+}
+
 /// The value of `Content-MD5` for a document.
 #[must_use]
 pub fn content_md5(document: &[u8]) -> String {
@@ -228,6 +269,19 @@ pub fn content_md5(document: &[u8]) -> String {
 #[must_use]
 pub fn source_bucket(headers: &HeaderMap) -> Option<String> {
     copy_source(headers).ok().map(|source| source.0)
+}
+
+/// Whether a document is the one that its `Content-MD5` says; for operations whose other checksums are not those of the document.
+///
+/// # Errors
+/// It is not.
+pub fn check_md5(headers: &HeaderMap, document: &[u8]) -> Result<(), S3Refusal> {
+    let of_document: HeaderMap = headers
+        .get_all("content-md5")
+        .iter()
+        .map(|value| (HeaderName::from_static("content-md5"), value.clone()))
+        .collect();
+    check_digest(&of_document, None, document)
 }
 
 /// Whether a document is the one that its headers, or its trailer, say.
@@ -308,6 +362,26 @@ mod tests {
             (buckets[0].0.as_str(), buckets[0].1.is_some(), next.as_deref()),
             ("b", true, Some("t"))
         );
+    }
+
+    #[test]
+    fn keys_with_one_reading() {
+        for key in ["a", "a/b", "a/", "a/b/", ".a", "a..", "a/...", "%2e%2e", "a b", "ä"] {
+            assert!(is_plain_key(key), "{key}");
+            assert!(is_plain_prefix(key), "{key}");
+        }
+        for key in [
+            "", "/", "//", "/a", "a//b", "a//", ".", "..", "./a", "../a", "a/.", "a/..", "a/./b", "a/../", "a\\b",
+            "a\0",
+        ] {
+            assert!(!is_plain_key(key), "{key}");
+        }
+        for prefix in ["", ".", "a/.", "a/"] {
+            assert!(is_plain_prefix(prefix), "{prefix}");
+        }
+        for prefix in ["/", "/a", "..", "../", "a/../", "a//", "a//b", "a/..", "a\\", "./"] {
+            assert!(!is_plain_prefix(prefix), "{prefix}");
+        }
     }
 
     #[test]

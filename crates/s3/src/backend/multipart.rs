@@ -18,7 +18,7 @@ use super::copy::{no_source, source_permit, source_too_large, unknown_algorithm}
 use super::put::{body_length, metadata, precondition, tags, trailers};
 use super::read::{Conditions, Held, MAX_PARTS, part_number};
 use super::{Backend, no_such_upload, precondition_failed, refusal, store_failure, unix_seconds, wire_time};
-use crate::access::{Grants, error};
+use crate::access::{Grants, check_md5, error};
 use crate::front::MAX_OBJECT;
 use crate::permit::{AbortUpload, Permit, WriteObject};
 use crate::store::{Assembly, Attributes, Found, NotDone, PartRow, Refused, Upload, UploadId, UploadSettings};
@@ -200,6 +200,7 @@ impl Backend {
         let input = request.input;
         let grants = Grants::of(&request.extensions)?;
         let permit: Permit<WriteObject> = grants.permit(&input.bucket, Some(&input.key))?;
+        check_md5(&request.headers, &request.extensions)?;
         let precondition = precondition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let id = UploadId::parse(&input.upload_id).ok_or_else(no_such_upload)?;
         let wanted = Wanted {

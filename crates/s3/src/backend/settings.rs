@@ -9,6 +9,8 @@ mod public_access_block;
 mod tagging;
 mod versioning;
 
+pub(super) use ownership::{full_control, no_acls};
+
 use std::sync::Arc;
 
 use http::StatusCode;

@@ -15,6 +15,7 @@ use crate::bucket::{BucketRecord, BucketSettings, MemoryBuckets, NamedPrincipal}
 use crate::target::{Allowed, Authorizer, Denied};
 use crate::{ResourceKind, operations};
 
+mod acl;
 mod conformance;
 mod direct;
 mod enforcement;

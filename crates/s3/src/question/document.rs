@@ -31,7 +31,7 @@ pub enum Document {
     },
     /// The tags that the object gets, and the question. Tags that cannot be are refused after the decision: who may not write them
     /// learns nothing.
-    Tagged(Result<Vec<(String, String)>, S3Refusal>, Question),
+    Tagged(Result<Vec<(String, String)>, S3Refusal>, Box<Question>),
 }
 
 /// What is asked for one key of a multi-object delete.
@@ -92,7 +92,7 @@ impl Questioner {
                 let question = self
                     .of_tagging(head, existing(asked)?, given.as_ref().ok(), tags)
                     .await?;
-                Ok(Document::Tagged(given.map_err(S3Refusal::from), question))
+                Ok(Document::Tagged(given.map_err(S3Refusal::from), Box::new(question)))
             }
             _ => Err(unguarded("no document")),
         }

@@ -11,7 +11,7 @@ use crate::store::Tags;
 use crate::target::Target;
 
 /// Actions whose requests have the keys `s3:ExistingObjectTag/…`.
-const EXISTING_TAG_ACTIONS: [&str; 11] = [
+const EXISTING_TAG_ACTIONS: [&str; 14] = [
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:GetObjectAttributes",
@@ -22,7 +22,10 @@ const EXISTING_TAG_ACTIONS: [&str; 11] = [
     "s3:PutObjectVersionTagging",
     "s3:DeleteObjectTagging",
     "s3:DeleteObjectVersionTagging",
+    "s3:GetObjectAcl",
+    "s3:GetObjectVersionAcl",
     "s3:PutObjectAcl",
+    "s3:PutObjectVersionAcl",
 ];
 
 /// Whether decisions on a target may depend on the tags that its object has.

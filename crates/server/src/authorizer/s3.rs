@@ -122,7 +122,7 @@ impl Case {
                 }
                 Document::Tagged(given, of_object) => {
                     wrong_tags = given.err();
-                    questions.push(of_object);
+                    questions.push(*of_object);
                 }
             }
         }

@@ -2,9 +2,10 @@
 //!
 //! See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html>.
 
+use irsa_core::AccountId;
 use s3s::dto::{
     DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput, GetBucketAclInput, GetBucketAclOutput,
-    GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput, Grant, Grantee, ObjectOwnership,
+    GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput, Grant, Grantee, ObjectOwnership, Owner,
     OwnershipControls, OwnershipControlsRule, Permission, PutBucketAclInput, PutBucketAclOutput,
     PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput, Type,
 };
@@ -72,18 +73,7 @@ impl Backend {
         &self,
         request: &S3Request<GetBucketAclInput>,
     ) -> S3Result<S3Response<GetBucketAclOutput>> {
-        let owner = owner(self.decided(request)?.account);
-        let grantee = Grantee {
-            display_name: None,
-            email_address: None,
-            id: owner.id.clone(),
-            type_: Type::from_static(Type::CANONICAL_USER),
-            uri: None,
-        };
-        let grant = Grant {
-            grantee: Some(grantee),
-            permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
-        };
+        let (owner, grant) = full_control(self.decided(request)?.account);
         answer(GetBucketAclOutput {
             grants: Some(vec![grant]),
             owner: Some(owner),
@@ -99,6 +89,25 @@ impl Backend {
     }
 }
 
-fn no_acls() -> S3Error {
+/// The only ACL that there is: the bucket's owner may do everything.
+pub(in crate::backend) fn full_control(account: AccountId) -> (Owner, Grant) {
+    let owner = owner(account);
+    let grantee = Grantee {
+        display_name: None,
+        email_address: None,
+        id: owner.id.clone(),
+        type_: Type::from_static(Type::CANONICAL_USER),
+        uri: None,
+    };
+    let grant = Grant {
+        grantee: Some(grantee),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    };
+    (owner, grant)
+}
+
+/// "Requests to set ACLs or update ACLs fail", whatever they would set:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>.
+pub(in crate::backend) fn no_acls() -> S3Error {
     error("AccessControlListNotSupported", "The bucket does not allow ACLs")
 }

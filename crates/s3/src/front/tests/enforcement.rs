@@ -112,7 +112,6 @@ async fn operations_without_an_entry_are_refused_and_ask_nothing() {
     let server = Server::with_bucket().await;
     server.put("a", "x").await;
     let cases = [
-        ("GET", "/my-bucket/a?acl"),
         ("GET", "/my-bucket/a?legal-hold"),
         ("GET", "/my-bucket/a?retention"),
         ("GET", "/my-bucket/a?torrent"),

@@ -19,6 +19,30 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 
 const TABLE: &[Row] = &[
     (
+        "GetObjectAcl",
+        "GET",
+        "/my-bucket/a/b?acl",
+        &[],
+        "",
+        &[("s3:GetObjectAcl", "arn:aws:s3:::my-bucket/a/b")],
+    ),
+    (
+        "GetObjectAcl",
+        "GET",
+        "/my-bucket/a/b?acl&versionId=null",
+        &[],
+        "",
+        &[("s3:GetObjectVersionAcl", "arn:aws:s3:::my-bucket/a/b")],
+    ),
+    (
+        "PutObjectAcl",
+        "PUT",
+        "/my-bucket/a/b?acl",
+        &[("x-amz-acl", "bucket-owner-full-control")],
+        "",
+        &[("s3:PutObjectAcl", "arn:aws:s3:::my-bucket/a/b")],
+    ),
+    (
         "ListBuckets",
         "GET",
         "/",

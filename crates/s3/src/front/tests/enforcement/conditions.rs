@@ -137,3 +137,47 @@ async fn a_bucket_is_made_with_what_its_maker_may_set() {
     let missing = server.call(&Script::all(), "HEAD", "/two-bucket", "").await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn what_can_be_read_in_two_ways_is_not_read() {
+    let server = Server::with_bucket().await;
+    server.put("a", "hello").await;
+    // For one reader this is no version, for another it is one.
+    let empty = "<Delete><Object><Key>a</Key><VersionId></VersionId></Object></Delete>";
+    let answer = server.call(&Script::all(), "POST", "/my-bucket?delete", empty).await;
+    assert_eq!(answer.code(), "InvalidArgument", "{}", answer.text);
+    let kept = server.call(&Script::all(), "GET", "/my-bucket/a", "").await;
+    assert_eq!(kept.text, "hello");
+    // Tags that no header can have: nobody could say which are decided.
+    let tagging = HeaderValue::from_bytes("team=b\u{e4}r".as_bytes()).unwrap();
+    let copied = [
+        ("x-amz-copy-source", "my-bucket/a"),
+        ("x-amz-tagging-directive", "REPLACE"),
+    ];
+    for headers in [&[][..], &copied] {
+        let mut write = request("PUT", "/my-bucket/b", headers, "");
+        write.headers_mut().insert("x-amz-tagging", tagging.clone());
+        let script = Script::all();
+        let answer = server.send(&script, write).await;
+        assert_eq!(answer.code(), "InvalidArgument", "{headers:?}: {}", answer.text);
+        assert_eq!(script.questions(), []);
+    }
+    // Nor where they would have no effect.
+    let mut copy = request("PUT", "/my-bucket/b", &copied[..1], "");
+    copy.headers_mut().insert("x-amz-tagging", tagging);
+    let answer = server.send(&Script::all(), copy).await;
+    assert_eq!(answer.code(), "InvalidArgument", "{}", answer.text);
+    let missing = server.call(&Script::all(), "HEAD", "/my-bucket/b", "").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_list_of_an_uploads_parts_is_the_one_that_was_sent() {
+    let server = Server::with_bucket().await;
+    let begun = server.call(&Script::all(), "POST", "/my-bucket/a?uploads", "").await;
+    let uri = format!("/my-bucket/a?uploadId={}", begun.element("UploadId"));
+    let wrong = [("content-md5", "BwcHBwcHBwcHBwcHBwcHBw==")];
+    let list = "<CompleteMultipartUpload></CompleteMultipartUpload>";
+    let answer = server.send(&Script::all(), request("POST", &uri, &wrong, list)).await;
+    assert_eq!(answer.code(), "BadDigest", "{}", answer.text);
+}
