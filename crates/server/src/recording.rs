@@ -72,7 +72,8 @@ impl Recording<'_> {
             .resources
             .iter()
             .map(|resource| irsa_audit::Resource {
-                account: Some(resource.account),
+                // As CloudTrail has it: the account stands with the bucket.
+                account: (resource.kind != "AWS::S3::Object").then_some(resource.account),
                 kind: resource.kind,
                 arn: &resource.arn,
             })

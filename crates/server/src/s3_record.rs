@@ -1,7 +1,7 @@
 //! The audit records of one S3 request: one for the operation, and for a multi-object delete one a key, as CloudTrail does.
 
 use irsa_audit::ObjectWriter;
-use irsa_core::AccountId;
+use irsa_core::{AccountId, partition_of_region};
 use irsa_iam::Caller;
 use irsa_s3::{Operation, S3Outcome, Target};
 use irsa_sts::Resource;
@@ -39,6 +39,18 @@ struct Part<'a> {
     /// Headers of the answer.
     elements: &'a [(&'static str, String)],
     error: Option<&'a WireError>,
+}
+
+/// Whether a condition key is about something that the request says, and that is not in the record yet.
+fn is_parameter(name: &str) -> bool {
+    const OTHERS: [&str; 5] = [
+        "ObjectCreationOperation",
+        "ResourceAccount",
+        "VersionId",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+    ];
+    !OTHERS.contains(&name) && !name.starts_with("ExistingObjectTag/") && !name.starts_with("RequestObjectTag")
 }
 
 impl S3Record<'_> {
@@ -108,10 +120,12 @@ impl S3Record<'_> {
         if let Some(setting) = self.outcome.operation.and_then(Operation::setting) {
             parameters.text(setting, "");
         }
+        let mut said: Vec<&str> = Vec::new();
         for (name, values) in part.targets.iter().flat_map(|target| &target.context) {
             let name = name.strip_prefix("s3:").unwrap_or(name);
-            // They are there as the request has them.
-            if !matches!(name, "x-amz-copy-source" | "VersionId") {
+            // Several questions may ask about one parameter.
+            if is_parameter(name) && !said.contains(&name) {
+                said.push(name);
                 parameters.text(name, &values.join(","));
             }
         }
@@ -123,16 +137,25 @@ impl S3Record<'_> {
             }
             elements.finish()
         });
-        let resources = self.resources(part.targets);
+        let resources = self.resources(part.targets, partition_of_region(&pipeline.config.region));
         let (bytes_in, bytes_out) = (self.outcome.bytes_in.to_string(), self.outcome.bytes_out.to_string());
         let host_id = format!("\"{}\"", self.host_id);
-        let mut additional = Vec::with_capacity(5);
+        let mut additional = Vec::with_capacity(6);
         let method = self.method.map(|method| format!("\"{method}\""));
         if let Some(method) = &method {
             additional.extend([
                 ("SignatureVersion", "\"SigV4\""),
                 ("AuthenticationMethod", method.as_str()),
             ]);
+        }
+        let suite = self
+            .context
+            .peer
+            .tls
+            .as_ref()
+            .map(|tls| format!("\"{}\"", tls.cipher_suite));
+        if let Some(suite) = &suite {
+            additional.push(("CipherSuite", suite.as_str()));
         }
         additional.extend([
             ("bytesTransferredIn", bytes_in.as_str()),
@@ -167,22 +190,28 @@ impl S3Record<'_> {
         pipeline.record(&recording.to_json()).await
     }
 
-    /// The objects of the targets, and the request's bucket.
-    fn resources(&self, targets: &[&Target]) -> Vec<Resource> {
+    /// The objects of the targets, their buckets, and the request's bucket.
+    fn resources(&self, targets: &[&Target], partition: &str) -> Vec<Resource> {
         let Some(account) = self.account else { return Vec::new() };
-        let objects = targets
-            .iter()
-            .filter(|target| target.key.is_some())
-            .map(|target| Resource {
-                account: target.resource_account.unwrap_or(account),
-                kind: "AWS::S3::Object",
-                arn: target.resource_arn.clone(),
-            });
-        let bucket = self.outcome.bucket.iter().map(|bucket| Resource {
-            account,
-            kind: "AWS::S3::Bucket",
-            arn: format!("arn:aws:s3:::{bucket}"),
-        });
-        objects.chain(bucket).collect()
+        let mut resources: Vec<Resource> = Vec::new();
+        let mut add = |account, kind, arn: String| {
+            if resources.iter().all(|known| known.arn != arn) {
+                resources.push(Resource { account, kind, arn });
+            }
+        };
+        for target in targets.iter().filter(|target| target.key.is_some()) {
+            let account = target.resource_account.unwrap_or(account);
+            add(account, "AWS::S3::Object", target.resource_arn.clone());
+        }
+        if let Some(bucket) = &self.outcome.bucket {
+            add(account, "AWS::S3::Bucket", format!("arn:{partition}:s3:::{bucket}"));
+        }
+        // What a copy reads may be another account's.
+        for target in targets {
+            if let (Some(bucket), Some(account)) = (&target.bucket, target.resource_account) {
+                add(account, "AWS::S3::Bucket", format!("arn:{partition}:s3:::{bucket}"));
+            }
+        }
+        resources
     }
 }

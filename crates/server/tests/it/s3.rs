@@ -344,7 +344,17 @@ fn the_virtual_host_names_the_bucket_that_is_decided() {
     assert_eq!(got.text(), "hello");
     let record = server.record(&got);
     assert_eq!(record["resources"][0]["ARN"], "arn:aws:s3:::first-bucket/hello.txt");
-    assert_eq!(record["resources"][0]["accountId"].as_str().unwrap_or(ACCOUNT), ACCOUNT);
+    assert_eq!(
+        record["requestParameters"],
+        serde_json::json!({"bucketName": "first-bucket", "Host": format!("first-bucket.localhost:{port}"), "key": "hello.txt"})
+    );
+    // As CloudTrail has it: the account stands with the bucket alone.
+    assert_eq!(record["resources"][0].get("accountId"), None, "{record}");
+    assert_eq!(record["resources"][0]["type"], "AWS::S3::Object");
+    assert_eq!(record["resources"][1]["ARN"], "arn:aws:s3:::first-bucket");
+    assert_eq!(record["resources"][1]["type"], "AWS::S3::Bucket");
+    assert_eq!(record["resources"][1]["accountId"], ACCOUNT);
+    assert_eq!(record["resources"].as_array().unwrap().len(), 2);
     let other = ask(&format!("second-bucket.localhost:{port}"), "/hello.txt");
     assert_eq!(other.outcome(), "403 AccessDenied", "{}", other.text());
     // The bucket of the name counts, not one of the path.

@@ -80,6 +80,26 @@ fn the_same_api_over_tls_says_so() {
         answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"),
         "{answer}"
     );
+    let record = &server.records(&request_id(&answer))[0];
+    let additional = &record["additionalEventData"];
+    assert_eq!(
+        additional["CipherSuite"], record["tlsDetails"]["cipherSuite"],
+        "{record}"
+    );
+    assert_eq!(additional["SignatureVersion"], "SigV4");
+    assert_eq!(additional["AuthenticationMethod"], "AuthHeader");
+    assert_eq!(
+        (&additional["bytesTransferredIn"], &additional["bytesTransferredOut"]),
+        (&json!(0), &json!(5))
+    );
+    assert_eq!(
+        (
+            &record["eventCategory"],
+            &record["managementEvent"],
+            &record["readOnly"]
+        ),
+        (&json!("Data"), &json!(false), &json!(true))
+    );
     assert_eq!(server.signed(get.clone(), &secure, "s3").outcome(), "403 AccessDenied");
     // The version is S3's key: too old by a policy that wants more than there is.
     for (wanted, status) in [("1.3", "HTTP/1.1 200"), ("1.4", "HTTP/1.1 403")] {
