@@ -7,7 +7,7 @@ use crate::gateway::pod_before_moto;
 /// What `s3_upstream.py` may.
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[
     {"Effect":"Allow","Action":["s3:ListAllMyBuckets"],"Resource":"*"},
-    {"Effect":"Allow","Action":["s3:CreateBucket","s3:ListBucket"],"Resource":"arn:aws:s3:::app-data"},
+    {"Effect":"Allow","Action":["s3:CreateBucket","s3:ListBucket","s3:ListBucketMultipartUploads"],"Resource":"arn:aws:s3:::app-data"},
     {"Effect":"Allow","Action":["s3:*Object*","s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"arn:aws:s3:::app-data/in/*"}]}"#;
 
 #[tokio::test]

@@ -61,6 +61,9 @@ done = s3.complete_multipart_upload(Bucket="app-data", Key="in/parts", UploadId=
 assert os.environ["UPSTREAM"].split("//")[1] not in done.get("Location", ""), done
 assert s3.head_object(Bucket="app-data", Key="in/parts")["ContentLength"] == (5 << 20) + 100_000
 gone = s3.create_multipart_upload(Bucket="app-data", Key="in/parts")["UploadId"]
+assert [found["UploadId"] for found in s3.list_multipart_uploads(Bucket="app-data")["Uploads"]] == [gone]
+# This store looks at the id alone.
+refused("NoSuchUpload", s3.upload_part, Bucket="app-data", Key="in/other", UploadId=gone, PartNumber=1, Body=b"x")
 s3.abort_multipart_upload(Bucket="app-data", Key="in/parts", UploadId=gone)
 s3.upload_fileobj(io.BytesIO(os.urandom(20 << 20)), "app-data", "in/large")
 
@@ -72,8 +75,8 @@ s3.delete_object_tagging(Bucket="app-data", Key="in/copy")
 # What the role may not.
 denied = refused("AccessDenied", s3.put_object, Bucket="app-data", Key="out/a", Body=b"x")
 assert "not authorized to perform: s3:PutObject on resource" in str(denied), denied
-# A name, and no path.
-refused("NoSuchKey", s3.get_object, Bucket="app-data", Key="in/../out/a")
+# A name that a store may take for a path.
+refused("InvalidURI", s3.get_object, Bucket="app-data", Key="in/../out/a")
 refused("AccessDenied", s3.copy_object, Bucket="app-data", Key="in/b", CopySource={"Bucket": "secrets", "Key": "in/a"})
 refused("AccessDenied", s3.list_objects_v2, Bucket="secrets")
 refused("NoSuchKey", s3.get_object, Bucket="app-data", Key="in/none")

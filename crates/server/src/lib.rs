@@ -11,6 +11,7 @@ mod buckets;
 mod call;
 mod config;
 mod data_folder;
+mod early;
 mod first_start;
 mod gateway;
 mod issuer_pages;

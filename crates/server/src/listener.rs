@@ -27,6 +27,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::authorizer;
 use crate::body::full;
+use crate::early::Early;
 use crate::peer::{Peer, TlsSession};
 use crate::pipeline::Pipeline;
 use timely::Timely;
@@ -233,7 +234,11 @@ where
             metrics_page(&service.pipeline, request.uri().path())
         } else {
             let (pipeline, peer) = (Arc::clone(&service.pipeline), Arc::clone(peer));
-            whole(service, async move { pipeline.serve(&peer, request).await }).await
+            if pipeline.s3_upstreams.may_be_slow() {
+                begun_or_whole(service, peer, request).await
+            } else {
+                whole(service, async move { pipeline.serve(&peer, request).await }).await
+            }
         })
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -311,6 +316,27 @@ where
         service,
     )
     .await;
+}
+
+/// The answer to a request, or its beginning if it takes long.
+async fn begun_or_whole(
+    service: &Service,
+    peer: Arc<Peer>,
+    mut request: hyper::Request<hyper::body::Incoming>,
+) -> http::Response<Body> {
+    let pipeline = Arc::clone(&service.pipeline);
+    let (early, begun) = Early::new();
+    request.extensions_mut().insert(early.clone());
+    let answered = whole(service, async move {
+        let response = pipeline.serve(&peer, request).await;
+        early.finish(response).await
+    });
+    tokio::select! {
+        biased;
+        // What is left of the request is finished in the background then.
+        Ok(response) = begun => response,
+        response = answered => response,
+    }
 }
 
 /// Serves a request to its end, whether or not its caller waits for it.

@@ -93,9 +93,6 @@ pub(crate) async fn serve(
     let body = match boundary {
         None => {
             reply = None;
-            if let Some(verified) = &verified {
-                parts.extensions.insert(verified.payload());
-            }
             match checked_body(&mut parts, verified, body) {
                 Ok(body) => body,
                 Err(error) => {
@@ -248,6 +245,8 @@ fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -
         None => Payload::declared(&parts.headers)
             .map_err(|error| AuthenticationError::Signature(error).wire(Service::S3))?,
     };
+    // For whoever sends it on: what the client wrote behind the content stays there.
+    parts.extensions.insert(payload);
     let decoder = match (payload, verified) {
         (Payload::Sha256(declared), _) => return Ok(HashedBody::new(body, declared).boxed_unsync()),
         (Payload::Unsigned | Payload::Absent, _) => return Ok(body.boxed_unsync()),

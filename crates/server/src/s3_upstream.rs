@@ -13,13 +13,16 @@ mod buckets;
 mod config;
 mod relay;
 mod tags;
+mod uploads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use irsa_core::{AccountId, Clock, Timestamp};
+use irsa_credentials::KeyEncryptionKey;
 use irsa_s3::relay::{refusal, source_bucket};
 use irsa_s3::{
     Allowed, Authorizer, Body, BucketRecord, Buckets, Denied, Front, Head, Identifiers, MoreBuckets, Question,
@@ -32,6 +35,7 @@ pub(crate) use buckets::id_behind;
 pub use config::{S3Upstream, S3UpstreamConfig, S3UpstreamError};
 use relay::Relay;
 use tags::UpstreamTags;
+use uploads::UploadIds;
 
 use crate::body::full;
 
@@ -63,6 +67,12 @@ pub(crate) const SENT_ON: &[&str] = &[
     "UploadPart",
     "UploadPartCopy",
 ];
+
+/// Operations on objects that are neither here nor there: there are no ACLs, wherever the object is.
+const ANSWERED: &[&str] = &["GetObjectAcl", "PutObjectAcl"];
+
+/// How long an answer may take before it is begun: a store that copies much says 200 first, and blanks while it works.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store, and the account whose it is.
 pub(crate) struct Behind {
@@ -98,6 +108,9 @@ pub(crate) struct S3Upstreams {
     pub(crate) questioner: Questioner,
     pub(crate) buckets: Arc<UpstreamBuckets>,
     pub(crate) clock: Arc<dyn Clock>,
+    uploads: UploadIds,
+    literal_keys: bool,
+    patience: Duration,
 }
 
 /// What is known of one request while it is answered.
@@ -151,6 +164,7 @@ impl S3Upstreams {
         domains: &[String],
         account: AccountId,
         clock: Arc<dyn Clock>,
+        kek: &KeyEncryptionKey,
     ) -> Result<Self, S3UpstreamError> {
         let places = Arc::new(config.places(account)?);
         let buckets = Arc::new(UpstreamBuckets {
@@ -166,12 +180,20 @@ impl S3Upstreams {
             questioner: Questioner::new(known, region, domains.to_vec()),
             buckets,
             clock,
+            uploads: UploadIds::new(&kek.derive("s3 upload ids")),
+            literal_keys: config.literal_keys,
+            patience: config.patience.unwrap_or(PATIENCE),
         })
     }
 
     /// All buckets, here and there.
     pub(crate) fn buckets(&self) -> Arc<dyn Buckets> {
         Arc::<UpstreamBuckets>::clone(&self.buckets)
+    }
+
+    /// Whether an answer may have to begin before its end is known.
+    pub(crate) fn may_be_slow(&self) -> bool {
+        !self.places.is_empty()
     }
 
     /// Answers one request as [`Front::handle`] does.
@@ -196,6 +218,17 @@ impl S3Upstreams {
         let resource = parts.uri.path().to_owned();
         let is_head = parts.method == Method::HEAD;
         let visitor = Visitor::of(&parts);
+        let mark = |bucket: Option<&str>, headers: &mut HeaderMap| {
+            for (name, value) in [
+                ("x-amz-request-id", &desk.identifiers.request_id),
+                ("x-amz-id-2", &desk.identifiers.host_id),
+            ] {
+                if let Ok(value) = header::HeaderValue::from_str(value) {
+                    headers.insert(name, value);
+                }
+            }
+            front.mark(&visitor, bucket, headers);
+        };
         let prepared = irsa_s3::prepare(&mut parts);
         let read = parts.clone();
         let answered = match prepared.and_then(|()| self.way(&read)) {
@@ -218,6 +251,7 @@ impl S3Upstreams {
                     desk: &desk,
                     head: &head,
                     extensions: &parts.extensions,
+                    mark: &mark,
                 };
                 relay.run(&parts.method, body).await
             }
@@ -233,16 +267,8 @@ impl S3Upstreams {
             }
             response
         });
-        for (name, value) in [
-            ("x-amz-request-id", &desk.identifiers.request_id),
-            ("x-amz-id-2", &desk.identifiers.host_id),
-        ] {
-            if let Ok(value) = header::HeaderValue::from_str(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
         let outcome = desk.outcome().clone();
-        front.mark(&visitor, outcome.bucket.as_deref(), response.headers_mut());
+        mark(outcome.bucket.as_deref(), response.headers_mut());
         response.extensions_mut().insert(outcome);
         response
     }
@@ -277,17 +303,19 @@ impl S3Upstreams {
             return Ok(Way::Front);
         }
         let head = self.questioner.head(parts)?;
-        Ok(if SENT_ON.contains(&head.operation.name) {
-            Way::Behind(head, Arc::clone(behind))
-        } else if head.operation.resource == ResourceKind::Bucket {
-            Way::FrontIfThere(head, Arc::clone(behind))
-        } else {
-            // The embedded store has no objects of this bucket.
-            return Err(S3Refusal::new(
-                "NotImplemented",
-                "A header you provided implies functionality that is not implemented",
-            ));
-        })
+        Ok(
+            if SENT_ON.contains(&head.operation.name) || ANSWERED.contains(&head.operation.name) {
+                Way::Behind(head, Arc::clone(behind))
+            } else if head.operation.resource == ResourceKind::Bucket {
+                Way::FrontIfThere(head, Arc::clone(behind))
+            } else {
+                // The embedded store has no objects of this bucket.
+                return Err(S3Refusal::new(
+                    "NotImplemented",
+                    "A header you provided implies functionality that is not implemented",
+                ));
+            },
+        )
     }
 
     /// For an operation of ours on a bucket that is the store's: whether it is there. Who may not do the operation is not told; the front
@@ -380,7 +408,7 @@ mod tests {
             let of_store = match row.resource {
                 ResourceKind::Service => false,
                 ResourceKind::Bucket => row.name.starts_with("List") || SENT_ON.contains(&row.name),
-                _ => true,
+                _ => !ANSWERED.contains(&row.name),
             };
             assert_eq!(SENT_ON.contains(&row.name), of_store, "{}", row.name);
         }

@@ -314,6 +314,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, StartError> {
         &domains,
         account,
         Arc::clone(&clock),
+        keeper.kek(),
     )?;
     let front = Front::new(FrontOptions {
         store: objects,

@@ -111,6 +111,9 @@ pub(crate) struct S3UpstreamOptions {
     /// Certificate authorities, in PEM, of those stores
     #[arg(long, value_name = "FILE")]
     pub(crate) s3_upstream_ca: Option<PathBuf>,
+    /// Those stores take keys with //, /./ and /../ as they are: they keep no files under such names
+    #[arg(long)]
+    pub(crate) s3_upstream_literal_keys: bool,
 }
 
 #[derive(Args, Debug)]

@@ -50,6 +50,8 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<ExitCode> {
             credentials: arguments.s3_upstream_options.s3_upstream_credentials.into(),
             region: arguments.s3_upstream_options.s3_upstream_region,
             ca: arguments.s3_upstream_options.s3_upstream_ca,
+            literal_keys: arguments.s3_upstream_options.s3_upstream_literal_keys,
+            patience: None,
         },
         authorizer: arguments.authorizer.map(|listen| AuthorizerConfig {
             listen,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::BodyExt;
 use irsa_s3::relay::read_error;
-use irsa_s3::{Body, Head, S3Refusal};
+use irsa_s3::{Head, S3Refusal};
 use irsa_upstream::{ResponseBody, UpstreamError};
 use tokio::time::Instant;
 
@@ -14,9 +14,6 @@ use tokio::time::Instant;
 pub(super) const MAX_DOCUMENT: usize = 8 << 20;
 /// The largest error document.
 const MAX_ERROR: usize = 64 << 10;
-/// How long an answer may take whose status may be wrong: a store that copies much says 200 first, and blanks while it works.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Headers that go on to the caller, besides those that begin with `x-amz-`.
 const PASSED: [HeaderName; 11] = [
     header::ACCEPT_RANGES,
@@ -225,25 +222,42 @@ pub(super) async fn read_failure(body: ResponseBody) -> Bytes {
     read(body, MAX_ERROR).await.unwrap_or_default()
 }
 
-/// Reads the document of an answer that may be an error for all its 200, unless it takes too long: then what has come, and the rest as it comes.
-pub(super) async fn read_patiently(mut body: ResponseBody) -> Result<(Bytes, Option<Body>), S3Refusal> {
-    let end = Instant::now() + PATIENCE;
+/// Reads the document of an answer that may be an error for all its 200. `wait` is called again and again while it takes longer than
+/// `patience`.
+pub(super) async fn read_patiently(
+    mut body: ResponseBody,
+    patience: Duration,
+    mut wait: impl FnMut(),
+) -> Result<Bytes, S3Refusal> {
     let mut whole = BytesMut::new();
+    let mut ticks = tokio::time::interval_at(Instant::now() + patience, patience);
     loop {
-        let frame = match tokio::time::timeout_at(end, body.frame()).await {
-            Ok(None) => return Ok((whole.freeze(), None)),
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(error))) => {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            _ = ticks.tick() => {
+                wait();
+                continue;
+            }
+        };
+        let frame = match frame {
+            None => return Ok(whole.freeze()),
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
                 tracing::error!(%error, "an answer of the S3 store behind the server broke off");
                 return Err(S3Refusal::new("InternalError", INTERNAL));
             }
-            Err(_) => return Ok((whole.freeze(), Some(body.boxed_unsync()))),
         };
         if let Ok(data) = frame.into_data() {
-            if whole.len().saturating_add(data.len()) > MAX_ERROR {
+            // What it sends while it works is nothing.
+            let data = if whole.is_empty() {
+                data.trim_ascii_start()
+            } else {
+                &data
+            };
+            if whole.len().saturating_add(data.len()) > MAX_DOCUMENT {
                 return Err(unreadable("an answer is too large"));
             }
-            whole.extend_from_slice(&data);
+            whole.extend_from_slice(data);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use irsa_core::AccountId;
 use irsa_s3::is_valid_bucket_name;
@@ -23,6 +24,12 @@ pub struct S3UpstreamConfig {
     pub region: Option<String>,
     /// Certificate authorities of the stores, in PEM, instead of this machine's.
     pub ca: Option<PathBuf>,
+    /// Whether keys go on that stores may read in two ways: with empty segments, with `.` or `..` for one, with a backslash or with a zero.
+    /// For S3 they are names like others; for a store that keeps objects in files they may be another object, or none of its own.
+    pub literal_keys: bool,
+    /// How long a copy or a completed upload may take before its answer is begun, so that the caller knows that it is under way; `None`:
+    /// 20 seconds.
+    pub patience: Option<Duration>,
 }
 
 /// One store: `[ACCOUNT/][BUCKET=]URL`.

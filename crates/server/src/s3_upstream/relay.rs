@@ -5,17 +5,18 @@ mod headers;
 mod reply;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use irsa_core::Timestamp;
-use irsa_s3::relay::{encode, read_buckets};
-use irsa_s3::{Body, Head, ResourceKind, S3Refusal};
+use irsa_s3::relay::{encode, is_plain_key, is_plain_prefix, read_buckets, source_key, write_acl};
+use irsa_s3::{Asked, Body, Head, ResourceKind, S3Refusal};
 use irsa_sigv4::Payload;
 use irsa_upstream::{ResponseBody, Sign};
 
 use cargo::{Cargo, Keys};
 
 use super::tags::UpstreamTags;
-use super::{Behind, Desk, S3Upstreams, answer};
+use super::{ANSWERED, Behind, Desk, S3Upstreams, answer};
 use crate::body::full;
 
 /// One request, its store, and what is known of it.
@@ -25,6 +26,8 @@ pub(super) struct Relay<'a> {
     pub(super) desk: &'a Desk,
     pub(super) head: &'a Head<'a>,
     pub(super) extensions: &'a Extensions,
+    /// Puts the headers that every answer has into one about this bucket.
+    pub(super) mark: &'a (dyn Fn(Option<&str>, &mut HeaderMap) + Send + Sync),
 }
 
 impl Relay<'_> {
@@ -37,6 +40,7 @@ impl Relay<'_> {
             outcome.parameters = self.head.recorded();
         }
         let mut headers = self.headers()?;
+        self.check_names()?;
         let tags = UpstreamTags::new(self.upstreams, self.behind, self.desk);
         let asked = self.upstreams.questioner.of_head(self.head, &tags).await?;
         for question in &asked.questions {
@@ -49,37 +53,108 @@ impl Relay<'_> {
                 .ok_or_else(|| S3Refusal::new("InternalError", ""))?;
             headers.insert("x-amz-copy-source", self.copy_source(source)?);
         }
+        if ANSWERED.contains(&self.head.operation.name) {
+            return self.acl(&asked).await;
+        }
+        let query = self.query()?;
         let cargo = self.cargo(&asked, &tags, body).await?;
         if let Some(Keys { keys, quiet }) = &cargo.keys
             && keys.iter().all(|(_, refused)| refused.is_some())
         {
             return Ok(self.deleted(keys, Vec::new(), *quiet));
         }
-        let (response, keys) = self.send(method, headers, cargo).await?;
+        let (response, keys) = self.send(method, &query, headers, cargo).await?;
         self.answer(response, keys, &asked).await
+    }
+
+    /// Where the bucket or the object is at the store.
+    fn path(&self) -> String {
+        let place = &self.head.place;
+        match (&place.bucket, &place.key) {
+            (Some(bucket), Some(key)) => format!("/{bucket}/{}", encode(key, true)),
+            (Some(bucket), None) => format!("/{bucket}"),
+            (None, _) => "/".to_owned(),
+        }
+    }
+
+    /// The query as it goes on, with the ids that the store has for uploads.
+    fn query(&self) -> Result<String, S3Refusal> {
+        let bucket = self.head.place.bucket.as_deref().unwrap_or_default();
+        let ids = &self.upstreams.uploads;
+        let mut query = Vec::with_capacity(self.head.query.len());
+        for (name, value) in &self.head.query {
+            let value = match name.as_str() {
+                "uploadId" => {
+                    let key = self.head.place.key.as_deref().unwrap_or_default();
+                    ids.take(bucket, key, value).ok_or_else(|| {
+                        let text = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+                                    aborted or completed.";
+                        S3Refusal::new("NoSuchUpload", text)
+                    })?
+                }
+                // Without a key there is nothing for an upload to be after.
+                "upload-id-marker" => match self.head.parameter("key-marker") {
+                    None | Some("") => continue,
+                    Some(_) if value.is_empty() => value,
+                    Some(key) => ids
+                        .take(bucket, key, value)
+                        .ok_or_else(|| S3Refusal::new("InvalidArgument", "Invalid uploadId marker"))?,
+                },
+                _ => value,
+            };
+            query.push(format!("{}={}", encode(name, false), encode(value, false)));
+        }
+        Ok(query.join("&"))
+    }
+
+    /// Refuses what a store may take for the name of something else.
+    fn check_names(&self) -> Result<(), S3Refusal> {
+        let is_plain = |name: Option<&str>| name.is_none_or(|name| self.upstreams.takes(name));
+        let prefix = self.head.parameter("prefix");
+        let source = source_key(self.head.headers());
+        let is_allowed = self.upstreams.literal_keys
+            || is_plain(self.head.place.key.as_deref())
+                && is_plain(source.as_deref())
+                && prefix.is_none_or(is_plain_prefix);
+        is_allowed.then_some(()).ok_or_else(two_readings)
+    }
+
+    /// There are no ACLs: reading one tells that, if the object is there, and none can be set.
+    async fn acl(&self, asked: &Asked) -> Result<Response<Body>, S3Refusal> {
+        if self.head.operation.name == "PutObjectAcl" {
+            return Err(S3Refusal::new(
+                "AccessControlListNotSupported",
+                "The bucket does not allow ACLs",
+            ));
+        }
+        let query = match self.head.parameter("versionId") {
+            None => String::new(),
+            Some(version) => format!("versionId={}", encode(version, false)),
+        };
+        let (status, document) = self
+            .upstreams
+            .ask(self.behind, Method::HEAD, &self.path(), &query)
+            .await?;
+        if !status.is_success() {
+            return Err(self.missing(answer::failed(status, &document, self.head), asked));
+        }
+        let mut response = Response::new(full(write_acl(self.behind.account)));
+        let xml = HeaderValue::from_static("application/xml");
+        response.headers_mut().insert(header::CONTENT_TYPE, xml);
+        self.desk.outcome().bytes_out = response.body().size_hint().exact().unwrap_or_default();
+        Ok(response)
     }
 
     /// Sends what was decided, and gives the answer's head.
     async fn send(
         &self,
         method: &Method,
+        query: &str,
         mut headers: HeaderMap,
         cargo: Cargo,
     ) -> Result<(Response<ResponseBody>, Option<Keys>), S3Refusal> {
         headers.extend(cargo.headers);
-        let place = &self.head.place;
-        let path = match (&place.bucket, &place.key) {
-            (Some(bucket), Some(key)) => format!("/{bucket}/{}", encode(key, true)),
-            (Some(bucket), None) => format!("/{bucket}"),
-            (None, _) => "/".to_owned(),
-        };
-        let query: Vec<String> = self
-            .head
-            .query
-            .iter()
-            .map(|(name, value)| format!("{}={}", encode(name, false), encode(value, false)))
-            .collect();
-        let request = request(method.clone(), &path, &query.join("&"), headers, cargo.body)?;
+        let request = request(method.clone(), &self.path(), query, headers, cargo.body)?;
         let sent = self.upstreams.send(self.behind, request, cargo.payload).await;
         let (bytes, wrong) = match &cargo.fate {
             Some(fate) => (fate.bytes(), fate.error()),
@@ -101,7 +176,21 @@ impl Relay<'_> {
     }
 }
 
+/// A key that is not sent on.
+fn two_readings() -> S3Refusal {
+    S3Refusal::new(
+        "InvalidURI",
+        "The key has an empty segment, one that is `.` or `..`, or a backslash, which stores may read in two ways. Such keys are for \
+         servers with --s3-upstream-literal-keys.",
+    )
+}
+
 impl S3Upstreams {
+    /// Whether a key may go on.
+    pub(super) fn takes(&self, key: &str) -> bool {
+        self.literal_keys || is_plain_key(key)
+    }
+
     /// Sends a request of our own, and reads the whole answer.
     pub(super) async fn ask(
         &self,

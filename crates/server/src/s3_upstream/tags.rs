@@ -41,6 +41,10 @@ impl ObjectTags for UpstreamTags<'_> {
             .of(&bucket.name)
             .map_or(self.behind, |behind| behind);
         let key = target.key.as_deref().unwrap_or_default();
+        // It will be refused; until then its name is told to nobody.
+        if !self.upstreams.takes(key) {
+            return Ok(Vec::new());
+        }
         let path = format!("/{}/{}", bucket.name, encode(key, true));
         let query = match &target.version {
             None => "tagging=".to_owned(),

@@ -82,10 +82,12 @@ fn adv_s3_06_what_belongs_to_an_object_has_actions_of_its_own() {
     );
     let begin = Request::new("POST", &format!("{path}?uploads")).header("x-amz-tagging", "a=b");
     assert_eq!(server.signed(begin, &content_only, "s3").outcome(), "403 AccessDenied");
+    for method in ["GET", "PUT"] {
+        let acl = server.s3(&content_only, method, &format!("{path}?acl"), b"");
+        assert_eq!(acl.outcome(), "403 AccessDenied", "{}", acl.text());
+    }
     // What is not done is refused, and never taken for the object itself.
     for (method, query) in [
-        ("GET", "acl"),
-        ("PUT", "acl"),
         ("GET", "legal-hold"),
         ("PUT", "legal-hold"),
         ("GET", "retention"),

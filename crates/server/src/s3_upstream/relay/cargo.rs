@@ -3,11 +3,11 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
-use irsa_s3::relay::{check_digest, content_md5, write_bucket_place, write_deletion, write_tags};
+use irsa_s3::relay::{check_digest, check_md5, content_md5, write_bucket_place, write_deletion, write_tags};
 use irsa_s3::{Asked, Body, BodyError, Document, Integrity, KeyQuestions, S3Refusal};
 use irsa_sigv4::{ChecksumAlgorithm, Payload};
 
-use super::Relay;
+use super::{Relay, two_readings};
 use crate::body::full;
 use crate::s3_upstream::body::{Fate, Guarded};
 use crate::s3_upstream::tags::UpstreamTags;
@@ -67,7 +67,15 @@ impl Relay<'_> {
         if !asked.awaits_body {
             // Other operations have no document, and what a caller sends all the same goes nowhere.
             return match operation.name {
-                "CompleteMultipartUpload" | "PutBucketVersioning" => Cargo::document(document),
+                // Its checksums are those of the object.
+                "CompleteMultipartUpload" => {
+                    check_md5(self.head.headers(), &document)?;
+                    Cargo::document(document)
+                }
+                "PutBucketVersioning" => {
+                    check_digest(self.head.headers(), trailers.as_ref(), &document)?;
+                    Cargo::document(document)
+                }
                 _ => Cargo::document(Bytes::new()),
             };
         }
@@ -110,7 +118,11 @@ impl Relay<'_> {
                         let unheeded = key
                             .is_unheeded
                             .then(|| ("NotImplemented".to_owned(), NOT_IMPLEMENTED.to_owned()));
-                        (key, refused.or(unheeded))
+                        let ambiguous = (!self.upstreams.takes(&key.key)).then(|| {
+                            let refused = two_readings();
+                            (refused.code, refused.message)
+                        });
+                        (key, refused.or(unheeded).or(ambiguous))
                     })
                     .collect();
                 let allowed: Vec<&KeyQuestions> = keys

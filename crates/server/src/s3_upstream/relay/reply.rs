@@ -1,16 +1,17 @@
 //! What the caller is told of a store's answer.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use irsa_s3::relay::{DeletedKey, encode, read_deletion, write_deleted};
+use irsa_s3::relay::{DeletedKey, encode, read_deletion, read_error, rename_uploads, write_deleted};
 use irsa_s3::{Asked, Body, Buckets as _, Denied, KeyOutcome, KeyQuestions, ResourceKind, S3Refusal};
 use irsa_upstream::ResponseBody;
 
 use super::Relay;
 use super::cargo::Keys;
 use crate::body::full;
+use crate::early::Early;
 use crate::s3_upstream::answer;
 
 /// Headers of answers that the records of writes have.
@@ -48,16 +49,18 @@ impl Relay<'_> {
                 return Ok(self.deleted(&keys, found, quiet));
             }
             "CopyObject" | "UploadPartCopy" | "CompleteMultipartUpload" => {
-                let (document, rest) = answer::read_patiently(body).await?;
-                if rest.is_none() && irsa_s3::relay::read_error(&document).is_some() {
+                headers.remove(header::CONTENT_LENGTH);
+                let wait = || self.begin(&headers);
+                let document = answer::read_patiently(body, self.upstreams.patience, wait).await?;
+                if read_error(&document).is_some() {
                     return Err(self.missing(answer::failed(status, &document, self.head), asked));
                 }
+                Response::new(full(self.own_location(document)))
+            }
+            "CreateMultipartUpload" | "ListMultipartUploads" | "ListParts" => {
+                let document = answer::read(body, answer::MAX_DOCUMENT).await?;
                 headers.remove(header::CONTENT_LENGTH);
-                let document = self.own_location(document);
-                Response::new(match rest {
-                    None => full(document),
-                    Some(rest) => followed_by(document, rest),
-                })
+                Response::new(full(self.own_ids(&document)?))
             }
             "CreateBucket" => {
                 let _ = answer::read(body, answer::MAX_DOCUMENT).await?;
@@ -109,7 +112,7 @@ impl Relay<'_> {
     }
 
     /// What a caller learns who asked for an object that is not there: that it is not there if the caller may list the bucket, else nothing.
-    fn missing(&self, refused: S3Refusal, asked: &Asked) -> S3Refusal {
+    pub(super) fn missing(&self, refused: S3Refusal, asked: &Asked) -> S3Refusal {
         let actions: &[&'static str] = match refused.code.as_str() {
             "NoSuchKey" => &["s3:ListBucket"],
             "NoSuchVersion" => &["s3:ListBucketVersions", "s3:ListBucket"],
@@ -184,6 +187,28 @@ impl Relay<'_> {
         response
     }
 
+    /// Tells the caller that the answer takes its time: its head goes out, and blanks from now on. What it will say goes into the record
+    /// before the caller sees it, as ever.
+    fn begin(&self, headers: &HeaderMap) {
+        if let Some(early) = self.extensions.get::<Early>() {
+            early.begin(|| {
+                let mut headers = headers.clone();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+                (self.mark)(self.head.place.bucket.as_deref(), &mut headers);
+                headers
+            });
+        }
+    }
+
+    /// An answer with uploads in it, under the ids that callers have.
+    fn own_ids(&self, document: &[u8]) -> Result<Bytes, S3Refusal> {
+        let place = &self.head.place;
+        let bucket = place.bucket.as_deref().unwrap_or_default();
+        let give = |key: &str, id: &str| self.upstreams.uploads.give(bucket, key, id);
+        rename_uploads(document, place.key.as_deref(), give)
+            .ok_or_else(|| answer::unreadable("the ids of its uploads can't be read"))
+    }
+
     /// A completed upload is told where it is; the store's own address is nobody's business.
     fn own_location(&self, document: Bytes) -> Bytes {
         let text = String::from_utf8_lossy(&document);
@@ -218,11 +243,4 @@ fn key_outcome(told: DeletedKey, asked: &KeyQuestions) -> KeyOutcome {
         error: told.error,
         elements,
     }
-}
-
-/// A beginning, and what comes after it.
-fn followed_by(first: Bytes, rest: Body) -> Body {
-    use futures_util::StreamExt;
-    let first = futures_util::stream::iter([Ok(http_body::Frame::data(first))]);
-    http_body_util::StreamBody::new(first.chain(http_body_util::BodyStream::new(rest))).boxed_unsync()
 }

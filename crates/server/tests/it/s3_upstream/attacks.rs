@@ -7,7 +7,7 @@ use base64::Engine as _;
 use super::store::{Store, error, ok};
 use super::{UPSTREAM_KEY, UPSTREAM_SECRET, before, user};
 use crate::client::{Key, Request, Signing, connect, exchange};
-use crate::harness::{ALLOW_ALL, Server};
+use crate::harness::{ALLOW_ALL, Server, policy};
 
 fn crc32(content: &[u8]) -> String {
     let mut crc = irsa_sigv4::Checksum::new(irsa_sigv4::ChecksumAlgorithm::Crc32);
@@ -90,6 +90,28 @@ fn adv_s3_up_01_checksums_of_trailers_stay_with_their_content() {
         crc32(&content)
     );
     assert!(text == expected, "{} bytes, {} expected", text.len(), expected.len());
+    // Also of a caller without a name.
+    let open = r#"<PublicAccessBlockConfiguration><BlockPublicPolicy>false</BlockPublicPolicy></PublicAccessBlockConfiguration>"#;
+    assert_eq!(
+        server
+            .s3(&admin, "PUT", "/data?publicAccessBlock", open.as_bytes())
+            .status,
+        200
+    );
+    let everybody =
+        policy(r#"{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::data/*"}"#);
+    let put = server.s3(&admin, "PUT", "/data?policy", everybody.as_bytes());
+    assert!(matches!(put.status, 200 | 204), "{}", put.text());
+    let line = format!("x-amz-checksum-crc32:{}", crc32(b"abc"));
+    let unsigned = with_trailer(&server, &admin, b"abc", 3, &line).without("authorization");
+    let answer = server.send(&unsigned);
+    assert_eq!(answer.outcome(), "200", "{}", answer.text());
+    let seen = store.last();
+    assert_eq!(seen.header("x-amz-trailer"), "x-amz-checksum-crc32");
+    assert_eq!(
+        String::from_utf8(seen.body).unwrap(),
+        format!("3\r\nabc\r\n0\r\n{line}\r\n\r\n")
+    );
     let plain = Request::new("PUT", "/data/k")
         .header("x-amz-checksum-crc32", &crc32(b"abc"))
         .body("abc");
@@ -291,7 +313,7 @@ fn adv_s3_up_05_what_names_more_than_was_decided_is_refused() {
         );
     }
     for target in [
-        "/data/k?acl",
+        "/data/k?acl&unknown",
         "/data/k?unknown=1",
         "/data/k?versionId=1&versionId=2",
         "/data?cors&policy",

@@ -1,7 +1,7 @@
 //! A store that remembers what it was sent, and answers with what it was given.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,13 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::streaming(move |seen, stream| stream.write_all(&answer(seen)))
+    }
+
+    /// One that writes its answers itself.
+    pub(super) fn streaming(
+        answer: impl Fn(&Seen, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let store = Self {
             address: listener.local_addr().unwrap(),
@@ -84,10 +91,9 @@ impl Store {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let Some(request) = read(&mut stream) else { return };
-                    let answered = answer(&request);
-                    seen.lock().unwrap().push(request);
+                    seen.lock().unwrap().push(request.clone());
                     // Whoever asked may be gone.
-                    drop(stream.write_all(&answered));
+                    drop(answer(&request, &mut stream));
                 });
             }
         });
@@ -107,10 +113,10 @@ impl Store {
         let url = self.url();
         self.listener.set_nonblocking(true).unwrap();
         // The thread that accepts is woken once, and ends.
-        drop(std::net::TcpStream::connect(self.address));
+        drop(TcpStream::connect(self.address));
         drop(self.listener);
         let begun = Instant::now();
-        while std::net::TcpStream::connect(self.address).is_ok() {
+        while TcpStream::connect(self.address).is_ok() {
             assert!(begun.elapsed() < Duration::from_secs(10), "it still listens");
             std::thread::yield_now();
         }
@@ -143,7 +149,7 @@ impl Store {
     }
 }
 
-fn read(stream: &mut std::net::TcpStream) -> Option<Seen> {
+fn read(stream: &mut TcpStream) -> Option<Seen> {
     let (mut bytes, mut block) = (Vec::new(), vec![0; 64 * 1024]);
     let (end, length) = loop {
         let read = stream.read(&mut block).unwrap_or(0);
