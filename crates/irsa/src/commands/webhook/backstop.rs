@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn one_pod_of_an_owner_goes_first_and_the_others_when_that_has_helped() {
-        let at = |second| Some(Timestamp::from_unix_seconds(1_800_000_000 + second));
+        let at = |second: i64| Some(Timestamp::from_unix_seconds(1_800_000_000 + second));
         let mut owners = Owners::default();
         owners.saw_injected("o".to_owned(), at(5));
         assert!(owners.may_lose("o"));
