@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use irsa_conformance::{ControlPlane, binary, finish};
 use irsa_webhook::{
     RoleArnCheck, SessionName, Settings, WindowsDetection, apply, identity_of, is_opted_out, mutate,
     policy::{FAIL_CLOSED_LABEL, PolicyOptions, policy_objects},
@@ -426,5 +427,56 @@ fn a_pod_of_a_thousand_containers_is_within_the_budget() -> Result<()> {
             "{containers} containers with {variables} variables"
         );
     }
+    Ok(())
+}
+
+/// In a cluster that has such policies; older ones must at least say that they have none, instead of taking half of it.
+#[tokio::test]
+async fn a_cluster_with_the_policy_needs_no_webhook() -> Result<()> {
+    let control_plane = ControlPlane::start()?;
+    let policy = finish(Command::new(binary()?).args(["webhook", "policy"]))?;
+    ensure!(policy.code == Some(0), "`irsa webhook policy` says {}", policy.stderr);
+    let applied = control_plane.apply(&policy.stdout);
+    if control_plane.version() < (1, 36) {
+        let error = applied
+            .err()
+            .context("a server that is too old took the policy")?
+            .to_string();
+        assert!(error.contains("MutatingAdmissionPolicy"), "{error}");
+        return Ok(());
+    }
+    applied?;
+    control_plane.namespace("app")?;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "reader", "namespace": "app", "annotations": {"eks.amazonaws.com/role-arn": ROLE}}});
+    control_plane.apply(&account.to_string())?;
+    let pod = |name: &str, account: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "app"},
+            "spec": {"serviceAccountName": account, "containers": [{"name": "app", "image": "x"}]}})
+    };
+    // The policy is in force when the API server's own watches have shown it.
+    let started = std::time::Instant::now();
+    for number in 0.. {
+        let name = format!("reader-{number}");
+        control_plane.apply(&pod(&name, "reader").to_string())?;
+        let made: Value =
+            serde_json::from_str(&control_plane.must(&["get", "pod", &name, "-n", "app", "-o", "json"])?)?;
+        let env = &made["spec"]["containers"][0]["env"];
+        if *env
+            == json!([{"name": "AWS_ROLE_ARN", "value": ROLE}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": format!("{FOLDER}/token")}])
+        {
+            break;
+        }
+        ensure!(
+            started.elapsed().as_secs() < 60,
+            "the policy does not come into force: {made}"
+        );
+    }
+    control_plane.apply(&pod("other", "default").to_string())?;
+    let other = control_plane.must(&["get", "pod", "other", "-n", "app", "-o", "json"])?;
+    assert!(
+        !other.contains("AWS_ROLE_ARN") && !other.contains("aws-iam-token"),
+        "{other}"
+    );
     Ok(())
 }
