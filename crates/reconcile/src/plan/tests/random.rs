@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::desired::DesiredAccount;
 use crate::plan::{Deletion, delete};
 use crate::trust;
 use crate::well_known::WellKnownPolicy;
@@ -311,7 +312,34 @@ proptest! {
         prop_assert_eq!(&many.actual.clusters, &one.actual.clusters);
         prop_assert!(many == one);
 
-        // And all of it goes again.
+        // Some of it goes again, and the rest does not notice.
+        let mut gone = Vec::new();
+        let mut stays = Vec::new();
+        for account in &desired.accounts {
+            let list = if choice.chance(2) { &mut gone } else { &mut stays };
+            list.push((account.cluster, account.name.clone()));
+        }
+        let some = Deletion { clusters: desired.clusters.clone(), accounts: gone };
+        let plan = delete(&some, &cloud.actual, &Options::default());
+        prop_assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+        let is_done = cloud.run_some(&plan.steps, usize::MAX, |count| choice.below(count), |_, _| {});
+        prop_assert!(is_done);
+        prop_assert!(delete(&some, &cloud.actual, &Options::default()).is_empty());
+        for binding in desired.roles.iter().flat_map(|role| &role.bindings) {
+            let here = |account: &&DesiredAccount| account.cluster == binding.cluster && account.name == binding.account;
+            let account = desired.accounts.iter().find(here).unwrap();
+            let there = cloud.actual.clusters[binding.cluster].service_accounts.get(&binding.account);
+            if !stays.contains(&(binding.cluster, binding.account.clone())) {
+                prop_assert!(there.is_none());
+            } else if !account.role_only {
+                let arn = &there.unwrap().annotations[ROLE_ARN_ANNOTATION];
+                let role = cloud.actual.roles.iter().find(|role| role.arn == *arn).unwrap();
+                let trusted = role::trusted(&desired.clusters[binding.cluster], binding);
+                prop_assert!(trust::trusts(&role.trust, &trusted));
+            }
+        }
+
+        // And all of it.
         let deletion = Deletion {
             clusters: desired.clusters.clone(),
             accounts: desired.accounts.iter().map(|account| (account.cluster, account.name.clone())).collect(),
@@ -331,5 +359,45 @@ proptest! {
             Some(before.actual.role("strange")),
             Some(cloud.actual.role("strange"))
         );
+    }
+
+    #[test]
+    fn an_update_changes_nothing_that_is_not_given(seed in 1_u64..) {
+        let mut choice = Choice(seed);
+        let options = Options { create_providers: true, ..Options::default() };
+        let mut cloud = Cloud::new(&CLUSTERS.map(cluster));
+        let mut whole = account("a");
+        permissions(&mut choice, &mut whole);
+        whole.labels = labels(&mut choice);
+        let plan = planned(&desired(&[("blue", std::slice::from_ref(&whole))], Mode::Create), &cloud.actual, &options);
+        let is_done = cloud.run_some(&plan.steps, usize::MAX, |_| 0, |_, _| {});
+        prop_assert!(is_done);
+        let mut other = account("a");
+        permissions(&mut choice, &mut other);
+        other.labels = labels(&mut choice);
+        let mut given = ServiceAccount::new(whole.name.clone());
+        let mut expected = whole.clone();
+        macro_rules! give {
+            ($($field:ident),*) => {$(
+                if choice.chance(2) && other.$field.is_some() {
+                    given.$field.clone_from(&other.$field);
+                    expected.$field.clone_from(&other.$field);
+                }
+            )*};
+        }
+        give!(attach_policy_arns, attach_policy, well_known_policies, permissions_boundary, tags, labels);
+        // What both name, one way or the other, is not told apart.
+        let ebs = "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy".parse().unwrap();
+        prop_assume!(!whole.attach_policy_arns.as_ref().unwrap().contains(&ebs));
+        let updating = Options { mode: Mode::Update, ..options };
+        let update = desired(&[("blue", &[given])], Mode::Update);
+        let plan = planned(&update, &cloud.actual, &updating);
+        prop_assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+        let is_done = cloud.run_some(&plan.steps, usize::MAX, |count| choice.below(count), |_, _| {});
+        prop_assert!(is_done);
+        prop_assert!(planned(&update, &cloud.actual, &updating).is_empty());
+        // It is what creating the sum of both makes.
+        let plan = planned(&desired(&[("blue", &[expected])], Mode::Create), &cloud.actual, &options);
+        prop_assert!(plan.is_empty(), "{:?}", plan.steps);
     }
 }
