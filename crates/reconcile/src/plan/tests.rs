@@ -585,3 +585,53 @@ fn a_tag_that_is_no_longer_wanted_goes_and_those_of_others_stay() {
     assert_eq!(keys, ["theirs"]);
     assert!(!cloud.actual.roles[0].tags.contains_key("irsa/tags"));
 }
+
+/// A permission that moves from one inline policy to the other, and another one that moves back.
+#[test]
+fn a_statement_that_moves_between_policies_is_never_gone() {
+    let with = |action: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:{action}","Resource":"*"}}]}}"#
+        )
+    };
+    let mut whole = account("a");
+    whole.attach_policy = Some(with("A1"));
+    whole.well_known_policies = Some(BTreeSet::from([crate::well_known::WellKnownPolicy::AutoScaler]));
+    let mut desired = desired(&[("blue", &[whole])], Mode::Create);
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&desired, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    // A later version of the well-known policy, as it were.
+    desired.roles[0].permissions.inline = Some(Some(with("A2")));
+    desired.roles[0].permissions.well_known = Some(vec![crate::well_known::Expansion::Inline {
+        name: "irsa-autoScaler",
+        document: with("A1"),
+    }]);
+    cloud.actual.roles[0]
+        .inline
+        .insert("irsa-autoScaler".to_owned(), with("A2"));
+    let plan = planned(&desired, &cloud.actual, &Options::default());
+    for seed in 0..16_usize {
+        let mut cloud = cloud.clone();
+        let mut turn = seed;
+        let is_done = cloud.run_some(
+            &plan.steps,
+            usize::MAX,
+            |count| {
+                turn = turn.wrapping_mul(31).wrapping_add(7);
+                (turn >> 2) % count
+            },
+            |cloud, step| {
+                for action in ["s3:A1", "s3:A2"] {
+                    assert!(
+                        cloud.allows(&cloud.actual.roles[0], action),
+                        "{action} is lost after {}",
+                        step.action
+                    );
+                }
+            },
+        );
+        assert!(is_done);
+        assert!(planned(&desired, &cloud.actual, &Options::default()).is_empty());
+    }
+}

@@ -37,7 +37,11 @@ impl PartialEq for Actual {
 
 pub(super) fn managed(arn: &str) -> String {
     let name = arn.rsplit('/').next().unwrap_or_default();
-    format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"m:{name}","Resource":"*"}}}}"#)
+    // What it allows an inline policy may allow, too.
+    let digit = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":["m:{name}","s3:A{digit}"],"Resource":"*"}}}}"#
+    )
 }
 
 impl Cloud {
