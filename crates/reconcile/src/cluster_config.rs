@@ -16,6 +16,7 @@ use std::sync::Arc;
 use miette::{NamedSource, Severity};
 
 use crate::account::ServiceAccount;
+use crate::desired::{Cluster, Request};
 use crate::place::{Place, Problem};
 use read::Reader;
 
@@ -37,6 +38,18 @@ pub struct ClusterConfig {
     /// Whether eksctl itself gives `kube-system/aws-node` a role: no `vpc-cni` among `addons`, and no
     /// `addonsConfig.disableDefaultAddons`. `delete --only-missing` then leaves that account alone.
     pub implies_aws_node: bool,
+}
+
+impl ClusterConfig {
+    /// What it asks for, of the cluster that EKS knows by its name.
+    #[must_use]
+    pub fn request(&self, cluster: Cluster) -> Request {
+        Request {
+            cluster,
+            tags: self.tags.clone(),
+            accounts: self.service_accounts.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// What files hold, and everything that is to be said about them.

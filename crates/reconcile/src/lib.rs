@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use irsa_reconcile::actual::{Actual, KubernetesState};
-//! use irsa_reconcile::desired::{Cluster, Desired, Issuer, Mode, Request};
+//! use irsa_reconcile::desired::{Cluster, Desired, Issuer, Mode};
 //! use irsa_reconcile::plan::{Options, plan};
 //! use irsa_reconcile::{cluster_config, render};
 //!
@@ -26,12 +26,7 @@
 //! // What EKS and STS say of the cluster and the account.
 //! let issuer = Issuer::parse("https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE")?;
 //! let cluster = Cluster::new(&config.name, &config.region, "111122223333".parse()?, issuer);
-//! let request = Request {
-//!     cluster,
-//!     tags: config.tags.clone(),
-//!     accounts: config.service_accounts.clone().unwrap_or_default(),
-//! };
-//! let desired = Desired::new(&[request], Mode::Create).expect("no two accounts share a role");
+//! let desired = Desired::new(&[config.request(cluster)], Mode::Create).expect("no two accounts share a role");
 //! // What IAM and Kubernetes have: nothing.
 //! let actual = Actual { clusters: vec![KubernetesState::default()], ..Actual::default() };
 //! let options = Options { create_providers: true, ..Options::default() };
