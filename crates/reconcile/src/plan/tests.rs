@@ -635,3 +635,46 @@ fn a_statement_that_moves_between_policies_is_never_gone() {
         assert!(planned(&desired, &cloud.actual, &Options::default()).is_empty());
     }
 }
+
+#[test]
+fn inline_policies_that_have_no_room_beside_each_other() {
+    let large = |letter: &str, count: usize| {
+        let resources: Vec<String> = (0..count)
+            .map(|number| format!("arn:aws:s3:::{letter}{number:036}/*"))
+            .collect();
+        let statement = serde_json::json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": resources});
+        serde_json::json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+    };
+    let with = |text: String| {
+        let mut account = account("a");
+        account.attach_policy = Some(text);
+        desired(&[("blue", &[account])], Mode::Create)
+    };
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&with(large("a", 80)), &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let drift = &mut cloud.actual.roles[0];
+    drift.inline.insert("drift".to_owned(), large("d", 90));
+    drift.attached.insert("arn:aws:iam::aws:policy/Drift".to_owned());
+    let wanted = with(large("b", 150));
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert!(
+        plan.accounts[0].notes.iter().any(|note| note.contains("no room")),
+        "{:?}",
+        plan.accounts[0].notes
+    );
+    // Whatever the order: what is attached goes last.
+    for last in [false, true] {
+        let mut cloud = cloud.clone();
+        let mut order = Vec::new();
+        let is_done = cloud.run_some(
+            &plan.steps,
+            usize::MAX,
+            |count| if last { count - 1 } else { 0 },
+            |_, step| order.push(step.action.to_string()),
+        );
+        assert!(is_done);
+        assert!(order.last().unwrap().starts_with("detach "), "{order:?}");
+        assert!(planned(&wanted, &cloud.actual, &Options::default()).is_empty());
+    }
+}

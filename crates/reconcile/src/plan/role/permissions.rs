@@ -131,7 +131,7 @@ impl Planner<'_> {
             added.push(self.step(attach, room.clone()));
         }
         // A statement that moves from one policy to another stands in both for a while.
-        let mut before: Vec<usize> = added.iter().chain(first).copied().collect();
+        let mut before: Vec<usize> = added.iter().chain(&early).copied().collect();
         let mut complete: BTreeSet<&String> = BTreeSet::new();
         if has_room_for_unions && has_room {
             let mut joined = Vec::new();
