@@ -4,7 +4,7 @@ mod installation;
 mod storm;
 
 pub use installation::{Installation, NAME, is_injected, pod, pods};
-pub use storm::{Outage, StormReport, storm};
+pub use storm::{Outage, StormReport, fresh_accounts, missed_of_fresh_accounts, storm};
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};

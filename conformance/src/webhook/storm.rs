@@ -159,6 +159,63 @@ pub async fn storm(count: usize, outage: Outage) -> Result<StormReport> {
     })
 }
 
+/// Creates so many accounts, and a pod of each in the same moment; the names of those that were not injected. Two of three accounts are made with
+/// their role, the third is annotated after it was made, as `kubectl create` and `kubectl annotate` do it.
+///
+/// # Errors
+/// The API server refuses something.
+pub async fn missed_of_fresh_accounts(
+    installation: &Arc<Installation>,
+    namespace: &'static str,
+    count: usize,
+) -> Result<Vec<String>> {
+    let workers: Vec<_> = (0..CREATORS)
+        .map(|worker| {
+            let installation = Arc::clone(installation);
+            tokio::spawn(async move {
+                let mut missed = Vec::new();
+                for number in (worker..count).step_by(CREATORS) {
+                    let name = format!("reader-{number}");
+                    let is_annotated = number % 3 != 0;
+                    installation
+                        .account(namespace, &name, is_annotated.then_some(ROLE))
+                        .await?;
+                    if !is_annotated {
+                        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
+                        let patch = json!({"metadata": {"annotations": {"eks.amazonaws.com/role-arn": ROLE}}});
+                        installation.api.must("PATCH", &path, Some(&patch)).await?;
+                    }
+                    let created = installation
+                        .api
+                        .must("POST", &pods(namespace), Some(&pod(&name, &name)))
+                        .await?;
+                    if !is_injected(&created) {
+                        missed.push(name);
+                    }
+                }
+                Ok::<_, anyhow::Error>(missed)
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for worker in workers {
+        all.extend(worker.await??);
+    }
+    Ok(all)
+}
+
+/// The same on a control plane of its own, where nothing fails closed: how many were missed, and how long it took.
+///
+/// # Errors
+/// As there.
+pub async fn fresh_accounts(count: usize) -> Result<(usize, Duration)> {
+    let installation = Arc::new(Installation::start(2, &["--backstop-period=0s"])?);
+    installation.control_plane.must(&["create", "namespace", "app"])?;
+    let started = Instant::now();
+    let missed = missed_of_fresh_accounts(&installation, "app", count).await?;
+    Ok((missed.len(), started.elapsed()))
+}
+
 impl StormReport {
     /// One line of JSON.
     #[must_use]

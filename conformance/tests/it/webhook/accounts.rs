@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use irsa_conformance::webhook::{Installation, NAME, Webhook, is_injected, pod, pods};
+use irsa_conformance::webhook::{Installation, NAME, Webhook, is_injected, missed_of_fresh_accounts, pod, pods};
 use serde_json::json;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
@@ -15,36 +15,10 @@ async fn a_pod_right_after_its_account_is_never_missed() -> Result<()> {
     let installation = Arc::new(Installation::start(2, &[])?);
     // Nothing fails closed here: a miss would go unnoticed.
     installation.control_plane.must(&["create", "namespace", "app"])?;
-    let workers: Vec<_> = (0..4)
-        .map(|worker| {
-            let installation = Arc::clone(&installation);
-            tokio::spawn(async move {
-                let mut missed = Vec::new();
-                for number in (worker..PAIRS).step_by(4) {
-                    let name = format!("reader-{number}");
-                    let annotated = number % 3 != 0;
-                    installation.account("app", &name, annotated.then_some(ROLE)).await?;
-                    if !annotated {
-                        // As `kubectl create` and `kubectl annotate` do it.
-                        let path = format!("/api/v1/namespaces/app/serviceaccounts/{name}");
-                        let patch = json!({"metadata": {"annotations": {"eks.amazonaws.com/role-arn": ROLE}}});
-                        installation.api.must("PATCH", &path, Some(&patch)).await?;
-                    }
-                    let created = installation
-                        .api
-                        .must("POST", &pods("app"), Some(&pod(&name, &name)))
-                        .await?;
-                    if !is_injected(&created) {
-                        missed.push(name);
-                    }
-                }
-                Ok::<_, anyhow::Error>(missed)
-            })
-        })
-        .collect();
-    for worker in workers {
-        assert_eq!(worker.await??, Vec::<String>::new());
-    }
+    assert_eq!(
+        missed_of_fresh_accounts(&installation, "app", PAIRS).await?,
+        Vec::<String>::new()
+    );
 
     // What is taken away from an account, later pods do not get.
     let path = "/api/v1/namespaces/app/serviceaccounts/reader-1";
