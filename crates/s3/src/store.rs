@@ -9,6 +9,7 @@ mod index;
 mod listing;
 mod multipart;
 mod private;
+mod recent;
 mod rows;
 mod schema;
 mod sweep;
@@ -38,6 +39,7 @@ pub(crate) use versions::{ListedVersion, VersionPage, VersionQuery};
 use crate::permit::{DeleteBucket, DeleteObject, ListBucket, ListVersions, Permit, ReadObject, Verb, WriteObject};
 use content::{ContentId, Contents, Janitor};
 use index::Index;
+use recent::{Recently, Ticket};
 use tagging::same_tags;
 use warm::Warm;
 
@@ -128,7 +130,7 @@ pub(crate) struct ObjectRow {
 /// An object that was found, and the bytes that the plan wanted.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) row: ObjectRow,
+    pub(crate) row: Arc<ObjectRow>,
     /// The part that was asked for; `None` also if there is none of that number.
     pub(crate) part: Option<ObjectPart>,
     pub(crate) content: Content,
@@ -282,11 +284,21 @@ impl ObjectStore {
         P: Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
+        // Of versions that are named and of parts nothing is kept.
+        let ticket = if permit.version().is_none() && part.is_none() {
+            let (recently, ticket) = inner.index.recent().find(permit.bucket(), permit.key());
+            if let Some(found) = recently.and_then(|recently| recently.read(&permit, &plan)) {
+                return Ok(found);
+            }
+            ticket
+        } else {
+            None
+        };
         if inner.warm.knows(permit.bucket(), permit.key()) {
-            return inner.read(&permit, part, plan);
+            return inner.read_and_keep(&permit, part, plan, ticket);
         }
         blocking(move || {
-            let found = inner.read(&permit, part, plan)?;
+            let found = inner.read_and_keep(&permit, part, plan, ticket)?;
             if let Ok(found) = &found
                 && found.row.size <= content::SMALL
             {
@@ -430,7 +442,54 @@ impl ObjectStore {
     }
 }
 
+impl Recently {
+    /// As [`ObjectStore::read`]; `None`: the bytes that are wanted are not here.
+    fn read<E>(
+        &self,
+        permit: &Permit<ReadObject>,
+        plan: impl Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E>,
+    ) -> Option<Result<Found, NotDone<E>>> {
+        if !same_tags(&permit.seen_tags(), &self.row.tags) {
+            return Some(Err(NotDone::Refused(Refused::Changed)));
+        }
+        let content = match plan(&self.row, None) {
+            Err(error) => return Some(Err(NotDone::Plan(error))),
+            Ok(None) => Content::empty(),
+            Ok(Some(range)) => Content::of_memory(self.content.as_ref()?, range)?,
+        };
+        Some(Ok(Found {
+            row: Arc::clone(&self.row),
+            part: None,
+            content,
+        }))
+    }
+}
+
 impl Inner {
+    /// As [`Inner::read`]; what is found is kept for others, if there is a ticket.
+    fn read_and_keep<E>(
+        self: &Arc<Self>,
+        permit: &Permit<ReadObject>,
+        part: Option<u32>,
+        plan: impl Fn(&ObjectRow, Option<&ObjectPart>) -> Result<Option<std::ops::Range<u64>>, E>,
+        ticket: Option<Ticket>,
+    ) -> Result<Result<Found, NotDone<E>>, ObjectStoreError> {
+        let found = self.read(permit, part, plan)?;
+        if let (Some(ticket), Ok(found)) = (ticket, &found) {
+            let recently = Recently {
+                row: Arc::clone(&found.row),
+                content: found
+                    .content
+                    .whole()
+                    .filter(|bytes| bytes.len() as u64 == found.row.size && found.row.size <= recent::KEPT),
+            };
+            self.index
+                .recent()
+                .keep(ticket, permit.bucket(), permit.key(), recently);
+        }
+        Ok(found)
+    }
+
     /// As [`ObjectStore::read`]. Blocks, if what is read is not in memory.
     fn read<E>(
         self: &Arc<Self>,
@@ -454,7 +513,10 @@ impl Inner {
                 Some(range) => self.open_content(permit, &row, range),
             };
             match content {
-                Ok(Some(content)) => return Ok(Ok(Found { row, part, content })),
+                Ok(Some(content)) => {
+                    let row = Arc::new(row);
+                    return Ok(Ok(Found { row, part, content }));
+                }
                 Ok(None) => {}
                 Err(error) if error.is_missing() => {}
                 Err(error) => return Err(error),

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use irsa_core::Timestamp;
@@ -156,7 +157,7 @@ pub(super) fn part_number(given: i32) -> S3Result<u32> {
 
 /// What an answer tells of an object.
 pub(crate) struct Read {
-    pub(crate) row: ObjectRow,
+    pub(crate) row: Arc<ObjectRow>,
     part: Option<ObjectPart>,
     /// Which of its bytes the answer is about, if the request asks for some.
     pub(crate) range: Option<Range<u64>>,

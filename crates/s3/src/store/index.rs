@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::content::{Contents, Garbage, Sealed};
+use super::recent::{Recent, Writing};
 use super::rows::{self, Stored};
 use super::schema;
 use super::version::Naming;
@@ -27,6 +28,15 @@ pub(super) struct Index {
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
     naming: Arc<Naming>,
+    recent: Arc<Recent>,
+}
+
+/// What a write may change besides uploads: so that nobody reads an object of yesterday, no write goes without saying it.
+pub(super) enum Touched<'a> {
+    /// Versions of one object, the newest among them.
+    Object(Uuid, &'a str),
+    /// No object.
+    Nothing,
 }
 
 impl Drop for Index {
@@ -62,11 +72,17 @@ impl Index {
                 idle: Mutex::new(Vec::new()),
             }),
             naming: Arc::new(Naming::new(secret)),
+            recent: Arc::new(Recent::new()),
         })
     }
 
     pub(super) fn readers(&self) -> Arc<Readers> {
         Arc::clone(&self.readers)
+    }
+
+    /// Objects that were read a moment ago.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     pub(super) fn naming(&self) -> Arc<Naming> {
@@ -95,6 +111,7 @@ impl Index {
     ) -> Result<Result<Written, Refused>, ObjectStoreError> {
         let (mut file, naming) = (Some(file), self.naming());
         self.submit(
+            Touched::Object(bucket, &key.clone()),
             move |connection, closed| {
                 let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
                     return Ok(Err(Refused::BucketGone));
@@ -139,6 +156,7 @@ impl Index {
     ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
         let naming = self.naming();
         self.submit(
+            Touched::Object(bucket, &key.clone()),
             move |connection, closed| {
                 let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
                     return Ok(Err(Refused::BucketGone));
@@ -188,6 +206,7 @@ impl Index {
         precondition: Precondition,
     ) -> Result<Result<Deleted, Refused>, ObjectStoreError> {
         self.submit(
+            Touched::Object(bucket, &key.clone()),
             move |connection, _| {
                 let mut garbage = Vec::new();
                 let current = rows::current(connection, bucket, &key)?;
@@ -231,6 +250,7 @@ impl Index {
         tags: Tags,
     ) -> Result<Result<Version, Refused>, ObjectStoreError> {
         self.submit(
+            Touched::Object(bucket, &key.clone()),
             move |connection, _| {
                 let object = match rows::find(connection, bucket, &key, version)? {
                     Ok(object) => object,
@@ -261,6 +281,7 @@ impl Index {
 
     pub(super) async fn close_bucket(&self, bucket: Uuid) -> Result<bool, ObjectStoreError> {
         self.submit(
+            Touched::Nothing,
             move |connection, closed| {
                 let occupied = connection
                     .prepare_cached(
@@ -280,6 +301,7 @@ impl Index {
 
     pub(super) async fn reopen_bucket(&self, bucket: Uuid) -> Result<(), ObjectStoreError> {
         self.submit(
+            Touched::Nothing,
             move |_, closed| {
                 closed.remove(&bucket);
                 Ok(())
@@ -291,7 +313,7 @@ impl Index {
 
     /// Hands a write to the writer. `run` may run twice, in transactions of which the first is rolled back; `settle` runs
     /// once, when the outcome is on disk, also when the caller has gone away.
-    pub(super) async fn submit<T, R, S>(&self, run: R, settle: S) -> Result<T, ObjectStoreError>
+    pub(super) async fn submit<T, R, S>(&self, touched: Touched<'_>, run: R, settle: S) -> Result<T, ObjectStoreError>
     where
         T: Send + 'static,
         R: FnMut(&Connection, &mut Closed) -> rusqlite::Result<T> + Send + 'static,
@@ -302,6 +324,10 @@ impl Index {
             run,
             settle,
             value: None,
+            writing: match touched {
+                Touched::Object(bucket, key) => Some(self.recent.write(bucket, key)),
+                Touched::Nothing => None,
+            },
             answer,
         };
         self.jobs
@@ -336,6 +362,7 @@ struct Submitted<T, R, S> {
     run: R,
     settle: S,
     value: Option<T>,
+    writing: Option<Writing>,
     answer: oneshot::Sender<Result<T, ObjectStoreError>>,
 }
 
@@ -355,12 +382,13 @@ where
             run,
             mut settle,
             value,
+            writing,
             answer,
         } = *self;
         let outcome = commit.and_then(|()| value.ok_or(ObjectStoreError::Stopped));
         settle(&outcome);
         // With them goes what they did not keep: before anybody is told.
-        drop((run, settle));
+        drop((run, settle, writing));
         // The caller may have gone away; the outcome stands.
         let _ = answer.send(outcome);
     }

@@ -20,6 +20,7 @@ mod listings;
 mod migration;
 mod model;
 mod multipart;
+mod recent;
 mod versions;
 
 /// A bucket that is the same in every process.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
 use super::content::{ContentId, Contents, Garbage, Piece, Sealed};
-use super::index::Index;
+use super::index::{Index, Touched};
 use super::rows::{self, json, to_json};
 use super::{
     Attributes, NotDone, ObjectRow, ObjectStoreError, Precondition, Refused, Status, Tags, Version, bucket_key,
@@ -300,6 +300,7 @@ impl Index {
     ) -> Result<Result<UploadId, Refused>, ObjectStoreError> {
         let id = UploadId::new(started);
         self.submit(
+            Touched::Nothing,
             move |connection, closed| {
                 if closed.contains(&bucket) {
                     return Ok(Err(Refused::BucketGone));
@@ -334,6 +335,7 @@ impl Index {
         let content = file.id();
         let mut file = Some(file);
         self.submit(
+            Touched::Nothing,
             move |connection, closed| {
                 if closed.contains(&bucket) {
                     return Ok(Err(Refused::BucketGone));
@@ -394,6 +396,7 @@ impl Index {
     {
         let naming = self.naming();
         self.submit(
+            Touched::Object(bucket, &key.clone()),
             move |connection, closed| {
                 let Some(versioning) = status().filter(|_| !closed.contains(&bucket)) else {
                     return Ok(Err(NotDone::Refused(Refused::BucketGone)));
@@ -468,6 +471,7 @@ impl Index {
         contents: Arc<Contents>,
     ) -> Result<Result<(), Refused>, ObjectStoreError> {
         self.submit(
+            Touched::Nothing,
             move |connection, _| {
                 if find(connection, bucket, &key, id)?.is_none() {
                     return Ok(Err(Refused::NoSuchUpload));
@@ -492,6 +496,7 @@ impl Index {
         contents: Arc<Contents>,
     ) -> Result<usize, ObjectStoreError> {
         self.submit(
+            Touched::Nothing,
             move |connection, _| {
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                 let ids: Vec<UploadId> = match which {

@@ -134,6 +134,25 @@ impl Content {
         }
     }
 
+    /// These bytes of an object that is in memory; `None`: it has none such.
+    pub(in crate::store) fn of_memory(whole: &Bytes, range: Range<u64>) -> Option<Self> {
+        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        let bytes = (start <= end && end <= whole.len()).then(|| whole.slice(start..end))?;
+        Some(Self {
+            remaining: bytes.len() as u64,
+            range,
+            source: Source::Memory(bytes),
+        })
+    }
+
+    /// The bytes, if they are in memory and begin with the object's first.
+    pub(in crate::store) fn whole(&self) -> Option<Bytes> {
+        match &self.source {
+            Source::Memory(bytes) if self.range.start == 0 => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
     /// Which bytes of the object they are.
     pub(crate) fn range(&self) -> Range<u64> {
         self.range.clone()

@@ -39,7 +39,7 @@ async fn objects_of_version_1_are_kept() {
             .unwrap();
         assert_eq!(found.row.attributes.content_type.as_deref(), Some("text/plain"));
         assert_eq!(
-            (found.row.parts, found.row.version, found.row.tags),
+            (found.row.parts, found.row.version, found.row.tags.clone()),
             (0, Version::NULL, Tags::new())
         );
     }
