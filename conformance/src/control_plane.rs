@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -21,6 +21,7 @@ use crate::{
     authority::Authority,
     kubernetes_api::KubernetesApi,
     server::{Finished, finish},
+    until::until,
 };
 
 /// How long a start may take before it counts as failed; some five seconds on an idle machine.
@@ -157,22 +158,14 @@ impl ControlPlane {
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let last = match self.get("/readyz") {
-                Ok((200, _)) => return Ok(()),
-                Ok((status, body)) => format!("{status} {body}"),
-                Err(error) => format!("{error:#}"),
-            };
-            if started.elapsed() > START_LIMIT {
-                bail!(
-                    "the control plane did not become ready ({last}):\n{}",
-                    self.log("kube-apiserver")
-                );
-            }
-            // There is nothing to wait on: the server tells of its readiness only when it is asked.
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until(START_LIMIT, || {
+            Ok(match self.get("/readyz") {
+                Ok((200, _)) => Ok(()),
+                Ok((status, body)) => Err(format!("{status} {body}")),
+                Err(error) => Err(format!("{error:#}")),
+            })
+        })
+        .with_context(|| format!("starting the control plane:\n{}", self.log("kube-apiserver")))
     }
 
     /// A GET as administrator, blocking: status and body.

@@ -14,6 +14,7 @@ mod kubernetes_api;
 pub mod replay;
 mod server;
 pub mod sigv4;
+mod until;
 pub mod webhook;
 
 pub use authority::{Authority, Leaf};
@@ -24,3 +25,4 @@ pub use issuer::Issuer;
 pub use key::{Key, KeyKind, jws, jws_of_texts};
 pub use kubernetes_api::KubernetesApi;
 pub use server::{Finished, Server, StartOptions, binary, finish};
+pub use until::until;

@@ -6,11 +6,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use irsa_conformance::{Cluster, Server, StartOptions};
+use irsa_conformance::{Cluster, Server, StartOptions, until};
 
 use crate::{boto3::passes, gateway::Moto, shell};
 
@@ -108,13 +108,11 @@ impl Proxy {
             .spawn()
             .with_context(|| format!("starting {command:?}: `cargo xtask test` installs it"))?;
         let mut proxy = Self { child, address };
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        // Neither proxy can say when it is ready.
+        until(Duration::from_secs(60), || {
             ensure!(proxy.child.try_wait()?.is_none(), "the proxy ended: {command:?}");
-            ensure!(started.elapsed() < Duration::from_secs(60), "the proxy does not listen");
-            // Neither proxy can say when it is ready.
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            Ok(TcpStream::connect(address).map_err(|error| format!("the proxy does not listen: {error}")))
+        })?;
         Ok(proxy)
     }
 }
