@@ -9,8 +9,12 @@ use crate::json::Tree;
 const MAX_DEPTH: usize = 32;
 const MAX_PARAMETERS: usize = 10_000;
 
-/// Reads a form. A name that comes twice, or that is both a value and the beginning of other names, is refused.
+/// Reads a form. A name that comes twice, or that is both a value and the beginning of other names, is refused; so is a semicolon that is
+/// not encoded, at which some servers begin another parameter.
 pub(crate) fn parse(form: &str) -> Result<Tree, GatewayError> {
+    if form.contains(';') {
+        return Err(GatewayError::Ambiguous("a form has a semicolon".to_owned()));
+    }
     let mut root = Tree::Object(Vec::new());
     let parts = form.split('&').filter(|part| !part.is_empty());
     for (index, part) in parts.enumerate() {
@@ -100,6 +104,7 @@ mod tests {
             "A=%zz",
             "A=%ff",
             "%ff=1",
+            "Action=A&B=1;Action=C",
         ] {
             assert!(parse(form).is_err(), "{form}");
         }
