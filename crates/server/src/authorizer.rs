@@ -50,12 +50,16 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether the two could be meant by one request.
-    fn meets(&self, other: &Self) -> bool {
-        self.service == other.service
-            && self.host == other.host
+    /// Whether one host could be meant by the two.
+    fn shares_host(&self, other: &Self) -> bool {
+        self.host == other.host
             && self.has_buckets == other.has_buckets
             && (self.port == other.port || self.port.is_none() || other.port.is_none())
+    }
+
+    /// Whether the two could be meant by one request.
+    fn meets(&self, other: &Self) -> bool {
+        self.service == other.service && self.shares_host(other)
     }
 
     /// Whether a request with this host is for the service.

@@ -101,6 +101,12 @@ pub enum AuthorizerConfigError {
     /// The same service and host twice.
     #[error("`{0}` is there twice")]
     Twice(String),
+    /// Several services have one host, and the upstream would not see which of them a request is signed for.
+    #[error(
+        "`{0}` is the host of several services, which only the signature tells apart: leave --authorizer-strip-credentials out, or give each \
+         service a host of its own"
+    )]
+    Shared(String),
     /// Everybody could ask.
     #[error(
         "`{0}` can be reached from other machines, where anyone could pose as a proxy: listen on loopback or a Unix socket, or name the \
@@ -244,6 +250,10 @@ impl Authorizer {
             };
             if entries.iter().any(|known| known.meets(&entry)) {
                 return Err(AuthorizerConfigError::Twice(format!("{}={}", of.service, of.host)));
+            }
+            let shares = |known: &Entry| known.service != entry.service && known.shares_host(&entry);
+            if config.strip_credentials && entries.iter().any(shares) {
+                return Err(AuthorizerConfigError::Shared(of.host.clone()));
             }
             entries.push(entry);
         }

@@ -96,16 +96,19 @@ fn label(entries: &[&Entry]) -> &'static str {
 }
 
 impl Authorizer {
-    /// The services that a host is the name of.
+    /// The services that a host, which is in lower case, is the name of. One that is a service's own is no bucket's.
     fn called(&self, host: &str) -> Vec<&Entry> {
         let Some((name, port)) = config::split_port(host) else {
             return Vec::new();
         };
-        let name = name.to_ascii_lowercase();
         let port = port.and_then(|port| port.parse().ok());
+        let is_own = self
+            .entries
+            .iter()
+            .any(|entry| !entry.has_buckets && entry.host == name);
         self.entries
             .iter()
-            .filter(|entry| entry.is_called(&name, port))
+            .filter(|entry| entry.is_called(name, port) && !(is_own && entry.has_buckets))
             .collect()
     }
 }

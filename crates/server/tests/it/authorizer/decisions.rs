@@ -293,6 +293,31 @@ fn adv_az_03_a_host_is_of_the_services_that_stand_behind_it() {
         refused.header("x-irsa-error-code"),
         Some("AuthorizationHeaderMalformed")
     );
+    // A service's own host is no bucket of a store that has the domain: what stands there would read the request as its own.
+    let beside = start_with(AuthorizerConfig {
+        services: [
+            "s3=*.example.com",
+            "route53=dns.example.com:8053",
+            "s3=photos.example.com",
+        ]
+        .map(|service| service.parse().unwrap())
+        .into(),
+        ..settings()
+    });
+    let key = beside.admin();
+    let of_beside = |host: &str, service| {
+        let request = Request::new("GET", "/2013-04-01/hostedzone/Z1");
+        beside.ask_nginx(&sent(host, request, &Signing::new(&key, service)))
+    };
+    assert_eq!(of_beside("dns.example.com:8053", "route53").status, 200);
+    assert_eq!(of_beside("other.example.com", "s3").status, 200);
+    for host in ["dns.example.com:8053", "dns.example.com", "dns.example.com:1"] {
+        assert_eq!(of_beside(host, "s3").status, 401, "{host}");
+    }
+    // Nor is the store's own host one of its buckets.
+    let own = of_beside("photos.example.com", "s3");
+    let record = beside.record(own.header("x-irsa-request-id").unwrap());
+    assert_eq!(record["requestParameters"]["bucketName"], "2013-04-01", "{record}");
     // And one service of a host may not be taken for another of it.
     authorizer.denied(&sent(
         DYNAMODB,

@@ -69,6 +69,10 @@ fn adv_az_05_headers_that_a_client_makes_up() {
 fn adv_az_06_identity_headers_of_a_client_are_removed() {
     let authorizer = start_with(AuthorizerConfig {
         strip_credentials: true,
+        services: vec![
+            format!("s3={S3}").parse().unwrap(),
+            format!("sqs={DYNAMODB}").parse().unwrap(),
+        ],
         ..settings()
     });
     let reader = authorizer.user(READ);
@@ -193,6 +197,12 @@ fn adv_az_13_only_proxies_ask() {
         ..settings()
     };
     assert!(fails(twice).contains("twice"));
+    // Without the signature nobody could tell them apart.
+    let shared = AuthorizerConfig {
+        strip_credentials: true,
+        ..settings()
+    };
+    assert!(fails(shared).contains("several services"));
 
     // A Unix socket is its owner's and its group's, and gone with the server.
     let socket = folder.path().join("authorizer.sock");
