@@ -96,7 +96,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     }
     drop(ours);
 
-    println!("\nmemory, MiB          accounts   at start   listed   peak   after 20,000 reviews    target");
+    println!("\nmemory, MiB       accounts   listed     peak   after 20,000 reviews    target");
     for (accounts, most) in MEMORY {
         let (_ours, reviews) = start(&options.binary, folder.path(), accounts)?;
         let pid = reviews.pid;
@@ -108,10 +108,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         let judged = most.map_or_else(String::new, |most| {
             format!("≤ {most:.0} {}", verdict(listed.max(after) <= most))
         });
-        println!(
-            "{:>29} {:>10} {listed:>8.1} {peak:>6.1} {after:>22.1}    {judged}",
-            accounts, ""
-        );
+        println!("{accounts:>26} {listed:>8.1} {peak:>8.1} {after:>22.1}    {judged}");
     }
     Ok(())
 }
