@@ -3,7 +3,7 @@
 mod client;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use irsa_admission::{
@@ -123,38 +123,38 @@ async fn reviews_over_both_protocols() {
 async fn adv_wh_16_certificates_and_authorities_change_under_load_and_no_review_fails() {
     let authority = Authority::new();
     let running = start(&authority, options()).await;
-    let done = Arc::new(AtomicBool::new(false));
+    let (done, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     // API servers trust the old authority and the new one while they change.
     let next = Authority::new();
     let client = running.client.trusting(next.0.as_ref().der().clone());
     let askers: Vec<_> = [Protocol::Http1, Protocol::Http2, Protocol::Http2]
         .into_iter()
         .map(|protocol| {
-            let (client, done) = (client.clone(), Arc::clone(&done));
+            let (client, done, answered) = (client.clone(), Arc::clone(&done), Arc::clone(&answered));
             tokio::spawn(async move {
-                let mut reviews = 0;
                 while !done.load(Ordering::Relaxed) {
                     let mut connection = client.connect(protocol).await.unwrap();
                     for _ in 0..5 {
                         assert_eq!(connection.post("/mutate", REVIEW).await.unwrap().0, 200);
-                        reviews += 1;
+                        answered.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                reviews
             })
         })
         .collect();
-    for number in 0..40 {
+    // Reviews under both authorities, however slow the machine is.
+    for number in 0_u32.. {
+        if number >= 40 && answered.load(Ordering::Relaxed) > 50 {
+            break;
+        }
         let authority = if number < 20 { &authority } else { &next };
         running.certificate.set(authority.serving());
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     done.store(true, Ordering::Relaxed);
-    let mut reviews = 0;
     for asker in askers {
-        reviews += asker.await.unwrap();
+        asker.await.unwrap();
     }
-    assert!(reviews > 50, "{reviews}");
     // Who trusts the old authority alone is not served any more, so the new one is really in force.
     assert!(running.client.connect(Protocol::Http1).await.is_err());
 }
