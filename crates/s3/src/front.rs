@@ -234,8 +234,8 @@ impl Front {
                 refused.to_http_response().map(Answer::Document)
             }
             (None, None, Some(Ok(response))) => Ok(Answer::Object(response)),
-            (None, None, None) => self
-                .ask_service(parts, body, &recorder, &arrival)
+            // Boxed: it is much larger than the rest.
+            (None, None, None) => Box::pin(self.ask_service(parts, body, &recorder, &arrival))
                 .await
                 .map(Answer::Document),
         };
@@ -260,7 +260,7 @@ impl Front {
         if head.status == StatusCode::OK && head.headers.contains_key(header::CONTENT_RANGE) {
             head.status = StatusCode::PARTIAL_CONTENT;
         }
-        let mut outcome = recorder.outcome().clone();
+        let mut outcome = std::mem::take(&mut *recorder.outcome());
         outcome.bytes_in = arrival.bytes();
         let failed = head.status.is_client_error() || head.status.is_server_error();
         let body: Body = match body {

@@ -1,12 +1,16 @@
 //! The gate: which key signed a request, and whose it is. One table turns every failure into the words of the called service.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use irsa_core::{AccessKeyId, Timestamp};
+use irsa_credentials::{EpochKeys, Session};
 use irsa_iam::{AccessKey, Caller, CallerError};
 use irsa_sigv4::{LocationKind, Presented, Rules, Scope, SigV4Error, SigningKey, Verified};
 use irsa_wire::{Service, WireError};
+use zeroize::Zeroizing;
 
 use crate::snapshot::Snapshot;
 
@@ -25,10 +29,11 @@ pub(crate) enum AuthenticationError {
     Expired,
 }
 
-/// Signing keys of long-term access keys, which one day and region share. Sessions have none here: they are too many, and end too soon.
+/// Signing keys that verified a signature: of long-term access keys, which one day and region share, and of the sessions that were seen last.
 #[derive(Default)]
 pub(crate) struct SigningKeys {
     by_scope: Mutex<HashMap<KeyScope, Arc<SigningKey>>>,
+    sessions: KnownSessions,
 }
 
 /// What a signing key is derived from; the revision of the record stands for its secret.
@@ -76,8 +81,98 @@ impl SigningKeys {
         Ok(verified)
     }
 
+    /// Opens a session token, and verifies with the secret that is in it; of a session that is known, with what is known of it.
+    fn verify_session(
+        &self,
+        epoch_keys: &Arc<EpochKeys>,
+        id: &AccessKeyId,
+        token: &str,
+        presented: &Presented<'_>,
+        verify: impl Fn(&SigningKey) -> Result<Verified, SigV4Error>,
+    ) -> Result<(Arc<Session>, Verified), AuthenticationError> {
+        if let Some(known) = self.sessions.find(epoch_keys, presented, token) {
+            let verified = verify(&known.key).map_err(AuthenticationError::Signature)?;
+            return Ok((Arc::clone(&known.session), verified));
+        }
+        let (session, secret) = epoch_keys
+            .open(id, token)
+            .map_err(|error| AuthenticationError::ForeignToken(error.to_string()))?;
+        let scope = presented.scope();
+        let key = SigningKey::derive(secret.as_bytes(), &scope);
+        let verified = verify(&key).map_err(AuthenticationError::Signature)?;
+        let session = Arc::new(session);
+        self.sessions.keep(KnownSession {
+            epoch_keys: Arc::downgrade(epoch_keys),
+            access_key_id: presented.access_key_id().to_owned(),
+            token: Zeroizing::new(token.to_owned()),
+            date: scope.date.to_owned(),
+            region: scope.region.to_owned(),
+            service: scope.service.to_owned(),
+            session: Arc::clone(&session),
+            key,
+        });
+        Ok((session, verified))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<KeyScope, Arc<SigningKey>>> {
         self.by_scope.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sessions that were seen last: opening a token and deriving its signing key costs as much as all else of a verification.
+struct KnownSessions {
+    places: Box<[Mutex<Option<Arc<KnownSession>>>]>,
+    hash: RandomState,
+}
+
+/// What a token holds, and the signing key of its secret for one scope; kept once a signature of its holder was right. Whether the session is over, and
+/// whether its role is still there, is asked each time.
+struct KnownSession {
+    /// What opened it. With other keys, it has to be opened again.
+    epoch_keys: Weak<EpochKeys>,
+    access_key_id: String,
+    token: Zeroizing<String>,
+    date: String,
+    region: String,
+    service: String,
+    session: Arc<Session>,
+    key: SigningKey,
+}
+
+impl Default for KnownSessions {
+    fn default() -> Self {
+        Self {
+            places: (0..Self::PLACES).map(|_| Mutex::default()).collect(),
+            hash: RandomState::new(),
+        }
+    }
+}
+
+impl KnownSessions {
+    /// So many are known at most; of two that fall on one place, the later is.
+    const PLACES: usize = 1024;
+
+    fn find(&self, epoch_keys: &Arc<EpochKeys>, presented: &Presented<'_>, token: &str) -> Option<Arc<KnownSession>> {
+        let known = self.place(presented.access_key_id())?.clone()?;
+        let scope = presented.scope();
+        let is_same = std::ptr::eq(known.epoch_keys.as_ptr(), Arc::as_ptr(epoch_keys))
+            && known.access_key_id == presented.access_key_id()
+            && (&*known.date, &*known.region, &*known.service) == (scope.date, scope.region, scope.service)
+            && verify_slices_are_equal(known.token.as_bytes(), token.as_bytes()).is_ok();
+        is_same.then_some(known)
+    }
+
+    fn keep(&self, known: KnownSession) {
+        let known = Arc::new(known);
+        if let Some(mut place) = self.place(&known.access_key_id) {
+            *place = Some(Arc::clone(&known));
+        }
+    }
+
+    fn place(&self, access_key_id: &str) -> Option<MutexGuard<'_, Option<Arc<KnownSession>>>> {
+        let number = usize::try_from(self.hash.hash_one(access_key_id)).unwrap_or_default() % Self::PLACES;
+        let place = self.places.get(number)?;
+        Some(place.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -101,13 +196,10 @@ pub(crate) fn authenticate(
                 .epoch_keys
                 .as_ref()
                 .ok_or_else(|| unknown("there are no epoch keys"))?;
-            let (session, secret) = epoch_keys
-                .open(&id, token)
-                .map_err(|error| AuthenticationError::ForeignToken(error.to_string()))?;
-            let verified = presented
-                .verify(secret.as_bytes(), body_sha256, now, rules)
-                .map_err(AuthenticationError::Signature)?;
-            let caller = Caller::of_session(&snapshot.iam, id, Arc::new(session), now).map_err(nobody)?;
+            let (session, verified) = keys.verify_session(epoch_keys, &id, token, presented, |key| {
+                presented.verify_with(key, body_sha256, now, rules)
+            })?;
+            let caller = Caller::of_session(&snapshot.iam, id, session, now).map_err(nobody)?;
             Ok((caller, verified))
         }
         None if id.is_temporary() => Err(unknown("temporary credentials came without their session token")),
@@ -384,3 +476,6 @@ fn signature_text(error: &SigV4Error) -> Text {
         other => Text::Incomplete(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,7 +146,7 @@ impl Pipeline {
                 Box::pin(self.json(&context, service, &head, &presented, body)).await
             }
             Route::S3 => {
-                let (id, record_seed) = (hex::encode_upper(random::<8>()), random());
+                let (id, record_seed, host_id) = s3_gate::ids();
                 let context = RequestContext {
                     id: &id,
                     record_seed,
@@ -154,7 +154,15 @@ impl Pipeline {
                     peer,
                     host,
                 };
-                Box::pin(s3_gate::serve(self, &context, &presented, parts.clone(), body)).await
+                Box::pin(s3_gate::serve(
+                    self,
+                    &context,
+                    &host_id,
+                    &presented,
+                    parts.clone(),
+                    body,
+                ))
+                .await
             }
             Route::Issuer => issuer_pages::answer(&self.keeper.snapshot(), &parts.method, path),
             Route::Health => self.health(path),

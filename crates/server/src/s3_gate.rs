@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use irsa_iam::Caller;
@@ -27,11 +28,11 @@ pub(crate) use gate::Gate;
 pub(crate) async fn serve(
     pipeline: &Pipeline,
     context: &RequestContext<'_>,
+    host_id: &str,
     presented: &Result<Option<Presented<'_>>, SigV4Error>,
     mut parts: Parts,
     body: Incoming,
 ) -> Response<Body> {
-    let host_id = base64_id();
     let snapshot = pipeline.keeper.snapshot();
     let query_signed = matches!(presented, Ok(Some(presented)) if presented.location() != irsa_sigv4::Location::Header);
     let mut context = context.clone();
@@ -57,7 +58,7 @@ pub(crate) async fn serve(
         Err(error) => {
             let error = error.wire(Service::S3);
             let key = crate::pipeline::unproven_key(presented);
-            return refuse(pipeline, &context, &parts, None, key, &host_id, error).await;
+            return Box::pin(refuse(pipeline, &context, &parts, None, key, host_id, error)).await;
         }
     };
     if caller.is_none() && chooses_headers(&parts.uri) {
@@ -67,7 +68,7 @@ pub(crate) async fn serve(
             400,
             "Request specific response headers cannot be used for anonymous GET requests.",
         );
-        return refuse(pipeline, &context, &parts, None, None, &host_id, error).await;
+        return Box::pin(refuse(pipeline, &context, &parts, None, None, host_id, error)).await;
     }
     // The region of the scope counts now that the signature is proven.
     if let (Some(_), Ok(Some(presented))) = (&caller, presented) {
@@ -96,17 +97,26 @@ pub(crate) async fn serve(
             match checked_body(&mut parts, verified, body) {
                 Ok(body) => body,
                 Err(error) => {
-                    return refuse(pipeline, &context, &parts, caller.as_ref(), None, &host_id, error).await;
+                    return Box::pin(refuse(
+                        pipeline,
+                        &context,
+                        &parts,
+                        caller.as_ref(),
+                        None,
+                        host_id,
+                        error,
+                    ))
+                    .await;
                 }
             }
         }
         Some(boundary) => {
             let (body, now) = (TimelyBody::new(body), context.facts.now);
-            let form = match Form::read(pipeline, &snapshot, &parts, &boundary, body, now).await {
+            let form = match Box::pin(Form::read(pipeline, &snapshot, &parts, &boundary, body, now)).await {
                 Ok(form) => form,
                 Err(refused) => {
                     let key = refused.key.as_deref();
-                    return refuse(pipeline, &context, &parts, None, key, &host_id, refused.error).await;
+                    return Box::pin(refuse(pipeline, &context, &parts, None, key, host_id, refused.error)).await;
                 }
             };
             if form.caller.is_some() {
@@ -130,7 +140,7 @@ pub(crate) async fn serve(
     parts.extensions.insert(door);
     parts.extensions.insert(Identifiers {
         request_id: context.id.to_owned(),
-        host_id: host_id.clone(),
+        host_id: host_id.to_owned(),
     });
     let resource = parts.uri.path().to_owned();
     let copy_source = parts
@@ -146,12 +156,12 @@ pub(crate) async fn serve(
             "We encountered an internal error. Please try again.",
         )
         .because("the audit journal can't be written, so nothing is changed");
-        return s3_answer(&error, &resource, context.id, &host_id);
+        return s3_answer(&error, &resource, context.id, host_id);
     }
     let request = Request::from_parts(parts, body);
     let mut response = pipeline.s3_upstreams.handle(&pipeline.front, request).await;
 
-    let outcome = response.extensions().get::<S3Outcome>().cloned().unwrap_or_default();
+    let outcome = response.extensions_mut().remove::<S3Outcome>().unwrap_or_default();
     let reasons = authorizer.take_reasons();
     let error = outcome.error.as_ref().map(|(code, message)| WireError {
         code: code.clone().into(),
@@ -168,7 +178,7 @@ pub(crate) async fn serve(
         account,
         error: error.as_ref(),
         allowed_by: reasons.allowed.as_deref(),
-        host_id: &host_id,
+        host_id,
         method,
         copy_source: copy_source.as_deref(),
     }
@@ -200,7 +210,7 @@ pub(crate) async fn serve(
                 message: "We encountered an internal error. Please try again.".to_owned(),
                 ..error
             };
-            s3_answer(&error, &resource, context.id, &host_id)
+            s3_answer(&error, &resource, context.id, host_id)
         }
     }
 }
@@ -236,10 +246,15 @@ pub(crate) fn signature_keys(
     keys
 }
 
+/// The SHA-256 of no bytes.
+const NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
+    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
 /// The body as S3 signed it: hashed, in verified chunks, or unsigned as the signature itself says. Of a request without a signature, what
 /// it declares itself.
 fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -> Result<Body, WireError> {
-    let body = TimelyBody::new(body);
     let payload = match &verified {
         Some(verified) => verified.payload(),
         None => Payload::declared(&parts.headers)
@@ -247,6 +262,11 @@ fn checked_body(parts: &mut Parts, verified: Option<Verified>, body: Incoming) -
     };
     // For whoever sends it on: what the client wrote behind the content stays there.
     parts.extensions.insert(payload);
+    // Nothing has nothing to wait for.
+    if body.is_end_stream() && matches!(payload, Payload::Sha256(NOTHING) | Payload::Unsigned | Payload::Absent) {
+        return Ok(full(""));
+    }
+    let body = TimelyBody::new(body);
     let decoder = match (payload, verified) {
         (Payload::Sha256(declared), _) => return Ok(HashedBody::new(body, declared).boxed_unsync()),
         (Payload::Unsigned | Payload::Absent, _) => return Ok(body.boxed_unsync()),
@@ -394,7 +414,16 @@ fn s3_answer(error: &WireError, resource: &str, request_id: &str, host_id: &str)
     response
 }
 
-fn base64_id() -> String {
+/// A request's ids, as S3 writes them, and the seed of its record's: drawn together, since a draw costs more than its bytes.
+pub(crate) fn ids() -> (String, [u8; 16], String) {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(random::<48>())
+    let drawn: [u8; 72] = random();
+    let (mut seed, (id, rest)) = ([0; 16], drawn.split_at(8));
+    let (first, host_id) = rest.split_at(16);
+    seed.copy_from_slice(first);
+    (
+        hex::encode_upper(id),
+        seed,
+        base64::engine::general_purpose::STANDARD.encode(host_id),
+    )
 }

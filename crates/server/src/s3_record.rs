@@ -39,6 +39,8 @@ struct Part<'a> {
     /// Headers of the answer.
     elements: &'a [(&'static str, String)],
     error: Option<&'a WireError>,
+    /// Where the id of the record comes from; no two records share it.
+    seed: [u8; 16],
 }
 
 /// Whether a condition key is about something that the request says, and that is not in the record yet.
@@ -73,6 +75,7 @@ impl S3Record<'_> {
             targets: if many { &[] } else { &targets },
             elements: &self.outcome.elements,
             error: self.error,
+            seed: self.context.record_seed,
         };
         self.write_part(pipeline, &whole).await?;
         if many {
@@ -98,6 +101,7 @@ impl S3Record<'_> {
                     targets: &of_key,
                     elements: &deleted.elements,
                     error: failed.as_ref(),
+                    seed: random(),
                 };
                 self.write_part(pipeline, &part).await?;
             }
@@ -169,8 +173,7 @@ impl S3Record<'_> {
             read_only: part.read_only,
             kind: part.kind,
             request_id: self.context.id,
-            // One request can have many records here.
-            record_seed: random(),
+            record_seed: part.seed,
             facts: &self.context.facts,
             peer: self.context.peer,
             host: self.context.host,

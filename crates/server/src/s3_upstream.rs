@@ -233,11 +233,11 @@ impl S3Upstreams {
         let read = parts.clone();
         let answered = match prepared.and_then(|()| self.way(&read)) {
             Ok(Way::Front) => return front.handle(Request::from_parts(parts, body)).await,
-            Ok(Way::FrontIfThere(head, behind)) => match self.check_bucket(&desk, &head, &behind).await {
+            Ok(Way::FrontIfThere(head, behind)) => match Box::pin(self.check_bucket(&desk, &head, &behind)).await {
                 Ok(()) => return front.handle(Request::from_parts(parts, body)).await,
                 Err(refused) => Err(refused),
             },
-            Ok(Way::List(head)) => match self.list(&desk, &head).await {
+            Ok(Way::List(head)) => match Box::pin(self.list(&desk, &head)).await {
                 Ok(more) => {
                     parts.extensions.insert(more);
                     return front.handle(Request::from_parts(parts, body)).await;
@@ -253,7 +253,7 @@ impl S3Upstreams {
                     extensions: &parts.extensions,
                     mark: &mark,
                 };
-                relay.run(&parts.method, body).await
+                Box::pin(relay.run(&parts.method, body)).await
             }
             Err(refused) => Err(refused),
         };
