@@ -1,7 +1,7 @@
 //! What is known of the cluster's service accounts.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -37,14 +37,14 @@ struct Tables {
 }
 
 /// What differs from the settings is boxed: most accounts have a role and nothing else.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Entry {
     /// Empty: it has none, and the rest may count for EKS Pod Identity.
     role_arn: Box<str>,
     rest: Option<Box<Rest>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Rest {
     /// Its role is empty: that stands in the entry.
     identity: Identity,
@@ -63,6 +63,10 @@ pub struct Account {
     key: Box<str>,
     entry: Option<Entry>,
 }
+
+/// The accounts that a list has named so far, by their hashes.
+#[derive(Debug, Default)]
+pub struct Listed(HashSet<u64>);
 
 /// What is known of one account.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,6 +167,36 @@ impl Accounts {
         self.mark_synced();
         // Not under the lock: there may be many.
         drop(replaced);
+    }
+
+    /// An account is on a list that has begun. It counts at once; what the list does not name goes when the list is [complete](Self::complete). Nothing
+    /// is held twice meanwhile.
+    pub fn list(&self, listed: &mut Listed, account: Account) {
+        let hash = self.hash(&account.key);
+        listed.0.insert(hash);
+        let mut tables = self.write();
+        if account.entry.as_ref().is_some_and(Entry::is_bound) {
+            tables.unbound.remove(&hash);
+        } else {
+            tables.unbound.insert(hash, 0);
+        }
+        match account.entry {
+            // Most are as they were: their memory stays where it is.
+            Some(entry) if tables.entries.get(&account.key) == Some(&entry) => {}
+            Some(entry) => drop(tables.entries.insert(account.key, entry)),
+            None => drop(tables.entries.remove(&account.key)),
+        }
+    }
+
+    /// A list has ended: these accounts there are, and no others. The tables are current from now on.
+    pub fn complete(&self, listed: Listed) {
+        let mut tables = self.write();
+        tables.entries.retain(|key, _| listed.0.contains(&self.hash(key)));
+        tables.unbound.retain(|hash, _| listed.0.contains(hash));
+        tables.entries.shrink_to_fit();
+        tables.unbound.shrink_to_fit();
+        drop(tables);
+        self.mark_synced();
     }
 
     /// The watch shows that an account was made or changed.
@@ -371,6 +405,30 @@ mod tests {
         assert_eq!(accounts.get("app", "a"), Known::Unknown);
         accounts.replace([]);
         assert_eq!(accounts.get("app", "plain"), Known::Unknown);
+    }
+
+    #[test]
+    fn what_a_list_does_not_name_goes_when_it_ends_and_not_before() {
+        let accounts = accounts();
+        let plain = |name| accounts.read("app", name, []);
+        accounts.replace([bound(&accounts, "a"), bound(&accounts, "b"), plain("c"), plain("d")]);
+        let mut listed = Listed::default();
+        for account in [bound(&accounts, "a"), plain("c"), bound(&accounts, "new")] {
+            accounts.list(&mut listed, account);
+        }
+        assert_eq!(role(accounts.get("app", "b")), ROLE);
+        assert_eq!(role(accounts.get("app", "new")), ROLE);
+        accounts.complete(listed);
+        assert_eq!(role(accounts.get("app", "a")), ROLE);
+        assert_eq!(accounts.get("app", "b"), Known::Unknown);
+        assert_eq!(accounts.get("app", "c"), Known::Unbound);
+        assert_eq!(accounts.get("app", "d"), Known::Unknown);
+        // A role that was taken away while nobody watched.
+        let mut listed = Listed::default();
+        accounts.list(&mut listed, plain("a"));
+        accounts.complete(listed);
+        assert_eq!(accounts.get("app", "a"), Known::Unbound);
+        assert_eq!(accounts.counts(), (0, 1));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod sources;
 mod testing;
 mod tls;
 
-pub use accounts::{Account, Accounts, Known};
+pub use accounts::{Account, Accounts, Known, Listed};
 pub use admission::{OnRefusal, Rules};
 pub use certificate::{CertificateError, ServingCertificate, certified_key};
 pub use cluster::{Annotations, Cluster, LookUp, LookUpError, Owner, Report};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use irsa_admission::{Account, LookUp, LookUpError, Report, ServingCertificate, Sources, certified_key};
+use irsa_admission::{Listed, LookUp, LookUpError, Report, ServingCertificate, Sources, certified_key};
 use irsa_kubernetes::{
     CallError, CertificateOptions, Change, Cluster, ClusterError, ClusterOptions, Events, ObjectReference, Rotation,
     Warning, WatchOptions, keep_certificate, look_up_service_account, service_names, watch_config_map,
@@ -19,6 +19,9 @@ const CONFIG_MAP: (&str, &str) = ("pod-identity-webhook", "config");
 const COMPONENT: &str = "pod-identity-webhook";
 /// Calls a second, and at once: a look-up an account that was made a moment ago, and little else.
 const CALLS: (u32, u32) = (100, 200);
+
+/// Accounts a page: what was read of one lies in memory as a whole for a moment, and some of that moment stays.
+const PAGE: u32 = 250;
 
 /// What an operator chooses of it.
 pub(super) struct Options {
@@ -36,7 +39,7 @@ pub(super) fn options(flags: &Flags, exempt_namespaces: Vec<String>) -> Options 
     let text = |name: &str| flags.text(name).to_owned();
     let watch = WatchOptions {
         resync: flags.duration("resync-period"),
-        ..WatchOptions::default()
+        page_size: PAGE,
     };
     let own_certificate = || {
         let mut names = service_names(flags.text("service-name"), flags.text("namespace"));
@@ -121,22 +124,22 @@ pub(super) async fn start(
 /// Keeps the accounts true.
 async fn follow(cluster: &Cluster, sources: &Sources, options: WatchOptions) {
     let accounts = &sources.accounts;
-    let mut listed: Option<Vec<Account>> = None;
+    let mut listed: Option<Listed> = None;
     let prefix = sources.settings.annotation_prefix.as_str();
     watch_service_accounts(cluster, prefix, options, |change| match change {
-        Change::Relisting => listed = Some(Vec::new()),
+        Change::Relisting => listed = Some(Listed::default()),
         Change::Present(account) => {
             let annotations = account.annotations.iter();
             let annotations = annotations.map(|(key, value)| (key.as_str(), value.as_str()));
             let read = accounts.read(&account.namespace, &account.name, annotations);
             match &mut listed {
-                Some(listed) => listed.push(read),
+                Some(listed) => accounts.list(listed, read),
                 None => accounts.upsert(read),
             }
         }
         Change::Complete => {
             if let Some(listed) = listed.take() {
-                accounts.replace(listed);
+                accounts.complete(listed);
             }
         }
         Change::Removed(account) => accounts.remove(&account.namespace, &account.name),
