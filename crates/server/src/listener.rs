@@ -230,16 +230,21 @@ where
 {
     let peer = &Arc::new(peer);
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| async move {
-        Ok::<_, Infallible>(if metrics {
-            metrics_page(&service.pipeline, request.uri().path())
+        if metrics {
+            return Ok::<_, Infallible>(metrics_page(&service.pipeline, request.uri().path()));
+        }
+        let waits = waits_for_leave(&request);
+        let (pipeline, peer) = (Arc::clone(&service.pipeline), Arc::clone(peer));
+        let mut response = if pipeline.s3_upstreams.may_be_slow() {
+            begun_or_whole(service, peer, request).await
         } else {
-            let (pipeline, peer) = (Arc::clone(&service.pipeline), Arc::clone(peer));
-            if pipeline.s3_upstreams.may_be_slow() {
-                begun_or_whole(service, peer, request).await
-            } else {
-                whole(service, async move { pipeline.serve(&peer, request).await }).await
-            }
-        })
+            whole(service, async move { pipeline.serve(&peer, request).await }).await
+        };
+        if waits && !response.status().is_success() {
+            let close = http::HeaderValue::from_static("close");
+            response.headers_mut().insert(http::header::CONNECTION, close);
+        }
+        Ok(response)
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
@@ -255,6 +260,12 @@ where
         service,
     )
     .await;
+}
+
+/// Whether a caller waits for leave to send its body. Once such a request is refused, nobody can tell whether the next bytes are that body or another
+/// request, and two that share the connection could be read into one: it ends. See <https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1>.
+fn waits_for_leave<B>(request: &hyper::Request<B>) -> bool {
+    request.headers().contains_key(http::header::EXPECT)
 }
 
 /// Serves a connection until it ends; once the server stops, only what is under way.

@@ -27,7 +27,7 @@ async fn nothing_is_lost_while_both_replicas_are_killed_at_once() -> Result<()> 
 /// As a Deployment does it: another replica is ready before one is told to stop, and who says that it is not ready is no endpoint any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_update_loses_nothing_though_nothing_fails_closed() -> Result<()> {
-    let mut installation = Installation::start(2, &["--drain-period=3s", "--backstop-period=0s"])?;
+    let mut installation = Installation::start(2, &["--backstop-period=0s"])?;
     installation.control_plane.must(&["create", "namespace", "app"])?;
     let role = "arn:aws:iam::111122223333:role/reader";
     installation.account("app", "reader", Some(role)).await?;

@@ -1,6 +1,6 @@
 //! One request that two servers would read as two.
 
-use crate::client::{Request, exchange};
+use crate::client::{Request, exchange, read_answer};
 use crate::harness::world;
 
 #[test]
@@ -174,4 +174,20 @@ fn adv_sv_30_no_second_protocol_with_an_authority_of_its_own() {
     let response = server.send(&upgrade);
     assert_ne!(response.status, 101);
     assert_eq!(response.text(), "hello");
+}
+
+/// Who waits for leave to send a body, and is refused, may send it all the same or begin another request: where its next bytes belong is not to be told.
+#[test]
+fn adv_sv_30_a_body_that_was_waited_for() {
+    let world = world();
+    let host = world.server.host.as_str();
+    for target in ["/data/pub/a", "/"] {
+        let head =
+            format!("PUT {target} HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n");
+        let mut stream = crate::client::connect(host);
+        std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+        let answer = read_answer(&mut stream, false).unwrap();
+        assert!(answer.status >= 400, "{target}: {}", answer.status);
+        assert_eq!(answer.header("connection"), Some("close"), "{target}");
+    }
 }
