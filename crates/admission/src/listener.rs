@@ -163,7 +163,20 @@ async fn http1<S>(stream: S, caller: Caller, routes: &Arc<Routes>, mut phase: wa
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |request| answer(Arc::clone(routes), caller, request));
+    // API servers ask webhooks over HTTP/1.1, and a request that meets the end of a connection is lost to them: while there is time, each is told with an
+    // answer that the connection ends.
+    let parting = phase.clone();
+    let answer = service_fn(move |request| {
+        let (routes, parting) = (Arc::clone(routes), parting.clone());
+        async move {
+            let mut response = answer(routes, caller, request).await?;
+            if *parting.borrow() >= Phase::Parting {
+                let close = http::HeaderValue::from_static("close");
+                response.headers_mut().insert(http::header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())

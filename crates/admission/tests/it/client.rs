@@ -119,4 +119,16 @@ impl Connection {
         let text = answer.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8(text.to_vec())?))
     }
+
+    /// Whether the answer to one more request says that the connection ends.
+    pub(crate) async fn ends(&mut self, target: &str) -> Result<bool, Failure> {
+        let Self::Http1(sender) = self else {
+            return Ok(false);
+        };
+        let request = Request::post(target).header("host", "webhook.test");
+        let answer = sender.send_request(request.body(Full::default())?).await?;
+        let ends = answer.headers().get("connection").is_some_and(|value| value == "close");
+        answer.into_body().collect().await?;
+        Ok(ends)
+    }
 }

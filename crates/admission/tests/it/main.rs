@@ -178,6 +178,19 @@ async fn it_stops_without_failing_those_who_still_come() {
     assert!(running.client.connect(Protocol::Http1).await.is_err());
 }
 
+/// API servers keep HTTP/1.1 connections, and a review that meets the end of one is lost.
+#[tokio::test]
+async fn who_keeps_asking_is_told_that_the_connection_ends() {
+    let authority = Authority::new();
+    let running = start(&authority, options()).await;
+    let mut standing = running.client.connect(Protocol::Http1).await.unwrap();
+    assert!(!standing.ends("/healthz").await.unwrap());
+    running.stop.send(()).unwrap();
+    while !standing.ends("/healthz").await.unwrap() {}
+    let mut next = running.client.connect(Protocol::Http1).await.unwrap();
+    assert_eq!(next.post("/mutate", REVIEW).await.unwrap().0, 200);
+}
+
 #[tokio::test]
 async fn adv_wh_15_only_api_servers_with_a_certificate_are_answered() {
     let (authority, clients) = (Authority::new(), Authority::new());
