@@ -233,14 +233,14 @@ where
         if metrics {
             return Ok::<_, Infallible>(metrics_page(&service.pipeline, request.uri().path()));
         }
-        let waits = waits_for_leave(&request);
+        let may_leave_body = may_leave_body(&request);
         let (pipeline, peer) = (Arc::clone(&service.pipeline), Arc::clone(peer));
         let mut response = if pipeline.s3_upstreams.may_be_slow() {
             begun_or_whole(service, peer, request).await
         } else {
             whole(service, async move { pipeline.serve(&peer, request).await }).await
         };
-        if waits && !response.status().is_success() {
+        if may_leave_body(response.status()) {
             let close = http::HeaderValue::from_static("close");
             response.headers_mut().insert(http::header::CONNECTION, close);
         }
@@ -262,10 +262,14 @@ where
     .await;
 }
 
-/// Whether a caller waits for leave to send its body. Once such a request is refused, nobody can tell whether the next bytes are that body or another
-/// request, and two that share the connection could be read into one: it ends. See <https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1>.
-fn waits_for_leave<B>(request: &hyper::Request<B>) -> bool {
-    request.headers().contains_key(http::header::EXPECT)
+/// Tells by an answer's status whether the request's body may still be to come, of a caller who waits for leave to send it. Nobody can say then whether the
+/// next bytes are that body or another request, and two that share the connection could be read into one: it ends. Only what takes a body, and
+/// succeeds, has read it. See <https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1>.
+fn may_leave_body<B>(request: &hyper::Request<B>) -> impl Fn(http::StatusCode) -> bool + use<B> {
+    let waits = request.headers().contains_key(http::header::EXPECT);
+    let takes_body = matches!(*request.method(), http::Method::PUT | http::Method::POST)
+        && !request.headers().contains_key("x-amz-copy-source");
+    move |status| waits && !(takes_body && status.is_success())
 }
 
 /// Serves a connection until it ends; once the server stops, only what is under way.
