@@ -41,6 +41,8 @@ pub struct ClusterOptions {
     pub burst: u32,
     /// How long a call may take, its wait for its turn included.
     pub deadline: Duration,
+    /// How long a call that may be made twice is made again and again, if the API server is busy or away.
+    pub patience: Duration,
     /// What the API server's audit log shows as user agent.
     pub user_agent: String,
 }
@@ -53,6 +55,7 @@ impl Default for ClusterOptions {
             calls_per_second: 50,
             burst: 50,
             deadline: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
             user_agent: concat!("irsa/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -109,6 +112,29 @@ pub enum CallError {
         /// Its text.
         message: String,
     },
+    /// The API server does not know who we are.
+    #[error(
+        "the API server does not accept the credentials (401): {0}; on EKS, an IAM principal without an access entry gets the same answer"
+    )]
+    Unauthenticated(String),
+    /// We may not: an operator has to grant it.
+    #[error(
+        "no permission to {verb} {resource}{}: {message}",
+        .namespace.as_deref().map(|namespace| format!(" in the namespace `{namespace}`")).unwrap_or_default()
+    )]
+    Forbidden {
+        /// The verb of authorization.
+        verb: &'static str,
+        /// The resource, or the path of what is none.
+        resource: &'static str,
+        /// The namespace of the object.
+        namespace: Option<String>,
+        /// The API server's text.
+        message: String,
+    },
+    /// Nothing is made in a namespace that goes.
+    #[error("the namespace `{0}` is being deleted: wait until it is gone, then run this again")]
+    NamespaceTerminating(String),
     /// No answer in time.
     #[error("the API server did not answer within {} ms", .0.as_millis())]
     Deadline(Duration),
@@ -133,7 +159,10 @@ impl CallError {
     /// We may not: an operator has to grant it.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused { code: 401 | 403, .. })
+        matches!(
+            self,
+            Self::Refused { code: 401 | 403, .. } | Self::Unauthenticated(_) | Self::Forbidden { .. }
+        )
     }
 }
 
@@ -171,6 +200,7 @@ pub struct Cluster {
     client: Client,
     limiter: Arc<Limiter>,
     deadline: Duration,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -211,12 +241,28 @@ impl Cluster {
             client,
             limiter: Arc::new(Limiter::new(options.calls_per_second, options.burst)),
             deadline: options.deadline,
+            patience: options.patience,
         })
     }
 
     /// The client, for watches: they have no deadline, and no part in the rate.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// How long one call may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// How long a call that may be made twice is made again.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Waits until a call may leave.
+    pub(crate) async fn turn(&self) {
+        self.limiter.wait().await;
     }
 
     /// Waits for its turn, and then for the answer, both together no longer than the deadline.

@@ -9,6 +9,8 @@
 //!
 //! See <https://kubernetes.io/docs/reference/using-api/api-concepts/>.
 
+mod apply;
+mod ask;
 mod backoff;
 mod certificates;
 mod cluster;
@@ -16,15 +18,20 @@ mod config_map;
 mod events;
 #[cfg(test)]
 mod fake;
+mod issuer;
 mod limiter;
+mod list;
 mod pods;
 mod service_accounts;
 mod watch;
 
+pub use apply::{apply_service_account, create_namespace, delete_service_account, release_service_account};
 pub use certificates::{CertificateOptions, Rotation, keep_certificate, service_names};
 pub use cluster::{CallError, Cluster, ClusterError, ClusterOptions, Location};
 pub use config_map::watch_config_map;
 pub use events::{Events, ObjectReference, Warning};
+pub use issuer::issuer;
+pub use list::{AccountMetadata, list_all_service_accounts, list_namespaces};
 pub use pods::{delete_pod, for_each_pod};
 pub use service_accounts::{ServiceAccount, look_up_service_account, watch_service_accounts};
 pub use watch::{Change, WatchOptions};
