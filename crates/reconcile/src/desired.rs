@@ -80,6 +80,21 @@ impl Cluster {
     }
 }
 
+/// What plans call clusters: their names, and `region/name` where several have one name.
+#[must_use]
+pub fn labels(clusters: &[Cluster]) -> Vec<String> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for cluster in clusters {
+        let known = count.entry(&cluster.name).or_default();
+        *known = known.saturating_add(1);
+    }
+    let label = |cluster: &Cluster| match count.get(cluster.name.as_str()) {
+        Some(1) => cluster.name.clone(),
+        _ => cluster.tag(),
+    };
+    clusters.iter().map(label).collect()
+}
+
 /// An issuer's URL.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Issuer(String);
@@ -242,13 +257,21 @@ impl Desired {
     ///
     /// # Errors
     /// Accounts that share a role and ask for different permissions, or one role in several AWS accounts; several clusters
-    /// for one account of flags without a name for the role. All of them.
+    /// for one account of flags without a name for the role; a cluster that is there twice. All of them.
     pub fn new(requests: &[Request], mode: Mode) -> Result<Self, Vec<Problem>> {
         let mut desired = Self::default();
         let mut problems = Vec::new();
         let mut by_name: BTreeMap<String, (usize, &ServiceAccount)> = BTreeMap::new();
         for (index, request) in requests.iter().enumerate() {
-            desired.clusters.push(request.cluster.clone());
+            let cluster = &request.cluster;
+            let is_known = |known: &Cluster| (&known.name, &known.region) == (&cluster.name, &cluster.region);
+            if desired.clusters.iter().any(is_known) {
+                problems.push(Problem::error(format!(
+                    "cluster `{}` of region `{}` is asked for twice",
+                    cluster.name, cluster.region
+                )));
+            }
+            desired.clusters.push(cluster.clone());
             for account in &request.accounts {
                 let role = match &account.attach_role_arn {
                     Some(arn) => RoleOf::Given(arn.clone()),

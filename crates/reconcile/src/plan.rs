@@ -4,6 +4,8 @@
 //! done before it; any others may run beside it (IAM refuses two changes of one role at a time, so whoever runs them takes
 //! one lane for each [`Step::resource`]). Every step may be run twice.
 //!
+//! Clusters are called by their [`labels`]: one name in two regions is two clusters.
+//!
 //! A plan is made of a state. Whatever a run that was cut off has done is a state, too, so the way on is a new plan; the
 //! plan of the wanted state has no steps.
 //!
@@ -34,7 +36,7 @@ use std::fmt;
 
 use crate::account::ServiceAccountName;
 use crate::actual::Actual;
-use crate::desired::{Cluster, Desired, Mode, RoleOf};
+use crate::desired::{Cluster, Desired, Mode, RoleOf, labels};
 use role::{Found, Index};
 
 pub use delete::{Deletion, delete};
@@ -120,7 +122,7 @@ impl Plan {
 /// The plan of one account.
 #[derive(Clone, Debug)]
 pub struct AccountPlan {
-    /// The cluster's name.
+    /// What the plan calls the cluster.
     pub cluster: String,
     /// The account.
     pub name: ServiceAccountName,
@@ -190,14 +192,14 @@ pub enum Resource {
     Role(String),
     /// A namespace of a cluster.
     Namespace {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The namespace.
         name: String,
     },
     /// A service account of a cluster.
     ServiceAccount {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The account.
         name: ServiceAccountName,
@@ -286,7 +288,7 @@ pub enum Gain {
 /// Why an account cannot be done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// The cluster's name.
+    /// What the plan calls the cluster.
     pub cluster: String,
     /// The account.
     pub account: ServiceAccountName,
@@ -338,6 +340,7 @@ pub fn plan(desired: &Desired, actual: &Actual, options: &Options) -> Plan {
         desired,
         actual,
         index: Index::new(desired, actual),
+        labels: labels(&desired.clusters),
         options,
         plan: Plan::default(),
         namespaces: BTreeMap::new(),
@@ -360,6 +363,7 @@ pub fn associate(clusters: &[Cluster], actual: &Actual) -> Plan {
         desired: &desired,
         actual,
         index: Index::default(),
+        labels: labels(clusters),
         options: &options,
         plan: Plan::default(),
         namespaces: BTreeMap::new(),
@@ -375,6 +379,7 @@ pub(crate) struct Planner<'p> {
     desired: &'p Desired,
     actual: &'p Actual,
     index: Index<'p>,
+    labels: Vec<String>,
     options: &'p Options,
     plan: Plan,
     /// The steps that create namespaces.
@@ -476,8 +481,14 @@ impl Planner<'_> {
     }
 
     fn cluster_name(&self, index: usize) -> String {
-        let cluster = self.desired.clusters.get(index);
-        cluster.map(|cluster| cluster.name.clone()).unwrap_or_default()
+        self.labels.get(index).cloned().unwrap_or_default()
+    }
+
+    /// What the plan calls a cluster of its own.
+    fn label(&self, cluster: &Cluster) -> String {
+        let clusters = &self.desired.clusters;
+        let index = clusters.iter().position(|known| known == cluster);
+        index.map(|index| self.cluster_name(index)).unwrap_or_default()
     }
 
     fn step(&mut self, action: Action, after: Vec<usize>) -> usize {

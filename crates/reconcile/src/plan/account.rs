@@ -245,6 +245,7 @@ impl Planner<'_> {
             name: account.name.clone(),
             labels: wanted.labels,
             annotations: wanted.annotations,
+            uid: there.as_ref().map(|there| there.uid.clone()),
         };
         self.step(apply, after);
         there.is_none()

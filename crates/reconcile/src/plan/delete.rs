@@ -8,7 +8,7 @@ use super::{
 };
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
-use crate::desired::{Binding, Cluster, Subject};
+use crate::desired::{Binding, Cluster, Subject, labels};
 use crate::trust::{self, Owner};
 use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION};
 
@@ -30,6 +30,7 @@ pub fn delete(deletion: &Deletion, actual: &Actual, options: &Options) -> Plan {
     let mut deleter = Deleter {
         actual,
         options,
+        labels: labels(&deletion.clusters),
         bindings: deletion
             .accounts
             .iter()
@@ -56,6 +57,7 @@ pub fn delete(deletion: &Deletion, actual: &Actual, options: &Options) -> Plan {
 struct Deleter<'d> {
     actual: &'d Actual,
     options: &'d Options,
+    labels: Vec<String>,
     bindings: Vec<(&'d Cluster, Binding)>,
     plan: Plan,
     /// For every binding the step that deletes its service account.
@@ -65,16 +67,17 @@ struct Deleter<'d> {
 impl<'d> Deleter<'d> {
     fn accounts(&mut self) {
         let actual = self.actual;
-        for (cluster, binding) in self.bindings.clone() {
+        for (_, binding) in self.bindings.clone() {
+            let cluster = self.labels.get(binding.cluster).cloned().unwrap_or_default();
             let name = &binding.account;
             let there = actual.clusters.get(binding.cluster);
             let there = there.and_then(|cluster| cluster.service_accounts.get(name));
             let resource = Resource::ServiceAccount {
-                cluster: cluster.name.clone(),
+                cluster: cluster.clone(),
                 name: name.clone(),
             };
             let mut plan = AccountPlan {
-                cluster: cluster.name.clone(),
+                cluster: cluster.clone(),
                 name: name.clone(),
                 role_arn: None,
                 state: State::Missing,
@@ -90,7 +93,7 @@ impl<'d> Deleter<'d> {
                 Some(there) => {
                     plan.role_arn = there.annotations.get(ROLE_ARN_ANNOTATION).cloned();
                     let delete = Action::DeleteServiceAccount {
-                        cluster: cluster.name.clone(),
+                        cluster: cluster.clone(),
                         name: name.clone(),
                         uid: there.uid.clone(),
                     };
@@ -110,8 +113,9 @@ impl<'d> Deleter<'d> {
                                 plan.changes.push(change(Sign::Remove, &resource, part, before, None));
                             }
                             action = Some(Action::ReleaseServiceAccount {
-                                cluster: cluster.name.clone(),
+                                cluster: cluster.clone(),
                                 name: name.clone(),
+                                uid: there.uid.clone(),
                             });
                         }
                         Maker::ReferenceTool | Maker::Other => {

@@ -179,7 +179,7 @@ impl<'p> Planner<'p> {
                 if let Some(account) = subject.account().filter(|_| !is_bound)
                     && self.index.wanted.contains(&home_of(cluster, &account))
                 {
-                    moved.insert((cluster.name.clone(), account));
+                    moved.insert((self.label(cluster), account));
                 }
             }
         }

@@ -39,7 +39,7 @@ impl Step {
                 name: name.clone(),
             },
             Action::ApplyServiceAccount { cluster, name, .. }
-            | Action::ReleaseServiceAccount { cluster, name }
+            | Action::ReleaseServiceAccount { cluster, name, .. }
             | Action::DeleteServiceAccount { cluster, name, .. } => Resource::ServiceAccount {
                 cluster: cluster.clone(),
                 name: name.clone(),
@@ -154,14 +154,14 @@ pub enum Action {
     },
     /// Create a namespace.
     CreateNamespace {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The namespace.
         name: String,
     },
     /// Server-side apply with our field manager and `force`: these labels and annotations, and none else of ours.
     ApplyServiceAccount {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The account.
         name: ServiceAccountName,
@@ -169,17 +169,21 @@ pub enum Action {
         labels: BTreeMap<String, String>,
         /// Its annotations.
         annotations: BTreeMap<String, String>,
+        /// The `uid` of the account that is there: no other one is meant. `None` if there was none.
+        uid: Option<String>,
     },
     /// Server-side apply with our field manager of an account without labels and annotations: what is ours goes.
     ReleaseServiceAccount {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The account.
         name: ServiceAccountName,
+        /// Its `uid`: one that has gone is not to be made.
+        uid: String,
     },
     /// Delete a service account, with its `uid` as precondition.
     DeleteServiceAccount {
-        /// The cluster's name.
+        /// What the plan calls the cluster.
         cluster: String,
         /// The account.
         name: ServiceAccountName,
@@ -206,7 +210,7 @@ impl fmt::Display for Action {
             Self::DeleteRole { role } => write!(f, "delete role {role}"),
             Self::CreateNamespace { cluster, name } => write!(f, "create namespace {name} in {cluster}"),
             Self::ApplyServiceAccount { cluster, name, .. } => write!(f, "apply service account {name} in {cluster}"),
-            Self::ReleaseServiceAccount { cluster, name } => {
+            Self::ReleaseServiceAccount { cluster, name, .. } => {
                 write!(f, "let go of service account {name} in {cluster}")
             }
             Self::DeleteServiceAccount { cluster, name, .. } => {

@@ -562,3 +562,52 @@ fn a_tag_that_is_no_longer_wanted_goes_and_those_of_others_stay() {
     assert_eq!(keys, ["theirs"]);
     assert!(!cloud.actual.roles[0].tags.contains_key("irsa/tags"));
 }
+
+#[test]
+fn clusters_of_one_name_in_two_regions_are_two() {
+    let west = cluster("prod");
+    let mut east = Cluster::new("prod", "us-east-1", west.account, cluster("east").issuer);
+    east.issuer = Issuer::parse("https://oidc.eks.us-east-1.amazonaws.com/id/E").unwrap();
+    let clusters = [west, east, cluster("test")];
+    assert_eq!(labels(&clusters), ["us-west-2/prod", "us-east-1/prod", "test"]);
+    let mut shared = account("a");
+    shared.role_name = Some("shared".to_owned());
+    let requests = clusters.clone().map(|cluster| Request {
+        cluster,
+        tags: BTreeMap::new(),
+        accounts: vec![shared.clone()],
+    });
+    let desired = Desired::new(&requests, Mode::Create).unwrap();
+    let mut cloud = Cloud::new(&clusters);
+    let creating = Options {
+        create_providers: true,
+        ..Options::default()
+    };
+    let plan = planned(&desired, &cloud.actual, &creating);
+    let named: Vec<&str> = plan.accounts.iter().map(|account| account.cluster.as_str()).collect();
+    assert_eq!(named, ["us-west-2/prod", "us-east-1/prod", "test"]);
+    all_steps(&mut cloud, &plan);
+    for cluster in &cloud.actual.clusters {
+        assert_eq!(cluster.service_accounts.len(), 1);
+    }
+    // And one of them goes.
+    let deletion = Deletion {
+        clusters: clusters.to_vec(),
+        accounts: vec![(1, shared.name.clone())],
+    };
+    let plan = delete(&deletion, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let left: Vec<usize> = cloud
+        .actual
+        .clusters
+        .iter()
+        .map(|cluster| cluster.service_accounts.len())
+        .collect();
+    assert_eq!(left, [1, 0, 1]);
+    let [first, ..] = requests;
+    let twice = Desired::new(&[first.clone(), first], Mode::Create).unwrap_err();
+    assert_eq!(
+        twice[0].message,
+        "cluster `prod` of region `us-west-2` is asked for twice"
+    );
+}

@@ -51,7 +51,7 @@ impl Cloud {
                 clusters: clusters.iter().map(|_| KubernetesState::default()).collect(),
                 ..Actual::default()
             },
-            names: clusters.iter().map(|cluster| cluster.name.clone()).collect(),
+            names: crate::desired::labels(clusters),
             quotas: Quotas::default(),
             calls: 0,
         }
@@ -159,16 +159,21 @@ impl Cloud {
                 name,
                 labels,
                 annotations,
+                uid,
             } => {
                 let cluster = self.cluster(cluster);
                 assert!(cluster.namespaces.contains(&name.namespace), "{name}");
                 let account = cluster.service_accounts.entry(name.clone()).or_default();
-                account.uid = "u".to_owned();
+                assert_eq!(uid.clone().unwrap_or_default(), account.uid);
+                if account.uid.is_empty() {
+                    account.uid = "u".to_owned();
+                }
                 apply(&mut account.labels, &mut account.owned_labels, labels);
                 apply(&mut account.annotations, &mut account.owned_annotations, annotations);
             }
-            Action::ReleaseServiceAccount { cluster, name } => {
+            Action::ReleaseServiceAccount { cluster, name, uid } => {
                 let account = self.cluster(cluster).service_accounts.get_mut(name).unwrap();
+                assert_eq!(*uid, account.uid);
                 apply(&mut account.labels, &mut account.owned_labels, &BTreeMap::new());
                 apply(
                     &mut account.annotations,
