@@ -35,6 +35,7 @@ impl Answer {
             message: String::new(),
             status: self.status.as_u16(),
             request_id,
+            ..ServiceError::default()
         };
         let Ok(text) = std::str::from_utf8(&self.body) else {
             return refusal;

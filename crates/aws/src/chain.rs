@@ -60,7 +60,7 @@ impl Chain {
 }
 
 /// The texts of an error and its causes, each once.
-fn reasons(error: &dyn std::error::Error) -> String {
+pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

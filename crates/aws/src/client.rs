@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -8,14 +9,20 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
-use irsa_upstream::{Endpoint, Trust};
+use irsa_core::AccountId;
+use irsa_upstream::Trust;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use tokio::time::Instant;
+use tracing::debug;
 
-use crate::connection::send;
-use crate::{Answer, ClientError, Element};
+use crate::connection::Connections;
+use crate::error::Server;
+use crate::keys::Keys;
+use crate::retry::{Retries, passing};
+use crate::{Answer, ClientError, Element, ServiceError};
 
 /// How long a call may take. Making a cluster's signing key is the longest.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -47,38 +54,42 @@ impl QueryService {
     }
 }
 
-/// A client of one endpoint with one set of credentials.
+/// A client of one endpoint with one set of credentials. Clones share their connections.
 #[derive(Clone)]
 pub struct Client {
-    endpoint: Endpoint,
+    connections: Connections,
     region: String,
-    credentials: Option<Credentials>,
-    trust: Option<Trust>,
+    keys: Keys,
     deadline: Duration,
+    retries: Option<Retries>,
+    server: Server,
+    account: Arc<OnceLock<AccountId>>,
 }
 
 /// What is sent, before it is signed.
-struct Call<'a> {
-    operation: String,
+pub(crate) struct Call<'a> {
+    pub(crate) operation: String,
+    /// What it is about, for its reader.
+    pub(crate) resource: Option<String>,
     /// The service's signing name.
-    service: &'a str,
-    method: Method,
+    pub(crate) service: &'a str,
+    pub(crate) method: Method,
     /// Encoded, beginning with a slash.
-    path: &'a str,
+    pub(crate) path: &'a str,
     /// Encoded, without the question mark.
-    query: &'a str,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Bytes,
+    pub(crate) query: &'a str,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
 }
 
 impl Client {
-    /// A client that signs with `credentials` for `region`.
+    /// A client that signs with `credentials` for `region`. It sends each call once, over a connection of its own.
     ///
     /// # Errors
     /// An endpoint that is no `http` or `https` URL of a host.
     pub fn new(endpoint: &str, region: &str, credentials: Credentials) -> Result<Self, ClientError> {
         Ok(Self {
-            credentials: Some(credentials),
+            keys: Keys::Fixed(credentials),
             ..Self::anonymous(endpoint, region)?
         })
     }
@@ -89,11 +100,13 @@ impl Client {
     /// As [`Self::new`].
     pub fn anonymous(endpoint: &str, region: &str) -> Result<Self, ClientError> {
         Ok(Self {
-            endpoint: endpoint.parse()?,
+            connections: Connections::new(endpoint.parse()?, None, false),
             region: region.to_owned(),
-            credentials: None,
-            trust: None,
+            keys: Keys::Nobody,
             deadline: DEADLINE,
+            retries: None,
+            server: Server::Own,
+            account: Arc::default(),
         })
     }
 
@@ -102,8 +115,13 @@ impl Client {
     /// # Errors
     /// A file that can't be read or holds no certificates.
     pub fn with_ca(self, file: &Path) -> Result<Self, ClientError> {
+        let trust = Trust::new(Some(file))?;
         Ok(Self {
-            trust: Some(Trust::new(Some(file))?),
+            connections: Connections::new(
+                self.connections.endpoint().clone(),
+                Some(trust),
+                self.connections.keeps(),
+            ),
             ..self
         })
     }
@@ -112,6 +130,51 @@ impl Client {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// Tries calls again whose failure may pass, and keeps connections for later calls. A call that was tried again may
+    /// have been carried out twice, so this is for calls that it does not harm.
+    #[must_use]
+    pub fn with_retries(self, retries: Retries) -> Self {
+        Self {
+            connections: Connections::new(
+                self.connections.endpoint().clone(),
+                self.connections.trust().cloned(),
+                true,
+            ),
+            retries: Some(retries),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_keys(self, keys: Keys) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Says whom refusals come from and where the account is remembered that they name.
+    pub(crate) fn named(self, server: Server, account: Arc<OnceLock<AccountId>>) -> Self {
+        Self {
+            server,
+            account,
+            ..self
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.connections.endpoint().to_string()
+    }
+
+    /// What the server's clock shows, as far as is known.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.connections.now()
+    }
+
+    /// An answer of the server's that is not what the protocol says.
+    pub(crate) fn unreadable(&self, reason: String) -> ClientError {
+        ClientError::Unreadable {
+            endpoint: self.endpoint(),
+            reason,
+        }
     }
 
     /// An operation of the Query protocol: the root of the answer.
@@ -124,16 +187,28 @@ impl Client {
         action: &str,
         params: &[(&str, &str)],
     ) -> Result<Element, ClientError> {
+        self.query_about(None, service, action, params).await
+    }
+
+    /// The same, about a thing that errors name.
+    pub(crate) async fn query_about<N: AsRef<str>, V: AsRef<str>>(
+        &self,
+        resource: Option<String>,
+        service: QueryService,
+        action: &str,
+        params: &[(N, V)],
+    ) -> Result<Element, ClientError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("Action", action)
             .append_pair("Version", service.version());
         for (name, value) in params {
-            form.append_pair(name, value);
+            form.append_pair(name.as_ref(), value.as_ref());
         }
         let content_type = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         let answer = self
             .call(Call {
                 operation: action.to_owned(),
+                resource,
                 service: service.signing_name(),
                 method: Method::POST,
                 path: "/",
@@ -142,7 +217,7 @@ impl Client {
                 body: form.finish().into(),
             })
             .await?;
-        Element::parse(self.text(&answer)?).map_err(|error| ClientError::xml(&self.endpoint, &error))
+        Element::parse(self.text(&answer)?).map_err(|error| ClientError::xml(self.connections.endpoint(), &error))
     }
 
     /// An operation of a REST-JSON service, such as `eks` and our own `irsa`; `path` is encoded already. An empty answer
@@ -158,13 +233,28 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
         let method = self.method(method)?;
+        let operation = format!("{method} {path}");
+        self.json_about(operation, None, service, method, path, body).await
+    }
+
+    /// The same, with the operation's own name, about a thing that errors name.
+    pub(crate) async fn json_about(
+        &self,
+        operation: String,
+        resource: Option<String>,
+        service: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
         let mut headers = Vec::new();
         if body.is_some() {
             headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
         }
         let answer = self
             .call(Call {
-                operation: format!("{method} {path}"),
+                operation,
+                resource,
                 service,
                 method,
                 path,
@@ -177,7 +267,7 @@ impl Client {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&answer.body).map_err(|error| ClientError::Unreadable {
-            endpoint: self.endpoint.to_string(),
+            endpoint: self.endpoint(),
             reason: error.to_string(),
         })
     }
@@ -190,6 +280,7 @@ impl Client {
         let method = self.method(method)?;
         self.call(Call {
             operation: format!("{method} {path}"),
+            resource: None,
             service: "s3",
             method,
             path,
@@ -206,12 +297,13 @@ impl Client {
     /// As [`Self::query`].
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
         let anonymous = Self {
-            credentials: None,
+            keys: Keys::Nobody,
             ..self.clone()
         };
         anonymous
             .call(Call {
                 operation: format!("GET {path}"),
+                resource: None,
                 service: "",
                 method: Method::GET,
                 path,
@@ -222,25 +314,85 @@ impl Client {
             .await
     }
 
+    /// Sends a call until it succeeds, fails for good, or was tried as often as is allowed.
     async fn call(&self, call: Call<'_>) -> Result<Answer, ClientError> {
-        let operation = call.operation.clone();
-        let request = self.request(call)?;
-        let sending = send(&self.endpoint, self.trust.as_ref(), request, LARGEST_ANSWER);
-        let answer = tokio::time::timeout(self.deadline, sending)
-            .await
-            .map_err(|_| ClientError::Deadline {
-                endpoint: self.endpoint.to_string(),
-                seconds: self.deadline.as_secs(),
-            })??;
-        if answer.status.is_success() {
-            Ok(answer)
-        } else {
-            Err(answer.refusal(&operation).into())
+        let started = Instant::now();
+        let (mut attempt, mut renewed, mut moved) = (1, false, false);
+        loop {
+            let credentials = self.keys.credentials().await?;
+            let (error, headers) = match self.attempt(&call, credentials.as_ref()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let Some(retries) = &self.retries else {
+                return Err(error);
+            };
+            if let Some(service) = error.service() {
+                let used = credentials.as_ref().map_or("", Credentials::access_key_id);
+                if !renewed && service.is_expired() && self.keys.refused(used) {
+                    renewed = true;
+                    continue;
+                }
+                if !moved && service.is_of_another_time() && self.connections.set_clock(&headers) {
+                    moved = true;
+                    continue;
+                }
+            }
+            let wait = passing(&error).and_then(|passing| {
+                let asked = headers.get(header::RETRY_AFTER);
+                let asked = asked.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                retries.wait(
+                    passing,
+                    attempt,
+                    self.connections.has_answered(),
+                    started.elapsed(),
+                    asked.map(Duration::from_secs),
+                    fastrand::f64(),
+                )
+            });
+            let Some(wait) = wait else {
+                return Err(error);
+            };
+            debug!(operation = %call.operation, attempt, ?wait, %error, "trying again");
+            tokio::time::sleep(wait).await;
+            attempt += 1;
         }
     }
 
+    /// Sends a call once. A failure comes with the headers of the answer, if there was one.
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        credentials: Option<&Credentials>,
+    ) -> Result<Answer, (ClientError, HeaderMap)> {
+        let unanswered = |error| (error, HeaderMap::new());
+        let request = self.request(call, credentials).map_err(unanswered)?;
+        let endpoint = self.connections.endpoint();
+        let answer = self
+            .connections
+            .send(request, LARGEST_ANSWER, self.deadline)
+            .await
+            .map_err(|_| {
+                unanswered(ClientError::Deadline {
+                    endpoint: endpoint.to_string(),
+                    seconds: self.deadline.as_secs(),
+                })
+            })?
+            .map_err(|failed| unanswered(failed.error(endpoint, &call.operation)))?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let refusal = ServiceError {
+            resource: call.resource.clone(),
+            account: self.account.get().copied(),
+            server: self.server,
+            ..answer.refusal(&call.operation)
+        };
+        Err((refusal.into(), answer.headers))
+    }
+
     /// The signed request in origin form.
-    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, ClientError> {
+    fn request(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Request<Full<Bytes>>, ClientError> {
         let failed = |error: &dyn std::error::Error| ClientError::Request {
             reason: error.to_string(),
         };
@@ -250,14 +402,14 @@ impl Client {
             format!("{}?{}", call.path, call.query)
         };
         let mut request = Request::builder()
-            .method(call.method)
+            .method(call.method.clone())
             .uri(&target)
-            .header(header::HOST, self.endpoint.authority())
+            .header(header::HOST, self.connections.endpoint().authority())
             .header(header::USER_AGENT, concat!("irsa/", env!("CARGO_PKG_VERSION")))
             .body(call.body.clone())
             .map_err(|error| failed(&error))?;
-        request.headers_mut().extend(call.headers);
-        if let Some(credentials) = &self.credentials {
+        request.headers_mut().extend(call.headers.iter().cloned());
+        if let Some(credentials) = credentials {
             let mut settings = SigningSettings::default();
             if call.service == "s3" {
                 settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -269,7 +421,7 @@ impl Client {
                 .identity(&identity)
                 .region(&self.region)
                 .name(call.service)
-                .time(SystemTime::now())
+                .time(self.connections.now())
                 .settings(settings)
                 .build()
                 .map_err(|error| failed(&error))?
@@ -279,7 +431,7 @@ impl Client {
                 .iter()
                 .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
                 .collect();
-            let url = format!("{}{target}", self.endpoint);
+            let url = format!("{}{target}", self.connections.endpoint());
             let signable = SignableRequest::new(
                 request.method().as_str(),
                 url,
@@ -301,7 +453,7 @@ impl Client {
 
     fn text<'a>(&self, answer: &'a Answer) -> Result<&'a str, ClientError> {
         std::str::from_utf8(&answer.body).map_err(|_| ClientError::Unreadable {
-            endpoint: self.endpoint.to_string(),
+            endpoint: self.endpoint(),
             reason: "it is not UTF-8".to_owned(),
         })
     }
@@ -310,7 +462,7 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", self.connections.endpoint())
             .field("region", &self.region)
             .finish_non_exhaustive()
     }

@@ -1,39 +1,242 @@
+//! Connections to one server: made when needed, kept for the next request, never more than a bounded number.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use irsa_upstream::{Endpoint, Trust, connect, deepest};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::{Answer, ClientError};
 
-/// Sends one request over a connection of its own and reads the whole answer, of at most `limit` bytes.
-pub(crate) async fn send(
-    endpoint: &Endpoint,
-    trust: Option<&Trust>,
-    request: Request<Full<Bytes>>,
-    limit: usize,
-) -> Result<Answer, ClientError> {
-    let unreachable = |reason: String| ClientError::Unreachable {
-        endpoint: endpoint.to_string(),
-        reason,
-    };
-    let mut sender = connect(endpoint, trust)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| unreachable(deepest(&error)))?;
-    let (parts, body) = response.into_parts();
-    let body = Limited::new(body, limit)
-        .collect()
-        .await
-        .map_err(|error| ClientError::Unreadable {
-            endpoint: endpoint.to_string(),
-            reason: deepest(error.as_ref()),
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Requests at one time to one server; more wait.
+const MOST_AT_ONCE: usize = 32;
+/// Shorter than AWS keeps a connection on which nothing happens.
+const LONGEST_IDLE: Duration = Duration::from_secs(15);
+/// Clocks that differ by more are not followed.
+const GREATEST_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The connections to one server. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    /// Made at the first TLS connection: reading this machine's authorities takes longer than a handshake.
+    trust: OnceLock<Trust>,
+    /// Whether connections are used again.
+    keeps: bool,
+    waiting: Mutex<Vec<(Sender, Instant)>>,
+    slots: Semaphore,
+    /// Whether the server has ever answered.
+    answered: AtomicBool,
+    /// How many seconds its clock is ahead of ours, once it took a signature for one of another time.
+    ahead: AtomicI64,
+}
+
+/// How far a request came that has no answer.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// There was no connection, so nothing was sent.
+    Unreachable(String),
+    /// Something was sent, and the answer did not come, or not whole: nobody knows whether it was done.
+    Lost(String),
+    /// The answer is larger than is read.
+    TooLarge(String),
+}
+
+impl Connections {
+    /// `keeps` says whether a connection may be used for a second request; a request that meets the end of such a
+    /// connection may be lost, so its caller must be ready to send it again.
+    pub(crate) fn new(endpoint: Endpoint, trust: Option<Trust>, keeps: bool) -> Self {
+        Self(Arc::new(Inner {
+            endpoint,
+            trust: trust.map(OnceLock::from).unwrap_or_default(),
+            keeps,
+            waiting: Mutex::new(Vec::new()),
+            slots: Semaphore::new(MOST_AT_ONCE),
+            answered: AtomicBool::new(false),
+            ahead: AtomicI64::new(0),
+        }))
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    pub(crate) fn trust(&self) -> Option<&Trust> {
+        self.0.trust.get()
+    }
+
+    pub(crate) fn keeps(&self) -> bool {
+        self.0.keeps
+    }
+
+    /// Whether somebody there has answered before, so that being unreachable is likely to pass.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.0.answered.load(Ordering::Relaxed)
+    }
+
+    /// What the server's clock shows, as far as is known.
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = SystemTime::now();
+        let ahead = self.0.ahead.load(Ordering::Relaxed);
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        if ahead < 0 { now - by } else { now + by }
+    }
+
+    /// Takes over the clock of an answer; whether that changes much.
+    pub(crate) fn set_clock(&self, headers: &HeaderMap) -> bool {
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        let Some(theirs) = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok()) else {
+            return false;
+        };
+        let ours = DateTime::from(SystemTime::now()).secs();
+        let ahead = theirs.secs().saturating_sub(ours);
+        // A server that says it is another age is wrong itself.
+        if ahead.unsigned_abs() > GREATEST_SKEW.as_secs() {
+            return false;
+        }
+        let before = self.0.ahead.swap(ahead, Ordering::Relaxed);
+        ahead.abs_diff(before) > 60
+    }
+
+    /// Sends one request and reads the whole answer, of at most `limit` bytes. Waiting for one's turn does not count
+    /// for the deadline.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: usize,
+        deadline: Duration,
+    ) -> Result<Result<Answer, Failed>, tokio::time::error::Elapsed> {
+        // The semaphore is never closed, so there is always a slot at last.
+        let _slot = self.0.slots.acquire().await;
+        let answer = tokio::time::timeout(deadline, self.exchange(request, limit)).await?;
+        if answer.is_ok() {
+            self.0.answered.store(true, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>, limit: usize) -> Result<Answer, Failed> {
+        let (response, sender) = self.response(request).await?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            let reason = deepest(error.as_ref());
+            if error.is::<http_body_util::LengthLimitError>() {
+                Failed::TooLarge(reason)
+            } else {
+                Failed::Lost(reason)
+            }
         })?;
-    Ok(Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: body.to_bytes(),
-    })
+        self.put(sender);
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.to_bytes(),
+        })
+    }
+
+    async fn response(&self, mut request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Sender), Failed> {
+        // A connection that waited may end at any moment; a request of which nothing left goes on another one.
+        while let Some(mut sender) = self.take() {
+            // Right after an answer it may not have seen yet that it is idle.
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, sender)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Failed::Lost(deepest(&error.into_error()))),
+                },
+            }
+        }
+        let trust = self.trust_of_new()?;
+        let mut sender = connect(&self.0.endpoint, trust)
+            .await
+            .map_err(|error| Failed::Unreachable(error.to_string()))?;
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok((response, sender)),
+            Err(mut error) => {
+                let unsent = error.take_message().is_some();
+                let reason = deepest(&error.into_error());
+                Err(if unsent {
+                    Failed::Unreachable(reason)
+                } else {
+                    Failed::Lost(reason)
+                })
+            }
+        }
+    }
+
+    fn trust_of_new(&self) -> Result<Option<&Trust>, Failed> {
+        if !self.0.endpoint.to_string().starts_with("https:") {
+            return Ok(None);
+        }
+        if let Some(trust) = self.0.trust.get() {
+            return Ok(Some(trust));
+        }
+        let trust = Trust::new(None).map_err(|error| Failed::Unreachable(error.to_string()))?;
+        Ok(Some(self.0.trust.get_or_init(|| trust)))
+    }
+
+    fn take(&self) -> Option<Sender> {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((sender, since)) = waiting.pop() {
+            if since.elapsed() > LONGEST_IDLE {
+                // Those below it wait even longer.
+                waiting.clear();
+                return None;
+            }
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn put(&self, sender: Sender) {
+        if !self.0.keeps || sender.is_closed() {
+            return;
+        }
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MOST_AT_ONCE {
+            waiting.push((sender, Instant::now()));
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections")
+            .field("endpoint", &self.0.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Failed {
+    pub(crate) fn error(self, endpoint: &Endpoint, operation: &str) -> ClientError {
+        let endpoint = endpoint.to_string();
+        match self {
+            Self::Unreachable(reason) => ClientError::Unreachable { endpoint, reason },
+            Self::Lost(reason) => ClientError::Lost {
+                endpoint,
+                operation: operation.to_owned(),
+                reason,
+            },
+            Self::TooLarge(reason) => ClientError::Unreadable { endpoint, reason },
+        }
+    }
 }

@@ -10,13 +10,26 @@
 mod answer;
 mod chain;
 mod client;
+mod cluster_token;
 mod connection;
+mod eks;
+mod endpoints;
 mod error;
+mod iam;
+mod keys;
+mod retry;
+mod session;
+mod sts;
 mod xml;
 
 pub use answer::Answer;
 pub use aws_credential_types::Credentials;
 pub use chain::{Chain, ChainError, default_chain};
 pub use client::{Client, QueryService, encode_path};
-pub use error::{ClientError, ServiceError};
+pub use eks::{ClusterDescription, ClusterToken, Eks, NewCluster};
+pub use error::{ClientError, Server, ServiceError};
+pub use iam::{Iam, NewRole, ProviderDetail, Quotas, RoleDetail, RoleHead};
+pub use retry::Retries;
+pub use session::{Session, SessionOptions};
+pub use sts::{CallerIdentity, Sts};
 pub use xml::{Element, XmlError};
