@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -31,7 +32,7 @@ pub struct ClusterDescription {
     /// The certificate authority of its API: PEM in base64.
     pub certificate_authority: Option<String>,
     /// Whether it is a cluster of somebody else that is only registered there.
-    pub connected: bool,
+    pub is_connected: bool,
     /// The id of a cluster on an Outpost, which its tokens name instead of the name.
     pub id: Option<String>,
 }
@@ -43,12 +44,14 @@ pub struct NewCluster {
     pub name: String,
     /// The role of its control plane, which EKS demands.
     pub role_arn: String,
+    /// The version of Kubernetes, such as `1.36`.
+    pub version: Option<String>,
     /// Its own issuer; without one, the server hosts one.
     pub issuer: Option<String>,
     /// The keys of its issuer (a JWKS), if they are not to be fetched.
     pub keys: Option<Value>,
     /// Its tags.
-    pub tags: std::collections::BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A bearer token for a cluster's API.
@@ -89,6 +92,9 @@ impl Eks {
             "roleArn": cluster.role_arn,
             "resourcesVpcConfig": {},
         });
+        if let Some(version) = &cluster.version {
+            body["version"] = json!(version);
+        }
         if !cluster.tags.is_empty() {
             body["tags"] = json!(cluster.tags);
         }
@@ -144,7 +150,7 @@ impl Eks {
             issuer: text("/identity/oidc/issuer"),
             endpoint: text("/endpoint"),
             certificate_authority: text("/certificateAuthority/data"),
-            connected: cluster.get("connectorConfig").is_some_and(|config| !config.is_null()),
+            is_connected: cluster.get("connectorConfig").is_some_and(|config| !config.is_null()),
             id: text("/id"),
         })
     }

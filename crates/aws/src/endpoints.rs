@@ -4,11 +4,14 @@
 
 use irsa_core::partition_of_region;
 
-/// A service that is called here.
+/// A service of AWS that a session calls.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Service {
+pub enum Service {
+    /// IAM.
     Iam,
+    /// STS.
     Sts,
+    /// EKS.
     Eks,
 }
 

@@ -27,6 +27,7 @@ pub use aws_credential_types::Credentials;
 pub use chain::{Chain, ChainError, default_chain};
 pub use client::{Client, QueryService, encode_path};
 pub use eks::{ClusterDescription, ClusterToken, Eks, NewCluster};
+pub use endpoints::Service;
 pub use error::{ClientError, Server, ServiceError};
 pub use iam::{Iam, NewRole, ProviderDetail, Quotas, RoleDetail, RoleHead};
 pub use retry::Retries;

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -50,7 +51,7 @@ struct Inner {
     /// Endpoints that are configured.
     endpoints: [Option<String>; 3],
     variant: Variant,
-    ca: Option<String>,
+    ca: Option<PathBuf>,
     keys: Keys,
     retries: Retries,
     account: Arc<OnceLock<AccountId>>,
@@ -90,12 +91,36 @@ impl Session {
                 fips: config.use_fips().unwrap_or_default(),
                 dual_stack: config.use_dual_stack().unwrap_or_default(),
             },
-            ca: ca.filter(|file| !file.is_empty()),
+            ca: ca.filter(|file| !file.is_empty()).map(PathBuf::from),
             keys: Keys::renewed(SharedCredentialsProvider::new(source)),
             retries: Retries::default(),
             account: Arc::default(),
             clients: Default::default(),
         }));
+        Ok(session)
+    }
+
+    /// A session with one server for all services, whose certificate may be signed by the authorities of the file `ca`.
+    ///
+    /// # Errors
+    /// An endpoint that is none, and a file without certificates.
+    pub fn of_server(
+        endpoint: &str,
+        region: Option<&str>,
+        credentials: Credentials,
+        ca: Option<&Path>,
+    ) -> Result<Self, ClientError> {
+        let session = Self(Arc::new(Inner {
+            region: region.map(ToOwned::to_owned),
+            endpoints: std::array::from_fn(|_| Some(endpoint.to_owned())),
+            variant: Variant::default(),
+            ca: ca.map(Path::to_path_buf),
+            keys: Keys::Fixed(credentials),
+            retries: Retries::default(),
+            account: Arc::default(),
+            clients: Default::default(),
+        }));
+        session.client(Service::Sts)?;
         Ok(session)
     }
 
@@ -111,10 +136,16 @@ impl Session {
         self.0.account.get().copied()
     }
 
-    /// Whether all three services are AWS's own.
+    /// The endpoint of a service that environment or profile name; `None` means AWS's own.
     #[must_use]
-    pub fn is_aws(&self) -> bool {
-        self.0.endpoints.iter().flatten().all(|url| is_aws(url))
+    pub fn endpoint(&self, service: Service) -> Option<&str> {
+        self.0.endpoints[index(service)].as_deref()
+    }
+
+    /// Whether a service is AWS's own, wherever its endpoint was named.
+    #[must_use]
+    pub fn is_aws(&self, service: Service) -> bool {
+        self.endpoint(service).is_none_or(is_aws)
     }
 
     /// IAM.
@@ -173,7 +204,7 @@ impl Session {
 
     fn place(&self, service: Service, variant: Variant) -> Result<Place, ClientError> {
         let region = self.region();
-        if let Some(url) = self.configured(service) {
+        if let Some(url) = self.endpoint(service) {
             return Ok(Place {
                 url: url.to_owned(),
                 region: region.unwrap_or(ANY_REGION).to_owned(),
@@ -183,10 +214,6 @@ impl Session {
             (Service::Eks, None) => Err(ClientError::Region),
             (_, region) => Ok(of_aws(service, region.unwrap_or(ANY_REGION), variant)),
         }
-    }
-
-    fn configured(&self, service: Service) -> Option<&str> {
-        self.0.endpoints[index(service)].as_deref()
     }
 
     fn client(&self, service: Service) -> Result<Client, ClientError> {
@@ -205,7 +232,7 @@ impl Session {
             .named(server, Arc::clone(&self.0.account))
             .with_deadline(DEADLINE);
         if let Some(file) = &self.0.ca {
-            client = client.with_ca(Path::new(file))?;
+            client = client.with_ca(file)?;
         }
         let client = client.with_retries(self.0.retries);
         Ok(known.get_or_init(|| client).clone())
