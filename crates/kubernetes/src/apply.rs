@@ -9,8 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::ask::{APPLY, Answer, Ask, JSON};
-use crate::cluster::{CallError, Cluster};
+use crate::ask::{APPLY, Ask, JSON};
+use crate::cluster::Cluster;
+use crate::error::CallError;
 use crate::list::PARTIAL_OBJECT;
 use crate::service_accounts::is_name;
 
@@ -74,43 +75,46 @@ async fn is_terminating(cluster: &Cluster, name: &str) -> Result<(), CallError> 
 /// Server-side apply with `force`: these labels and annotations are `manager`'s, and none else of the account; it is made where it is not there. Labels
 /// and annotations that it had applied before and that are not among these go, unless they are others' as well. Everything else stays as it is.
 ///
-/// Without any labels and annotations this lets go of the account as [`release_service_account`] does: it makes none.
+/// With a `uid` it is that account or none: nothing is made, and no other account of the name is changed.
 ///
 /// Needs `patch` of `serviceaccounts`, and `create` where there is none.
 ///
 /// # Errors
-/// A refusal, or no answer; there is no such namespace, or it is being deleted, or the account is.
+/// A refusal, or no answer; there is no such namespace, or it is being deleted, or the account is; [`CallError::is_conflict`]: the account of this `uid`
+/// is not there.
 pub async fn apply_service_account(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
     labels: &BTreeMap<String, String>,
     annotations: &BTreeMap<String, String>,
+    uid: Option<&str>,
     manager: &str,
 ) -> Result<(), CallError> {
-    if labels.is_empty() && annotations.is_empty() {
-        return release_service_account(cluster, namespace, name, manager).await;
-    }
     let mut metadata = Map::new();
     for (key, values) in [("labels", labels), ("annotations", annotations)] {
         if !values.is_empty() {
             metadata.insert(key.to_owned(), json!(values));
         }
     }
-    let answer = apply(cluster, namespace, name, metadata, manager).await?;
-    match answer.read::<Object>()?.metadata.deletion_timestamp {
+    let applied = apply(cluster, namespace, name, metadata, uid, manager).await?;
+    match applied {
+        Applied::Gone => Err(conflict(format!(
+            "the service account `{namespace}/{name}` that was seen is not there any more"
+        ))),
         // Something holds it back until it has cleaned up; then it goes with all that was applied.
-        Some(_) => Err(CallError::Refused {
-            code: 409,
-            reason: "Conflict".to_owned(),
-            message: format!("the service account `{namespace}/{name}` is being deleted: try again when it is gone"),
-        }),
-        None => Ok(()),
+        Applied::Done(Metadata {
+            deletion_timestamp: Some(_),
+            ..
+        }) => Err(conflict(format!(
+            "the service account `{namespace}/{name}` is being deleted: try again when it is gone"
+        ))),
+        Applied::Done(_) => Ok(()),
     }
 }
 
-/// Lets go of an account: the labels and annotations that `manager` had applied go, unless they are others' as well, and everything else stays. An
-/// account that is not there is left so.
+/// Lets go of the account of this `uid`: the labels and annotations that `manager` had applied go, unless they are others' as well, and everything else
+/// stays. One that is not there is well.
 ///
 /// Needs `get` and `patch` of `serviceaccounts`.
 ///
@@ -120,27 +124,87 @@ pub async fn release_service_account(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
+    uid: &str,
     manager: &str,
 ) -> Result<(), CallError> {
-    let mut round = 1;
-    loop {
-        let Some(seen) = look(cluster, namespace, name).await? else {
-            return Ok(());
-        };
-        // An apply makes what is not there. With the unique id of one that has gone it doesn't.
-        let metadata = Map::from_iter([("uid".to_owned(), Value::String(seen.uid))]);
-        match apply(cluster, namespace, name, metadata, manager).await {
-            // Older API servers do so all the same.
-            Ok(answer) if answer.created() => {
-                let uid = answer.read::<Object>()?.metadata.uid;
-                return delete_service_account(cluster, namespace, name, &uid).await;
+    // Another account of the name has nothing of ours that was seen.
+    apply(cluster, namespace, name, Map::new(), Some(uid), manager)
+        .await
+        .map(|_| ())
+}
+
+/// What became of an apply.
+enum Applied {
+    Done(Metadata),
+    /// The account of that unique id is not there.
+    Gone,
+}
+
+fn conflict(message: String) -> CallError {
+    CallError::Refused {
+        code: 409,
+        reason: "Conflict".to_owned(),
+        message,
+    }
+}
+
+/// Applies until nobody else changes the account at the same time.
+async fn apply(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    mut metadata: Map<String, Value>,
+    uid: Option<&str>,
+    manager: &str,
+) -> Result<Applied, CallError> {
+    let path = path(namespace, name)?;
+    metadata.insert("name".to_owned(), json!(name));
+    metadata.insert("namespace".to_owned(), json!(namespace));
+    if let Some(uid) = uid {
+        // An apply makes what is not there. With the unique id of what has gone it doesn't.
+        metadata.insert("uid".to_owned(), json!(uid));
+    }
+    let manager = utf8_percent_encode(manager, NON_ALPHANUMERIC);
+    let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+    let ask = Ask {
+        method: Method::PATCH,
+        accept: PARTIAL_OBJECT,
+        body: Some((APPLY, body.to_string().into_bytes())),
+        ..Ask::get(
+            "patch",
+            RESOURCE,
+            Some(namespace),
+            format!("{path}?fieldManager={manager}&force=true"),
+        )
+    };
+    for _ in 0..ROUNDS {
+        match cluster.ask(&ask).await {
+            Ok(answer) => {
+                let made = answer.created();
+                let metadata = answer.read::<Object>()?.metadata;
+                if made && uid.is_some() {
+                    // Older API servers make it all the same.
+                    delete_service_account(cluster, namespace, name, &metadata.uid).await?;
+                    return Ok(Applied::Gone);
+                }
+                return Ok(Applied::Done(metadata));
             }
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) if error.is_conflict() && round < ROUNDS => round += 1,
+            // Another account, none, or a change between reading and writing: only a look tells.
+            Err(error) if error.is_conflict() || (error.is_invalid() && uid.is_some()) => {
+                let there = look(cluster, namespace, name).await?;
+                if uid.is_some() && uid != there.as_ref().map(|metadata| metadata.uid.as_str()) {
+                    return Ok(Applied::Gone);
+                }
+                if error.is_invalid() {
+                    return Err(error);
+                }
+            }
             Err(error) => return Err(error),
         }
     }
+    Err(conflict(format!(
+        "the service account `{namespace}/{name}` is being changed by others all the time"
+    )))
 }
 
 async fn look(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<Metadata>, CallError> {
@@ -156,27 +220,6 @@ async fn look(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<M
 }
 
 const RESOURCE: &str = "serviceaccounts";
-
-async fn apply(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-    mut metadata: Map<String, Value>,
-    manager: &str,
-) -> Result<Answer, CallError> {
-    let manager = utf8_percent_encode(manager, NON_ALPHANUMERIC);
-    let target = format!("{}?fieldManager={manager}&force=true", path(namespace, name)?);
-    metadata.insert("name".to_owned(), json!(name));
-    metadata.insert("namespace".to_owned(), json!(namespace));
-    let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
-    let ask = Ask {
-        method: Method::PATCH,
-        accept: PARTIAL_OBJECT,
-        body: Some((APPLY, body.to_string().into_bytes())),
-        ..Ask::get("patch", RESOURCE, Some(namespace), target)
-    };
-    cluster.ask(&ask).await
-}
 
 /// Deletes a service account, if it is still the one of this unique id; one that is not there is well.
 ///
@@ -220,3 +263,6 @@ fn checked(name: &str) -> Result<(), CallError> {
         message: format!("`{name}` is not a name that Kubernetes takes"),
     })
 }
+
+#[cfg(test)]
+mod tests;

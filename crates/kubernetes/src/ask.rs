@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::cluster::{CallError, Cluster, chain};
+use crate::cluster::Cluster;
+use crate::error::{CallError, chain};
 
 /// The most that an answer may hold, in bytes: a page of 500 accounts, each of them with all the annotations that the API server lets it have.
 const LARGEST_ANSWER: usize = 192 << 20;
@@ -106,7 +107,7 @@ impl Cluster {
     /// it is its turn, and all of them end with the patience.
     pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, CallError> {
         let ends = Instant::now() + self.patience();
-        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(8));
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(8));
         let mut attempt = 1;
         loop {
             self.turn().await;
@@ -277,3 +278,6 @@ fn of_status(ask: &Ask<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]
         wait: (seconds > 0).then(|| Duration::from_secs(seconds)),
     }
 }
+
+#[cfg(test)]
+mod tests;

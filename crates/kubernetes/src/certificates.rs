@@ -22,7 +22,8 @@ use self::secret::Found;
 pub use self::slots::Rotation;
 use self::slots::{Pair, Slots, Step};
 use crate::backoff::Backoff;
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::Cluster;
+use crate::error::CallError;
 use crate::watch::{WatchOptions, follow_one};
 
 /// How long a start waits for the webhook configuration: it may be that we can't read it at all.

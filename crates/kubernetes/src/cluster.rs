@@ -4,12 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use irsa_core::Timestamp;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
+use crate::bearer::TokenSource;
+use crate::error::{CallError, ClusterError, chain};
 use crate::limiter::Limiter;
+use crate::{kubeconfig, transport};
 
 /// Where an API server is, and who we are to it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -19,10 +25,19 @@ pub enum Location {
     InCluster,
     /// A kubeconfig file, with its exec plugins and client certificates.
     Kubeconfig {
-        /// The file; without one those that `KUBECONFIG` names, else `~/.kube/config`.
+        /// The file, which has to be there; without one those that `KUBECONFIG` lists, as far as they are there, else `~/.kube/config`.
         path: Option<PathBuf>,
         /// The context; without one the file's current one.
         context: Option<String>,
+    },
+    /// An address, an authority and bearer tokens: what EKS says of a cluster.
+    Address {
+        /// The API server's URL.
+        server: String,
+        /// The certificates of its authority as PEM, or as base64 of that, which is how `DescribeCluster` sends it; without them the system decides.
+        certificate_authority: Option<String>,
+        /// Who we are.
+        token: TokenSource,
     },
     /// An address and nothing else: whoever asks there is nobody in particular.
     Anonymous,
@@ -82,167 +97,99 @@ impl ClusterOptions {
     }
 }
 
-/// Why there is no way to a cluster. Asking again changes nothing: a file, a variable or an option is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// The pod's own files and variables.
-    #[error("not inside of a cluster: {0}")]
-    InCluster(String),
-    /// The kubeconfig file.
-    #[error("the kubeconfig can't be used: {0}")]
-    Kubeconfig(String),
-    /// The URL of an option.
-    #[error("`{0}` is not the URL of an API server")]
-    Url(String),
-    /// Certificates, keys or plugins that are named by it.
-    #[error("no client for this cluster: {0}")]
-    Client(String),
-}
-
-/// Why one call brought nothing.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum CallError {
-    /// The API server answered, and not what was hoped for.
-    #[error("the API server says {code}: {message}")]
-    Refused {
-        /// The HTTP status.
-        code: u16,
-        /// Kubernetes' word for it, such as `NotFound`.
-        reason: String,
-        /// Its text.
-        message: String,
-    },
-    /// The API server does not know who we are.
-    #[error(
-        "the API server does not accept the credentials (401): {0}; on EKS, an IAM principal without an access entry gets the same answer"
-    )]
-    Unauthenticated(String),
-    /// We may not: an operator has to grant it.
-    #[error(
-        "no permission to {verb} {resource}{}: {message}",
-        .namespace.as_deref().map(|namespace| format!(" in the namespace `{namespace}`")).unwrap_or_default()
-    )]
-    Forbidden {
-        /// The verb of authorization.
-        verb: &'static str,
-        /// The resource, or the path of what is none.
-        resource: &'static str,
-        /// The namespace of the object.
-        namespace: Option<String>,
-        /// The API server's text.
-        message: String,
-    },
-    /// Nothing is made in a namespace that goes.
-    #[error("the namespace `{0}` is being deleted: wait until it is gone, then run this again")]
-    NamespaceTerminating(String),
-    /// No answer in time.
-    #[error("the API server did not answer within {} ms", .0.as_millis())]
-    Deadline(Duration),
-    /// No connection, no TLS, no credentials, or no answer that can be read.
-    #[error("the API server can't be asked: {0}")]
-    Unreachable(String),
-}
-
-impl CallError {
-    /// The object is not there.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { code: 404, .. })
-    }
-
-    /// Somebody else was faster: the object has changed since it was read, or is there already.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused { code: 409, .. })
-    }
-
-    /// We may not: an operator has to grant it.
-    #[must_use]
-    pub fn is_forbidden(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { code: 401 | 403, .. } | Self::Unauthenticated(_) | Self::Forbidden { .. }
-        )
-    }
-}
-
-impl From<kube::Error> for CallError {
-    fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => Self::Refused {
-                code: status.code,
-                reason: status.reason,
-                message: status.message,
-            },
-            other => Self::Unreachable(chain(&other)),
-        }
-    }
-}
-
-/// An error with its causes: those of HTTP clients say little alone.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// One cluster's API server, and how fast it is asked. Clones share the connections and the rate.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    names: Arc<Names>,
     limiter: Arc<Limiter>,
     deadline: Duration,
     patience: Duration,
 }
 
+#[derive(Debug)]
+struct Names {
+    server: String,
+    context: Option<String>,
+}
+
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Cluster").finish_non_exhaustive()
+        formatter
+            .debug_struct("Cluster")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
 impl Cluster {
-    /// Reads how to get there. Nothing is asked yet: the API server may be away.
+    /// Reads how to get there, and runs the kubeconfig's plugin for credentials, which may ask a person. Nothing else is asked yet: the API server
+    /// may be away.
     ///
     /// # Errors
     /// Files, variables or options are missing or wrong.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, ClusterError> {
         let server = options.server.as_deref().map(url).transpose()?;
+        let (mut context, mut plugin, mut tokens) = (None, None, None);
         let mut config = match &options.location {
             Location::InCluster => Config::incluster().map_err(|error| ClusterError::InCluster(chain(&error)))?,
-            Location::Kubeconfig { path, context } => kubeconfig(path.as_deref(), context.clone(), server.as_ref())
-                .await
-                .map_err(|error| ClusterError::Kubeconfig(chain(&error)))?,
+            Location::Kubeconfig { path, context: named } => {
+                let chosen = kubeconfig::choose(path.as_deref(), named.as_deref(), server.as_ref()).await?;
+                (context, plugin) = (Some(chosen.context), chosen.plugin);
+                let mut config = chosen.config;
+                if !chosen.own_proxy {
+                    config.proxy_url = transport::proxy_of_environment(&config.cluster_url);
+                }
+                config
+            }
+            Location::Address {
+                server,
+                certificate_authority,
+                token,
+            } => {
+                let mut config = Config::new(url(server)?);
+                config.root_cert = certificate_authority.as_deref().map(authority).transpose()?;
+                config.proxy_url = transport::proxy_of_environment(&config.cluster_url);
+                tokens = Some(token.clone());
+                config
+            }
             Location::Anonymous => Config::new(server.clone().ok_or_else(|| ClusterError::Url(String::new()))?),
         };
         if let Some(server) = server {
             config.cluster_url = server;
         }
-        config.connect_timeout = Some(options.deadline);
-        config.write_timeout = Some(options.deadline);
-        // Longer than any silence of a watch, which ends by itself: what hangs longer is a connection that is gone.
-        config.read_timeout = Some(crate::watch::LONGEST_WATCH + options.deadline);
-        config.reset_reader_on_write = true;
-        // Who calls decides what is asked again, and when.
-        config.default_retry = false;
+        if let Some(plugin) = plugin {
+            let credential = plugin.run().await.map_err(ClusterError::Plugin)?;
+            if let Some((certificate, key)) = credential.certificate {
+                config.auth_info.client_certificate_data = Some(STANDARD.encode(certificate));
+                config.auth_info.client_key_data = Some(STANDARD.encode(key.as_bytes()).into());
+            }
+            tokens = credential.token.map(|first| plugin.tokens(first));
+        }
         let agent = http::HeaderValue::from_str(&options.user_agent)
             .map_err(|error| ClusterError::Client(format!("`{}`: {error}", options.user_agent)))?;
         config.headers.push((http::header::USER_AGENT, agent));
-        let client = Client::try_from(config).map_err(|error| ClusterError::Client(chain(&error)))?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let client = transport::client(config, tokens, options.deadline)?;
         Ok(Self {
             client,
+            names: Arc::new(Names { server, context }),
             limiter: Arc::new(Limiter::new(options.calls_per_second, options.burst)),
             deadline: options.deadline,
             patience: options.patience,
         })
+    }
+
+    /// The API server's URL, without a slash at its end.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.names.server
+    }
+
+    /// The context of the kubeconfig that led here.
+    #[must_use]
+    pub fn context(&self) -> Option<&str> {
+        self.names.context.as_deref()
     }
 
     /// The client, for watches: they have no deadline, and no part in the rate.
@@ -335,29 +282,21 @@ fn url(text: &str) -> Result<Uri, ClusterError> {
     }
 }
 
-async fn kubeconfig(
-    path: Option<&std::path::Path>,
-    context: Option<String>,
-    server: Option<&Uri>,
-) -> Result<Config, KubeconfigError> {
-    let mut read = match path {
-        Some(path) => Kubeconfig::read_from(path)?,
-        None => match Kubeconfig::from_env()? {
-            Some(read) => read,
-            None => Kubeconfig::read()?,
-        },
+/// Certificates out of PEM, or out of the base64 of it.
+fn authority(text: &str) -> Result<Vec<Vec<u8>>, ClusterError> {
+    let wrong = |error: String| ClusterError::Client(format!("the certificates of the cluster's authority: {error}"));
+    let pem = match text.contains("-----BEGIN") {
+        true => text.as_bytes().to_vec(),
+        false => STANDARD.decode(text.trim()).map_err(|error| wrong(error.to_string()))?,
     };
-    // A file without a server is complete once an option names one.
-    if let Some(server) = server {
-        for cluster in read.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-            cluster.server = Some(server.to_string());
-        }
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem)
+        .map(|read| Ok(read?.to_vec()))
+        .collect();
+    let certificates = certificates.map_err(|error: rustls_pki_types::pem::Error| wrong(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(wrong("there are none".to_owned()));
     }
-    let options = KubeConfigOptions {
-        context,
-        ..KubeConfigOptions::default()
-    };
-    Config::from_custom_kubeconfig(read, &options).await
+    Ok(certificates)
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::cluster::{CallError, Cluster, system_time};
+use crate::cluster::{Cluster, system_time};
+use crate::error::CallError;
 use crate::service_accounts::is_name;
 
 /// Reports that may wait.

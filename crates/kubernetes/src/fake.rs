@@ -6,13 +6,15 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Cluster, ClusterOptions};
+use crate::{Cluster, ClusterOptions, Location};
 
 /// One answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// A body with its status; the connection ends after it.
     Json(u16, Value),
+    /// The same with one more header.
+    Headed(u16, &'static str, Value),
     /// Lines, after which the connection stays open.
     Open(Vec<Value>),
     /// The connection ends without a word.
@@ -23,7 +25,15 @@ pub(crate) enum Reply {
 pub(crate) type Requests = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Starts it; it ends with the test. `answer` gets each request's method and target, and its body.
-pub(crate) async fn api_server(mut answer: impl FnMut(&str, &str) -> Reply + Send + 'static) -> (Cluster, Requests) {
+pub(crate) async fn api_server(answer: impl FnMut(&str, &str) -> Reply + Send + 'static) -> (Cluster, Requests) {
+    api_server_with(ClusterOptions::default(), answer).await
+}
+
+/// The same for a cluster with other options.
+pub(crate) async fn api_server_with(
+    options: ClusterOptions,
+    mut answer: impl FnMut(&str, &str) -> Reply + Send + 'static,
+) -> (Cluster, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Requests::default();
@@ -37,7 +47,11 @@ pub(crate) async fn api_server(mut answer: impl FnMut(&str, &str) -> Reply + Sen
             tokio::spawn(write(stream, reply));
         }
     });
-    let options = ClusterOptions::from_flags("", &format!("http://{address}"));
+    let options = ClusterOptions {
+        location: Location::Anonymous,
+        server: Some(format!("http://{address}")),
+        ..options
+    };
     (Cluster::connect(&options).await.unwrap(), requests)
 }
 
@@ -65,14 +79,8 @@ async fn read(stream: &mut TcpStream) -> (String, String) {
 
 async fn write(mut stream: TcpStream, reply: Reply) {
     match reply {
-        Reply::Json(status, body) => {
-            let body = body.to_string();
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n",
-                body.len()
-            );
-            stream.write_all((head + &body).as_bytes()).await.unwrap();
-        }
+        Reply::Json(status, body) => write_json(stream, status, "X-Plain: 1", &body).await,
+        Reply::Headed(status, header, body) => write_json(stream, status, header, &body).await,
         Reply::Open(lines) => {
             let mut text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".to_owned();
             for line in lines {
@@ -85,6 +93,15 @@ async fn write(mut stream: TcpStream, reply: Reply) {
         }
         Reply::Hangs => {}
     }
+}
+
+async fn write_json(mut stream: TcpStream, status: u16, header: &str, body: &Value) {
+    let body = body.to_string();
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{header}\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
 }
 
 /// A refusal, as API servers write it.

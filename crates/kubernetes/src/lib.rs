@@ -12,26 +12,34 @@
 mod apply;
 mod ask;
 mod backoff;
+mod bearer;
 mod certificates;
 mod cluster;
 mod config_map;
+mod error;
 mod events;
 #[cfg(test)]
 mod fake;
 mod issuer;
+mod kubeconfig;
 mod limiter;
 mod list;
+mod plugin;
 mod pods;
 mod service_accounts;
+mod transport;
 mod watch;
 
 pub use apply::{apply_service_account, create_namespace, delete_service_account, release_service_account};
+pub use bearer::{BearerToken, TokenSource};
 pub use certificates::{CertificateOptions, Rotation, keep_certificate, service_names};
-pub use cluster::{CallError, Cluster, ClusterError, ClusterOptions, Location};
+pub use cluster::{Cluster, ClusterOptions, Location};
 pub use config_map::watch_config_map;
+pub use error::{CallError, ClusterError};
 pub use events::{Events, ObjectReference, Warning};
-pub use issuer::issuer;
-pub use list::{AccountMetadata, list_all_service_accounts, list_namespaces};
+pub use issuer::{issuer, signing_keys};
+pub use kubeconfig::has_kubeconfig;
+pub use list::{AccountMetadata, list_all_service_accounts, list_namespaces, look_up_account};
 pub use pods::{delete_pod, for_each_pod};
 pub use service_accounts::{ServiceAccount, look_up_service_account, watch_service_accounts};
 pub use watch::{Change, WatchOptions};

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::ask::Ask;
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::Cluster;
+use crate::error::CallError;
+use crate::service_accounts::is_name;
 
 /// Metadata and nothing else, of one object and of a list.
 /// See <https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources>.
@@ -75,7 +77,7 @@ struct ManagedFields {
     manager: String,
     operation: String,
     subresource: String,
-    fields_v1: Fields,
+    fields_v1: Option<Fields>,
 }
 
 #[derive(Default, Deserialize)]
@@ -115,10 +117,9 @@ impl AccountMetadata {
         for fields in metadata.managed_fields.unwrap_or_default() {
             // What the same program wrote in another way is not what an apply lets go of.
             if fields.manager == manager && fields.operation == "Apply" && fields.subresource.is_empty() {
-                account.owned_labels.extend(owned(&fields.fields_v1.metadata.labels));
-                account
-                    .owned_annotations
-                    .extend(owned(&fields.fields_v1.metadata.annotations));
+                let fields = fields.fields_v1.unwrap_or_default().metadata;
+                account.owned_labels.extend(owned(&fields.labels));
+                account.owned_annotations.extend(owned(&fields.annotations));
             }
         }
         account
@@ -150,6 +151,34 @@ pub async fn list_all_service_accounts(cluster: &Cluster, manager: &str) -> Resu
         .collect();
     accounts.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     Ok(accounts)
+}
+
+/// One service account as it is now, with what is `manager`'s by server-side apply; `None`: there is no such account.
+///
+/// Needs `get` of `serviceaccounts`.
+///
+/// # Errors
+/// A refusal, or no answer.
+pub async fn look_up_account(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    manager: &str,
+) -> Result<Option<AccountMetadata>, CallError> {
+    // These become parts of a path.
+    if !is_name(namespace) || !is_name(name) {
+        return Ok(None);
+    }
+    let target = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
+    let ask = Ask {
+        accept: PARTIAL_OBJECT,
+        ..Ask::get("get", "serviceaccounts", Some(namespace), target)
+    };
+    match cluster.ask(&ask).await {
+        Ok(answer) => Ok(Some(AccountMetadata::read(answer.read::<Object>()?.metadata, manager))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// All objects of a kind, of one state of the cluster.
@@ -193,3 +222,6 @@ async fn pages(cluster: &Cluster, resource: &'static str, limit: u32) -> Result<
         token = next;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::Cluster;
+use crate::error::CallError;
 use crate::service_accounts::is_name;
 
 /// Pods a page: one may be a megabyte, and most are ten kilobytes.

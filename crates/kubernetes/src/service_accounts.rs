@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::ServiceAccount as Object;
 use kube::api::Api;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::Cluster;
+use crate::error::CallError;
 use crate::watch::{Change, WatchOptions, follow};
 
 /// A service account, as far as it is of interest.

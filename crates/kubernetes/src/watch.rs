@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::Cluster;
+use crate::error::CallError;
 
 /// The longest that one watch is left open before it is asked for anew, from where it is; API servers refuse more than 295 seconds.
 pub(crate) const LONGEST_WATCH: Duration = Duration::from_secs(290);
