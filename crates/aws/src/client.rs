@@ -198,12 +198,16 @@ impl Client {
         action: &str,
         params: &[(N, V)],
     ) -> Result<Element, ClientError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", action)
-            .append_pair("Version", service.version());
-        for (name, value) in params {
-            form.append_pair(name.as_ref(), value.as_ref());
-        }
+        let body = {
+            // Not to be held across an await: it can't go to another thread.
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.append_pair("Action", action)
+                .append_pair("Version", service.version());
+            for (name, value) in params {
+                form.append_pair(name.as_ref(), value.as_ref());
+            }
+            form.finish()
+        };
         let content_type = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         let answer = self
             .call(Call {
@@ -214,7 +218,7 @@ impl Client {
                 path: "/",
                 query: "",
                 headers: vec![(header::CONTENT_TYPE, content_type)],
-                body: form.finish().into(),
+                body: body.into(),
             })
             .await?;
         Element::parse(self.text(&answer)?).map_err(|error| ClientError::xml(self.connections.endpoint(), &error))

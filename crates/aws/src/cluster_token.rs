@@ -18,8 +18,10 @@ use http::{Request, header};
 use crate::endpoints::Place;
 use crate::{ClientError, ClusterToken};
 
-/// How long STS takes the request for valid, as the AWS CLI has it.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// `X-Amz-Expires`, as the AWS CLI has it. Clusters want it there, and STS takes no notice of it.
+const EXPIRES: Duration = Duration::from_secs(60);
+/// How long clusters take a token: STS takes the signature for 15 minutes; one of them is for clocks that differ.
+const LIFETIME: Duration = Duration::from_secs(14 * 60);
 
 pub(crate) fn sign(
     place: &Place,
@@ -38,7 +40,7 @@ pub(crate) fn sign(
         .map_err(|error| failed(&error))?;
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(LIFETIME);
+    settings.expires_in = Some(EXPIRES);
     let identity = credentials.clone().into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
@@ -69,6 +71,11 @@ pub(crate) fn sign(
     let url = request.uri().to_string();
     Ok(ClusterToken {
         token: format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url)),
-        until: now + LIFETIME,
+        until: credentials
+            .expiry()
+            .map_or(now + LIFETIME, |end| end.min(now + LIFETIME)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ impl Eks {
     /// # Errors
     /// See [`ClientError`]; that there is none is one ([`ClientError::is_not_found`]).
     pub async fn describe_cluster(&self, name: &str) -> Result<ClusterDescription, ClientError> {
-        let path = format!("/clusters/{}", encode_path(name));
+        let path = format!("/clusters/{}", encode_path(name).replace('/', "%2F"));
         let answer = self
             .client
             .json_about(
@@ -163,7 +163,7 @@ impl ClusterToken {
         &self.token
     }
 
-    /// Until when everybody takes it. Making another one costs no call.
+    /// Until when clusters take it: 14 minutes, or less if the credentials end before. Making another one costs no call.
     #[must_use]
     pub fn until(&self) -> SystemTime {
         self.until
@@ -177,3 +177,6 @@ impl fmt::Debug for ClusterToken {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

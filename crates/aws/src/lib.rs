@@ -20,6 +20,8 @@ mod keys;
 mod retry;
 mod session;
 mod sts;
+#[cfg(test)]
+mod test_server;
 mod xml;
 
 pub use answer::Answer;

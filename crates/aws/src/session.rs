@@ -124,6 +124,22 @@ impl Session {
         Ok(session)
     }
 
+    /// The same with other retries, and with connections of its own.
+    #[must_use]
+    pub fn with_retries(&self, retries: Retries) -> Self {
+        let inner = &self.0;
+        Self(Arc::new(Inner {
+            region: inner.region.clone(),
+            endpoints: inner.endpoints.clone(),
+            variant: inner.variant,
+            ca: inner.ca.clone(),
+            keys: inner.keys.clone(),
+            retries,
+            account: Arc::clone(&inner.account),
+            clients: Default::default(),
+        }))
+    }
+
     /// The region, if one is given anywhere.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
