@@ -58,6 +58,9 @@ pub struct ClusterOptions {
     pub deadline: Duration,
     /// How long a call that may be made twice is made again and again, if the API server is busy or away.
     pub patience: Duration,
+    /// How long the connection of a watch may be silent before the other side is asked whether it is there, and how long it then has to answer. That is
+    /// done over HTTP/2; without it a dead connection is noticed when the watch is opened anew.
+    pub silence: Duration,
     /// What the API server's audit log shows as user agent.
     pub user_agent: String,
 }
@@ -71,6 +74,7 @@ impl Default for ClusterOptions {
             burst: 50,
             deadline: Duration::from_secs(10),
             patience: Duration::from_secs(60),
+            silence: Duration::from_secs(5),
             user_agent: concat!("irsa/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -170,7 +174,14 @@ impl Cluster {
             .map_err(|error| ClusterError::Client(format!("`{}`: {error}", options.user_agent)))?;
         config.headers.push((http::header::USER_AGENT, agent));
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let client = transport::client(config, tokens, options.deadline)?;
+        let client = transport::client(
+            config,
+            tokens,
+            transport::Times {
+                connected_within: options.deadline,
+                silence: options.silence,
+            },
+        )?;
         Ok(Self {
             client,
             names: Arc::new(Names { server, context }),

@@ -143,7 +143,7 @@ fn read(files: &Files) -> Result<Kubeconfig, ClusterError> {
     };
     let mut merged: Option<Kubeconfig> = None;
     for path in paths {
-        let read = match Kubeconfig::read_from(path) {
+        let mut read = match Kubeconfig::read_from(path) {
             Err(KubeconfigError::ReadConfig(error, _)) if !all && error.kind() == std::io::ErrorKind::NotFound => {
                 continue;
             }
@@ -151,6 +151,8 @@ fn read(files: &Files) -> Result<Kubeconfig, ClusterError> {
                 read.map_err(|error| ClusterError::Kubeconfig(format!("`{}`: {}", path.display(), words(&error))))?
             }
         };
+        // An empty name says nothing.
+        read.current_context = current(&read);
         let both = match merged.take() {
             Some(before) => before.merge(read),
             None => Ok(read),

@@ -189,3 +189,143 @@ impl Plugin {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A plugin that runs this shell script, as a kubeconfig may name it.
+    fn plugin(script: &str, more: Value) -> Plugin {
+        let mut config =
+            json!({"apiVersion": VERSIONS[0], "command": "sh", "args": ["-c", script], "interactiveMode": "Never"});
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        Plugin::new(serde_json::from_value(config).unwrap()).unwrap()
+    }
+
+    fn says(status: &Value) -> String {
+        let answer = json!({"apiVersion": VERSIONS[0], "kind": "ExecCredential", "status": status});
+        format!("echo '{answer}'")
+    }
+
+    async fn fails(script: &str, more: Value) -> String {
+        match plugin(script, more).run().await {
+            Ok(_) => panic!("{script}"),
+            Err(error) => error,
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_told_what_kubectl_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("told");
+        let script = format!(
+            "echo \"$KUBERNETES_EXEC_INFO $PROFILE\" > '{}'; {}",
+            file.display(),
+            says(&json!({"token": "t"}))
+        );
+        let mut plugin = plugin(
+            &script,
+            json!({"env": [{"name": "PROFILE", "value": "prod"}], "provideClusterInfo": true}),
+        );
+        plugin.config.cluster = Some(serde_json::from_value(json!({"server": "https://api"})).unwrap());
+        let credential = plugin.run().await.unwrap();
+        assert!(credential.token.is_some() && credential.certificate.is_none());
+        let told = std::fs::read_to_string(file).unwrap();
+        let information: Value = serde_json::from_str(told.strip_suffix(" prod\n").unwrap()).unwrap();
+        assert_eq!(
+            information,
+            json!({"apiVersion": VERSIONS[0], "kind": "ExecCredential",
+                "spec": {"interactive": false, "cluster": {"server": "https://api"}}})
+        );
+    }
+
+    #[tokio::test]
+    async fn it_is_run_once_and_again_when_its_token_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = folder.path().join("count");
+        let script = format!(
+            "echo x >> '{0}'; echo '{{\"apiVersion\":\"{1}\",\"status\":{{\"token\":\"t'$(wc -l < '{0}')'\",\"expirationTimestamp\":\"'$1'\"}}}}'",
+            count.display(),
+            VERSIONS[0]
+        );
+        let run = async |expires: &str| {
+            let _ = std::fs::remove_file(&count);
+            let plugin = plugin("", json!({"args": ["-c", script, "sh", expires]}));
+            let first = plugin.run().await.unwrap().token.unwrap();
+            let tokens = plugin.tokens(first);
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                seen.push(tokens.header().await.unwrap().to_str().unwrap().to_owned());
+            }
+            seen
+        };
+        assert_eq!(run("2999-01-01T00:00:00Z").await, ["Bearer t1"; 3]);
+        assert_eq!(
+            run("2020-01-01T00:00:00Z").await,
+            ["Bearer t1", "Bearer t2", "Bearer t3"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_certificate_comes_with_its_key() {
+        let both = json!({"clientCertificateData": "c", "clientKeyData": "k"});
+        let credential = plugin(&says(&both), json!({})).run().await.unwrap();
+        assert_eq!(
+            credential.certificate,
+            Some(("c".to_owned(), Zeroizing::new("k".to_owned())))
+        );
+        let error = fails(&says(&json!({"clientCertificateData": "c"})), json!({})).await;
+        assert_eq!(error, "`sh` has a certificate without its key, or a key alone");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_without_its_secrets() {
+        for (script, more, expected) in [
+            (
+                "echo top-secret; exit 3",
+                json!({"env": [{"name": "KEY", "value": "top-secret"}]}),
+                "`sh` failed (exit status: 3)",
+            ),
+            (
+                "echo '{\"status\": top-secret'",
+                json!({}),
+                "the answer of `sh` is no ExecCredential: line 1, column 13",
+            ),
+            (
+                &says(&json!({})),
+                json!({}),
+                "`sh` has neither a token nor a certificate",
+            ),
+            (
+                &says(&json!({"token": ""})),
+                json!({}),
+                "`sh` has neither a token nor a certificate",
+            ),
+            (&says(&Value::Null), json!({}), "the answer of `sh` has no status"),
+            (
+                &says(&json!({"token": "top-secret", "expirationTimestamp": "soon"})),
+                json!({}),
+                "`sh` names the end `soon`, which is no time",
+            ),
+            (
+                &says(&json!({"token": "top-secret"})),
+                json!({"apiVersion": VERSIONS[1]}),
+                "`sh` was asked in the version `client.authentication.k8s.io/v1beta1`, and answers in `client.authentication.k8s.io/v1`",
+            ),
+            (
+                "",
+                json!({"command": "no-such-program", "installHint": "get it"}),
+                "`no-such-program` can't be run: No such file or directory (os error 2)\nget it",
+            ),
+        ] {
+            assert_eq!(fails(script, more).await, expected);
+        }
+        let plugin = plugin("top-secret", json!({}));
+        assert_eq!(format!("{plugin:?}"), "Plugin { command: \"sh\", .. }");
+    }
+}

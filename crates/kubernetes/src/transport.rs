@@ -26,24 +26,26 @@ use tower::{BoxError, Layer as _, Service};
 use crate::bearer::TokenSource;
 use crate::error::{ClusterError, chain};
 
-/// How long a connection on which something is awaited may be silent before the other side is asked, and how long it has for its answer.
-const ASKED_AFTER: Duration = Duration::from_secs(5);
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
-/// The same for the other host's kernel, which is all there is to ask of a server without HTTP/2.
+/// When the other host's kernel is asked whether it is there, which is all there is to ask of a server without HTTP/2.
 const PROBED_AFTER: Duration = Duration::from_secs(8);
 const PROBES: u32 = 3;
 const BETWEEN_PROBES: Duration = Duration::from_secs(3);
 /// How long what was sent may remain without being acknowledged.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 
-/// A client that reaches the API server as `config` says, with the source's tokens, if any; a connection is made within `deadline`.
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// Until a connection is there, TLS and proxies included.
+    pub(crate) connected_within: Duration,
+    /// Until the other side of a watch is asked whether it is there, and until it has answered.
+    pub(crate) silence: Duration,
+}
+
+/// A client that reaches the API server as `config` says, with the source's tokens, if any.
 ///
 /// The configuration's programs for credentials are not run: `tokens` are theirs.
-pub(crate) fn client(
-    config: Config,
-    tokens: Option<TokenSource>,
-    deadline: Duration,
-) -> Result<kube::Client, ClusterError> {
+pub(crate) fn client(config: Config, tokens: Option<TokenSource>, times: Times) -> Result<kube::Client, ClusterError> {
     // Whoever makes a TLS configuration without saying by which library means this one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -51,14 +53,14 @@ pub(crate) fn client(
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
-    http.set_connect_timeout(Some(deadline));
+    http.set_connect_timeout(Some(times.connected_within));
     http.set_keepalive(Some(PROBED_AFTER));
     http.set_keepalive_interval(Some(BETWEEN_PROBES));
     http.set_keepalive_retries(Some(PROBES));
     #[cfg(target_os = "linux")]
     http.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN));
     let Some(proxy) = config.proxy_url.clone() else {
-        return assemble(config, http, tokens, deadline);
+        return assemble(config, http, tokens, times);
     };
     // A URL may hold a password.
     let host = proxy.host().unwrap_or_default().to_owned();
@@ -73,7 +75,7 @@ pub(crate) fn client(
             if let Some(authorization) = authorization {
                 tunnel = tunnel.with_auth(authorization);
             }
-            assemble(config, tunnel, tokens, deadline)
+            assemble(config, tunnel, tokens, times)
         }
         Some("https") => {
             // The proxy's own certificate is judged by the system, not by the cluster's authority.
@@ -87,9 +89,9 @@ pub(crate) fn client(
             if let Some(authorization) = authorization {
                 tunnel = tunnel.with_auth(authorization);
             }
-            assemble(config, tunnel, tokens, deadline)
+            assemble(config, tunnel, tokens, times)
         }
-        Some("socks5") => assemble(config, SocksV5::new(proxy, http), tokens, deadline),
+        Some("socks5") => assemble(config, SocksV5::new(proxy, http), tokens, times),
         _ => Err(ClusterError::Client(format!(
             "the proxy at `{host}` is named by a URL that is none of http, https and socks5"
         ))),
@@ -121,7 +123,7 @@ fn assemble<C>(
     config: Config,
     connector: C,
     tokens: Option<TokenSource>,
-    deadline: Duration,
+    times: Times,
 ) -> Result<kube::Client, ClusterError>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
@@ -132,6 +134,7 @@ where
     let tls = config.rustls_client_config().map_err(wrong)?;
     let over = |versions| {
         let connector = over_tls(&config, tls.clone(), connector.clone(), versions)?;
+        let deadline = times.connected_within;
         Ok::<_, ClusterError>(Within { connector, deadline })
     };
     let mut calls = Client::builder(TokioExecutor::new());
@@ -140,8 +143,8 @@ where
     watches
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
-        .http2_keep_alive_interval(ASKED_AFTER)
-        .http2_keep_alive_timeout(ANSWERED_WITHIN);
+        .http2_keep_alive_interval(times.silence)
+        .http2_keep_alive_timeout(times.silence);
     let transport = Transport {
         calls: calls.build(over(Versions::One)?),
         watches: watches.build(over(Versions::Both)?),
