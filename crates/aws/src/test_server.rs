@@ -14,6 +14,8 @@ pub(crate) enum Reply {
     Answer(u16, &'static str, String),
     /// The connection ends without an answer.
     Cut,
+    /// The connection stays, and nothing comes.
+    Silence,
     /// The connection ends in the middle of an answer.
     CutInside,
     /// An answer, after which the connection is closed though nobody said so.
@@ -112,6 +114,7 @@ async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
             Reply::Answer(status, headers, body) => (status, headers, body, false),
             Reply::AnswerAndClose(body) => (200, "", body, true),
             Reply::Cut => return,
+            Reply::Silence => continue,
             Reply::CutInside => {
                 let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<Half>";
                 stream.write_all(half.as_bytes()).await.unwrap();
