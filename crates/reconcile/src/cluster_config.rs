@@ -17,7 +17,7 @@ use miette::{NamedSource, Severity};
 
 use crate::account::ServiceAccount;
 use crate::desired::{Cluster, Request};
-use crate::place::{Place, Problem};
+use crate::place::{Place, Problem, source};
 use read::Reader;
 
 /// One ClusterConfig.
@@ -75,7 +75,8 @@ pub fn read<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Configur
     let mut configuration = Configuration::default();
     for (name, text) in files {
         let file: Arc<str> = name.into();
-        let mut reader = Reader::new(NamedSource::new(name, text.into()));
+        let shown: Arc<str> = source(text).into();
+        let mut reader = Reader::new(NamedSource::new(name, Arc::clone(&shown)));
         match tree::documents(&file, text) {
             Err(unreadable) => {
                 reader.say(
@@ -98,12 +99,12 @@ pub fn read<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Configur
         let mut problems = reader.problems;
         problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.offset));
         configuration.problems.append(&mut problems);
-        clusters_are_unique(&mut configuration, name, text);
+        clusters_are_unique(&mut configuration, name, &shown);
     }
     configuration
 }
 
-fn clusters_are_unique(configuration: &mut Configuration, name: &str, text: &str) {
+fn clusters_are_unique(configuration: &mut Configuration, name: &str, text: &Arc<str>) {
     let clusters = &configuration.clusters;
     let mut problems = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
@@ -120,7 +121,7 @@ fn clusters_are_unique(configuration: &mut Configuration, name: &str, text: &str
                 ),
                 help: Some(format!("the first time at {}", first.place)),
                 place: Some(cluster.place.clone()),
-                source: Some(NamedSource::new(name, text.into())),
+                source: Some(NamedSource::new(name, Arc::clone(text))),
             });
         }
     }

@@ -154,10 +154,16 @@ impl Flags {
                 say(format!("--tags `{tag}` is not valid: `key=value` is needed"));
                 continue;
             };
-            if crate::OWNERSHIP_TAGS.contains(&key) {
+            if names::is_ownership(key) {
                 say(format!("--tags: tag `{key}` cannot be set: it says whose the role is"));
             } else if let Err(why) = names::tag(key, value) {
                 say(format!("--tags: {why}"));
+            }
+            let is_twin = |other: &&String| *other != key && other.to_lowercase() == key.to_lowercase();
+            if let Some(twin) = tags.keys().find(is_twin) {
+                say(format!(
+                    "--tags: tags `{twin}` and `{key}` differ only in case, which IAM does not allow"
+                ));
             }
             tags.insert(key.to_owned(), value.to_owned());
         }
@@ -228,7 +234,7 @@ mod tests {
             attach_policy_arns: vec!["ReadOnly".to_owned()],
             attach_role_arn: Some("arn:aws:iam::111122223333:role/r".to_owned()),
             role_only: true,
-            tags: vec!["x".to_owned(), "irsa/name=y".to_owned()],
+            tags: vec!["x".to_owned(), "Irsa/name=y".to_owned(), "a=1,A=2".to_owned()],
             region: Some("cn-north-1".to_owned()),
             ..Flags::default()
         };
@@ -242,7 +248,8 @@ mod tests {
                 "--attach-policy-arn `ReadOnly` is not valid: `arn:aws-cn:iam::ACCOUNT:policy/NAME` is needed",
                 "--attach-role-arn `arn:aws:iam::111122223333:role/r` is not valid: it is of partition `aws`, the cluster's region is of `aws-cn`",
                 "--tags `x` is not valid: `key=value` is needed",
-                "--tags: tag `irsa/name` cannot be set: it says whose the role is",
+                "--tags: tag `Irsa/name` cannot be set: it says whose the role is",
+                "--tags: tags `a` and `A` differ only in case, which IAM does not allow",
             ]
         );
     }

@@ -103,6 +103,11 @@ pub(crate) fn tag(key: &str, value: &str) -> Result<(), String> {
     Err(format!("tag `{key}` is not valid: {fault}"))
 }
 
+/// Whether a tag says whose a role is. IAM does not tell keys apart that differ only in case.
+pub(crate) fn is_ownership(key: &str) -> bool {
+    crate::OWNERSHIP_TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(key))
+}
+
 /// The name of a role.
 /// See <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>.
 pub(crate) fn role_name(text: &str) -> Result<(), String> {
@@ -153,7 +158,13 @@ pub(crate) fn iam_arn(text: &str, kind: &str, partition: Option<&str>) -> Result
     let account = arn.account_id().is_some() || (kind == "policy" && arn.account() == "aws");
     let name = arn.resource_of_kind(kind).unwrap_or_default();
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte);
-    let named = !arn.resource_name().is_empty() && name.bytes().all(allowed);
+    // A path may have any visible character; patterns are none.
+    let path = name.strip_suffix(arn.resource_name()).unwrap_or_default();
+    let named = !arn.resource_name().is_empty()
+        && arn.resource_name().bytes().all(allowed)
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"*?\"\\".contains(&byte));
     if arn.service() != "iam" || !arn.region().is_empty() || !account || name.is_empty() || !named {
         return Err(shape());
     }
@@ -218,6 +229,7 @@ mod tests {
         for good in [
             "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy",
             "arn:aws-cn:iam::111122223333:policy/a",
+            "arn:aws:iam::111122223333:policy/team~1/(old)/a",
         ] {
             assert!(iam_arn(good, "policy", None).is_ok(), "{good}");
         }
@@ -230,6 +242,8 @@ mod tests {
             "arn:aws:s3:::policy/a",
             "arn:aws:iam::111122223333:role/a",
             "arn:aws:iam::aws:policy/a b",
+            "arn:aws:iam::aws:policy/a*/b",
+            "arn:aws:iam::aws:policy/a~b",
         ] {
             assert!(iam_arn(bad, "policy", None).is_err(), "{bad}");
         }

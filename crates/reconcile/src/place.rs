@@ -26,6 +26,32 @@ impl fmt::Display for Place {
     }
 }
 
+/// Whether a character steers a terminal or turns the direction of the text around it, so that what is shown is not what
+/// is there.
+pub(crate) fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text on one line, without characters that steer a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars()
+        .map(|character| if steers(character) { '\u{fffd}' } else { character })
+        .collect()
+}
+
+/// A file's text as it may be shown: every byte stays at its place.
+pub(crate) fn source(text: &str) -> String {
+    let shown = |character: char| match (character, character.len_utf8()) {
+        ('\n' | '\t' | '\r', _) => character,
+        (_, 1) if steers(character) => '?',
+        (_, 2) if steers(character) => '\u{bf}',
+        (_, 3) if steers(character) => '\u{fffd}',
+        _ => character,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Something to say about a configuration: an error, a warning, or (as [`Severity::Advice`]) a note.
 ///
 /// It is a [`Diagnostic`], so a report shows it in its place.
@@ -48,7 +74,7 @@ impl Problem {
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: shown(&message.into()),
             help: None,
             place: None,
             source: None,

@@ -10,11 +10,5 @@ pub use json::value;
 pub use listing::{NONE_FOUND, list_json, list_table, list_yaml};
 pub use tasks::{Task, create_task, delete_task, excluded, tree, update_task};
 
-/// A text on one line, without characters that steer a terminal.
-fn shown(text: &str) -> String {
-    let shown = |character: char| if character.is_control() { '\u{fffd}' } else { character };
-    text.chars().map(shown).collect()
-}
-
 #[cfg(test)]
 mod tests;

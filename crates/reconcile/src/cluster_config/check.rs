@@ -60,7 +60,11 @@ impl Reader {
     /// An inline policy as compact JSON, if IAM would take it. What it warns of is said, too.
     pub(crate) fn policy(&mut self, node: &Node, path: &str) -> Option<String> {
         if !matches!(node.value, Value::Map(_)) {
-            self.wrong_type(node, path, "a policy document");
+            let found = node.value.kind();
+            let help = matches!(node.value, Value::Text(_))
+                .then(|| "write the document itself, not its text in quotes".to_owned());
+            let message = format!("{path} must be a policy document, not {found}");
+            self.say(Severity::Error, message, Some(&node.place), help);
             return None;
         }
         let (text, places) = tree::json(node);
@@ -176,17 +180,6 @@ impl Reader {
             self.error(
                 &node.place,
                 format!("{path} has {tags} tags; a role can have {MOST_TAGS}, {ours} of which say whose it is"),
-            );
-        }
-        if let Some(reserved) = account
-            .tags
-            .iter()
-            .flatten()
-            .find(|(key, _)| crate::OWNERSHIP_TAGS.contains(&key.as_str()))
-        {
-            self.error(
-                &node.place,
-                format!("{path}: tag `{}` cannot be set: it says whose the role is", reserved.0),
             );
         }
     }

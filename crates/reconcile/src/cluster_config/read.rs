@@ -10,7 +10,7 @@ use super::tree::{Entry, Node, Value};
 use super::{ClusterConfig, fields};
 use crate::account::{DEFAULT_NAMESPACE, ServiceAccount, ServiceAccountName};
 use crate::names;
-use crate::place::{Place, Problem};
+use crate::place::{Place, Problem, shown};
 use crate::well_known::WellKnownPolicy;
 
 const API_VERSION: &str = "eksctl.io/v1alpha5";
@@ -33,8 +33,8 @@ impl Reader {
     pub(crate) fn say(&mut self, severity: Severity, message: String, place: Option<&Place>, help: Option<String>) {
         self.problems.push(Problem {
             severity,
-            message,
-            help,
+            message: shown(&message),
+            help: help.as_deref().map(shown),
             place: place.cloned(),
             source: Some(self.source.clone()),
         });
@@ -159,6 +159,7 @@ impl Reader {
             let Some(account) = self.account(item, &path, partition) else {
                 continue;
             };
+            self.twin_tags(&cluster.tags, &account, &item.place, &path);
             if let Some(first) = seen.get(&account.name) {
                 self.say(
                     Severity::Error,
@@ -172,6 +173,25 @@ impl Reader {
             }
         }
         cluster.service_accounts = Some(accounts);
+    }
+
+    /// Tags of the cluster and of an account that IAM takes for one.
+    fn twin_tags(
+        &mut self,
+        of_cluster: &BTreeMap<String, String>,
+        account: &ServiceAccount,
+        place: &Place,
+        path: &str,
+    ) {
+        for key in account.tags.iter().flat_map(BTreeMap::keys) {
+            let is_twin = |other: &&String| *other != key && other.to_lowercase() == key.to_lowercase();
+            if let Some(twin) = of_cluster.keys().find(is_twin) {
+                let message = format!(
+                    "{path}: tags `{key}` and `{twin}` of metadata.tags differ only in case, which IAM does not allow"
+                );
+                self.error(place, message);
+            }
+        }
     }
 
     fn account(&mut self, node: &Node, path: &str, partition: Option<&str>) -> Option<ServiceAccount> {
@@ -331,6 +351,11 @@ impl Reader {
                 let message =
                     format!("{path}: tags `{twin}` and `{key}` differ only in case, which IAM does not allow");
                 self.error(&place, message);
+            }
+            if names::is_ownership(&key) {
+                let message = format!("{path}: tag `{key}` cannot be set: it says whose the role is");
+                self.error(&place, message);
+                continue;
             }
             match names::tag(&key, &value) {
                 Ok(()) => drop(tags.insert(key, value)),

@@ -154,3 +154,109 @@ proptest::proptest! {
         let _ = read([("f", text.as_str())]);
     }
 }
+
+const HEAD: &str = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: c, region: us-west-2}\n";
+
+fn one_account(fields: &str) -> String {
+    format!(
+        "{HEAD}iam:\n  withOIDC: true\n  serviceAccounts:\n  - metadata: {{name: a}}\n    wellKnownPolicies: {{autoScaler: true}}\n{fields}"
+    )
+}
+
+#[test]
+fn files_that_are_made_to_be_too_much() {
+    for depth in [60, 500, 100_000] {
+        for open in ["[", "{a: ", "- "] {
+            let text = format!("{HEAD}nodeGroups:\n  {}\n", open.repeat(depth));
+            assert!(read([("f", text.as_str())]).has_errors(), "{open}");
+        }
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let text = one_account(&format!("    attachPolicy: {{Statement: {open}{close}}}\n"));
+        let told = shown(&read([("f", text.as_str())]));
+        assert!(
+            told.contains("`f` is no YAML: lists and maps stand more than 32 deep in each other"),
+            "{told}"
+        );
+    }
+    let mut bomb = format!("{HEAD}nodeGroups:\n- &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+        writeln!(bomb, "- &a{level} [{aliases}]").unwrap();
+    }
+    let told = shown(&read([("f", bomb.as_str())]));
+    assert!(told.contains("`f` is no YAML: its aliases come to too much"), "{told}");
+}
+
+#[test]
+fn what_eksctl_reads_of_yaml() {
+    let merged = format!(
+        "{HEAD}iam:\n  withOIDC: yes\n  serviceAccounts:\n  - &base\n    metadata: {{name: a}}\n    wellKnownPolicies: &w {{autoScaler: on}}\n  - <<: *base\n    metadata: {{name: b}}\n    wellKnownPolicies: *w\n"
+    );
+    let configuration = read([("f", merged.as_str())]);
+    assert_eq!(shown(&configuration), "");
+    let accounts = configuration.clusters[0].service_accounts.as_deref().unwrap();
+    assert_eq!(accounts.len(), 2);
+    assert_eq!(accounts[1].well_known_policies, accounts[0].well_known_policies);
+    for text in [format!("\u{feff}{HEAD}"), HEAD.replace('\n', "\r\n")] {
+        assert_eq!(shown(&read([("f", text.as_str())])), "");
+    }
+    for (fields, told) in [
+        ("\tattachPolicy: {}\n", "tabs"),
+        (
+            "    tags: {cost: 12}\n",
+            "tags.cost must be a string, not a number\n    help: quotes make it one\n",
+        ),
+        (
+            "    attachPolicy: '{\"Version\":\"2012-10-17\",\"Statement\":[]}'\n",
+            "attachPolicy must be a policy document, not a string\n    help: write the document itself, not its text in quotes\n",
+        ),
+        ("    \"t\\u0061gs\": {}\n    tags: {}\n", "duplicate mapping key: tags"),
+    ] {
+        let text = one_account(fields);
+        let all = shown(&read([("f", text.as_str())]));
+        assert!(all.contains(told), "{fields}: {all}");
+    }
+}
+
+#[test]
+fn tags_that_say_whose_a_role_is_are_nobodys_to_set() {
+    for tags in ["irsa/name: x", "IRSA/Managed-By: x"] {
+        let account = one_account(&format!("    tags: {{{tags}}}\n"));
+        let cluster = one_account("").replace("region: us-west-2}", &format!("region: us-west-2, tags: {{{tags}}}}}"));
+        for text in [account, cluster] {
+            let told = shown(&read([("f", text.as_str())]));
+            assert!(
+                told.contains("cannot be set: it says whose the role is"),
+                "{text}: {told}"
+            );
+        }
+    }
+    // Keys that differ only in case are one key to IAM, wherever they come from.
+    let text =
+        one_account("    tags: {team: x}\n").replace("region: us-west-2}", "region: us-west-2, tags: {Team: z}}");
+    let told = shown(&read([("f", text.as_str())]));
+    assert!(
+        told.contains("tags `team` and `Team` of metadata.tags differ only in case"),
+        "{told}"
+    );
+}
+
+#[test]
+fn nothing_in_a_file_steers_a_terminal() {
+    let text = one_account("    roleName: \"\\e[2J\\u202e\\u009b\\x07\"\n    \"\\e]0;x\": y\n");
+    let configuration = read([("f", text.as_str())]);
+    assert_eq!(configuration.problems.len(), 2);
+    for problem in &configuration.problems {
+        for text in [Some(&problem.message), problem.help.as_ref()].into_iter().flatten() {
+            assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{9b}', '\u{7}']), "{text:?}");
+        }
+    }
+    // What the parser refuses is shown beside its line.
+    let raw = format!("{HEAD}iam: \u{1b}[2J\u{202e}\n");
+    let configuration = read([("f", raw.as_str())]);
+    let mut shown = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut shown, &configuration.problems[0])
+        .unwrap();
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+}

@@ -54,9 +54,32 @@ pub(crate) struct Unreadable {
     pub(crate) place: Option<Place>,
 }
 
+/// How deep lists and maps may be in each other. What is read goes as deep into the stack, and no ClusterConfig needs half.
+const DEEPEST: usize = 32;
+
+/// The nodes that files of 5000 accounts, the most that IAM has room for, stay far below.
+const MOST_NODES: usize = 1_000_000;
+
+/// What aliases may come to, so that a few lines do not become gigabytes.
+const MOST_REPLAYED: usize = 50_000;
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEEPEST,
+            max_nodes: MOST_NODES,
+            max_events: MOST_NODES.saturating_mul(2),
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MOST_REPLAYED,
+            max_replay_stack_depth: DEEPEST,
+        },
+    }
+}
+
 /// Reads all documents of a text. Empty documents are left out.
 pub(crate) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Node>, Unreadable> {
-    let nodes = serde_saphyr::from_multiple::<Spanned<Raw>>(text).map_err(|error| {
+    let nodes = serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options()).map_err(|error| {
         let error = error.without_snippet();
         let place = error
             .location()
@@ -70,12 +93,25 @@ pub(crate) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Node>, Unread
             .map_or(message.as_str(), |(message, _)| message);
         let message = message.split_once(", set ").map_or(message, |(message, _)| message);
         Unreadable {
-            message: message.to_owned(),
+            message: plain(message),
             place,
         }
     })?;
     let nodes = nodes.into_iter().map(|raw| node(file, raw));
     Ok(nodes.filter(|node| !matches!(node.value, Value::Null)).collect())
+}
+
+/// The limits of the parser in words.
+fn plain(message: &str) -> String {
+    if message.starts_with("budget breached: Depth") || message.starts_with("recursion limit") {
+        format!("lists and maps stand more than {DEEPEST} deep in each other")
+    } else if message.starts_with("alias replay limit") {
+        "its aliases come to too much".to_owned()
+    } else if message.starts_with("budget breached") {
+        "it is too large".to_owned()
+    } else {
+        message.to_owned()
+    }
 }
 
 fn place(file: &Arc<str>, location: Location) -> Place {

@@ -97,7 +97,7 @@ pub fn text(plan: &Plan) -> String {
 
 fn line(text: &mut String, indent: usize, words: &str) {
     // What others wrote into tags and annotations must not steer a terminal. Writing to a string cannot fail.
-    let _ = writeln!(text, "{:indent$}{}", "", super::shown(words));
+    let _ = writeln!(text, "{:indent$}{}", "", crate::place::shown(words));
 }
 
 fn subject(change: &Change) -> String {

@@ -16,7 +16,7 @@ pub fn list_table(listed: &[Listed]) -> String {
     if listed.is_empty() {
         return NONE_FOUND.to_owned();
     }
-    let row = |one: &Listed| [&one.name.namespace, &one.name.name, &one.role_arn].map(|text| super::shown(text));
+    let row = |one: &Listed| [&one.name.namespace, &one.name.name, &one.role_arn].map(|text| crate::place::shown(text));
     let mut rows: Vec<[String; 3]> = listed.iter().map(row).collect();
     rows.sort_unstable();
     rows.insert(0, ["NAMESPACE", "NAME", "ROLE ARN"].map(str::to_owned));

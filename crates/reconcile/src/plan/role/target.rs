@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::whose::{HOME, MANAGED_BY, has_tags, home, is_managed, is_ownership};
+use super::whose::{HOME, MANAGED_BY, has_tags, home, is_managed};
 use crate::MANAGER;
 use crate::actual::Role;
 use crate::desired::{ATTACH_POLICY_NAME, Binding, Cluster, DesiredRole, base32};
 use crate::document;
+use crate::names::is_ownership;
 use crate::well_known::{Expansion, WellKnownPolicy};
 
 /// Remembers the tags that are ours.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::MANAGER;
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
 use crate::desired::{Binding, Cluster, Desired};
 use crate::trust::{self, Owner, Trusted};
-use crate::{MANAGER, OWNERSHIP_TAGS};
 
 pub(in crate::plan) const MANAGED_BY: &str = "irsa/managed-by";
 pub(in crate::plan) const HOME: [&str; 3] = ["irsa/cluster", "irsa/namespace", "irsa/name"];
@@ -148,11 +148,6 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
         return Whose::Stack(stack_of(role));
     }
     Whose::Foreign
-}
-
-/// Whether a tag says whose a role is.
-pub(super) fn is_ownership(key: &str) -> bool {
-    OWNERSHIP_TAGS.contains(&key)
 }
 
 /// The account of a cluster that eksctl's stack made a role for.
