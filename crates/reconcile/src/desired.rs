@@ -146,6 +146,19 @@ pub struct Binding {
     pub account: ServiceAccountName,
     /// What the `sub` claim must be.
     pub subject: Subject,
+    /// How much of that is asked for.
+    pub wish: Wish,
+}
+
+/// What a trust policy is to say of a binding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// The subject, and no other one of the account's.
+    Exactly,
+    /// A subject of the account's: if there is one, it is the right one (an update that gives no pattern).
+    Any,
+    /// Whatever is there stays, and nothing comes: the account is left out.
+    Leave,
 }
 
 /// A `sub` claim.
@@ -339,9 +352,15 @@ impl Desired {
         }
     }
 
-    /// Leaves only the accounts that `keep` chooses. Roles keep all their bindings, so nobody who shares one loses it.
+    /// Leaves only the accounts that `keep` chooses. Whoever shares a role and is left out keeps what it has of it, and
+    /// gets no more.
     pub fn retain(&mut self, keep: impl Fn(usize, &ServiceAccountName) -> bool) {
         self.accounts.retain(|account| keep(account.cluster, &account.name));
+        for binding in self.roles.iter_mut().flat_map(|role| &mut role.bindings) {
+            if !keep(binding.cluster, &binding.account) {
+                binding.wish = Wish::Leave;
+            }
+        }
     }
 }
 
@@ -411,6 +430,10 @@ fn role(index: usize, request: &Request, account: &ServiceAccount, mode: Mode) -
             cluster: index,
             account: account.name.clone(),
             subject,
+            wish: match (mode, &account.subject_pattern) {
+                (Mode::Update, None) => Wish::Any,
+                _ => Wish::Exactly,
+            },
         }],
         permissions,
     }

@@ -128,6 +128,15 @@ pub(crate) fn is_same(old: &str, new: &str) -> bool {
     })
 }
 
+/// Whether a policy denies anything.
+pub(crate) fn denies(text: &str) -> bool {
+    object(text).is_none_or(|document| {
+        statements(&document)
+            .iter()
+            .any(|statement| statement.get("Effect").is_none_or(|effect| effect != "Allow"))
+    })
+}
+
 /// The statements that one document has and the other has not.
 pub(crate) fn difference(old: Option<&str>, new: Option<&str>) -> Vec<StatementChange> {
     let (old, new) = (texts(old), texts(new));

@@ -44,7 +44,8 @@
 //!   the state that a plan leads to is empty.
 //! * Nothing that is not ours is changed or deleted unless the options say so; what is ours stands in tags, labels and
 //!   field managers, never in a file.
-//! * Permissions are added before others are taken away.
+//! * What is allowed before and after a plan is allowed in between; what is allowed neither before nor after is not, as far as
+//!   that can be.
 #![cfg_attr(
     not(test),
     deny(
@@ -95,3 +96,4 @@ pub const OWNERSHIP_TAGS: [&str; 5] = [
 
 pub use account::{DEFAULT_NAMESPACE, ServiceAccount, ServiceAccountName};
 pub use place::{Place, Problem};
+pub use trust::is_same_trust;

@@ -22,8 +22,11 @@
 //!
 //! # The order of a change
 //!
-//! Policies are attached and written before others are detached and deleted; where a statement may move between two inline
-//! policies, both get it before one loses it. A service account is pointed to a role when the role is complete. The role
+//! What is allowed before and after is allowed in between: policies are attached and written before others are detached and
+//! deleted; where a statement may move between two inline policies, both get it before one loses it. What is allowed neither
+//! before nor after is not allowed in between, as far as that can be: who may no longer assume a role goes first, and who is
+//! new comes last; a boundary comes before what it bounds, and goes after it; denials come first and go last. A service
+//! account is pointed to a role when the role is complete. The role
 //! that it had before stays, as running pods use it until they are restarted.
 
 mod account;

@@ -111,10 +111,10 @@ pub(crate) fn merge(old: Option<&str>, wanted: &[Trusted], owned: &[Owner], quot
     merger.append();
     let mut merged = Merged {
         foreign: merger.foreign,
-        open: merger.open,
+        open: std::mem::take(&mut merger.open),
         ..Merged::default()
     };
-    let mut kept = merger.kept;
+    let mut kept = std::mem::take(&mut merger.kept);
     let mut write = |kept: &[Value]| {
         document.insert("Statement".to_owned(), Value::Array(kept.to_vec()));
         Value::Object(document.clone()).to_string()
@@ -307,6 +307,100 @@ pub(crate) fn subjects(text: &str, provider: &str, issuer: &Issuer) -> Vec<Subje
     read.flat_map(|identity| identity.subjects).collect()
 }
 
+/// The subjects of an account that a trust policy names, with the audience: the account itself, or patterns of its own.
+pub(crate) fn subjects_of(text: &str, owner: &Owner) -> Vec<Subject> {
+    let statements = object(text).map(|document| statements(&document)).unwrap_or_default();
+    let mut subjects = Vec::new();
+    for identity in statements
+        .iter()
+        .filter_map(|statement| web_identity(statement, &owner.provider, &owner.issuer))
+        .filter(|identity| identity.has_audience)
+    {
+        let sid = identity.sid.as_deref();
+        let own = identity
+            .subjects
+            .iter()
+            .filter(|subject| owns(owner, &owner.provider, subject, sid));
+        subjects.extend(own.cloned());
+    }
+    subjects.sort();
+    subjects.dedup();
+    subjects
+}
+
+/// What a plan says of a trust policy that IAM would not take.
+pub(crate) fn gone_message(role: &str, principal: &str) -> String {
+    format!("the trust policy of role `{role}` names `{principal}`, which is gone, and IAM takes no new one that does")
+}
+
+/// What to do about it.
+pub(crate) const GONE_HELP: &str = "take that principal out of the role's trust policy first";
+
+/// A principal that IAM shows by its unique id, as it does when the user or role has been deleted.
+///
+/// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
+pub(crate) fn gone_principal(text: &str) -> Option<String> {
+    let is_id = |text: &&str| {
+        let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        ["AIDA", "AROA"].iter().any(|prefix| text.starts_with(prefix))
+            && text.len() >= 16
+            && text.bytes().all(is_letter)
+    };
+    for statement in statements(&object(text)?) {
+        for element in ["Principal", "NotPrincipal"] {
+            let principals = match statement.get(element).and_then(|types| types.get("AWS")) {
+                Some(Value::String(one)) => vec![one.as_str()],
+                Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+                _ => continue,
+            };
+            if let Some(gone) = principals.into_iter().find(is_id) {
+                return Some(gone.to_owned());
+            }
+        }
+    }
+    None
+}
+
+/// Whether two trust policies say the same, statement by statement: IAM may write lists, accounts and blanks otherwise than
+/// it was sent them.
+#[must_use]
+pub fn is_same_trust(one: &str, other: &str) -> bool {
+    let all = |text: &str| {
+        let document = object(text)?;
+        let version = document.get("Version").cloned();
+        let mut texts: Vec<String> = statements(&document)
+            .iter()
+            .map(|statement| canonical(&with_plain_accounts(statement)).to_string())
+            .collect();
+        texts.sort();
+        Some((version, texts))
+    };
+    one == other || matches!((all(one), all(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// A statement with accounts as numbers: IAM makes ARNs of them.
+fn with_plain_accounts(statement: &Value) -> Value {
+    let mut statement = statement.clone();
+    let plain = |value: &mut Value| {
+        let account = value
+            .as_str()
+            .and_then(|text| text.strip_suffix(":root"))
+            .and_then(|text| text.rsplit_once(":iam::"))
+            .map(|(_, account)| account.to_owned());
+        if let Some(account) = account {
+            *value = account.into();
+        }
+    };
+    for element in ["Principal", "NotPrincipal"] {
+        match statement.get_mut(element).and_then(|types| types.get_mut("AWS")) {
+            Some(Value::Array(all)) => all.iter_mut().for_each(plain),
+            Some(one) => plain(one),
+            None => {}
+        }
+    }
+    statement
+}
+
 /// Whether a role trusts a subject already.
 pub(crate) fn trusts(text: &str, trusted: &Trusted) -> bool {
     object(text).is_some_and(|document| {
@@ -358,7 +452,7 @@ fn web_identity(statement: &Value, provider: &str, issuer: &Issuer) -> Option<We
         return Some(identity);
     };
     let is_signed = identity.sid.as_deref().is_some_and(|sid| sid.starts_with("irsa"));
-    let mut has_subject = false;
+    let (mut has_subject, mut has_audience) = (false, false);
     for (operator, keys) in condition.as_object()? {
         let is_like = match operator.as_str() {
             "StringEquals" => false,
@@ -376,7 +470,12 @@ fn web_identity(statement: &Value, provider: &str, issuer: &Issuer) -> Option<We
                 _ => return None,
             };
             match claim.to_ascii_lowercase().as_str() {
-                "aud" => identity.has_audience = values == [AUDIENCE],
+                // Both must hold, which is not for here either.
+                "aud" if has_audience => return None,
+                "aud" => {
+                    has_audience = true;
+                    identity.has_audience = values == [AUDIENCE];
+                }
                 // Both must hold: which subjects that are is not for here.
                 "sub" if has_subject => return None,
                 "sub" => {
@@ -418,7 +517,10 @@ mod tests {
                 text: format!("system:serviceaccount:{text}"),
                 is_pattern: text.contains('*'),
             },
-            account: ServiceAccountName::new("apps", "x"),
+            account: match text.split_once(':').filter(|_| !text.contains('*')) {
+                Some((namespace, name)) => ServiceAccountName::new(namespace, name),
+                None => ServiceAccountName::new("apps", "x"),
+            },
         }
     }
 
@@ -559,5 +661,42 @@ mod tests {
         assert_eq!(merged.open.len(), 1);
         assert!(merged.text.contains(open));
         assert_eq!(merge(Some("[]"), &[], &[], 2048), None);
+    }
+
+    #[test]
+    fn what_iam_writes_otherwise_is_the_same() {
+        let right = merge(None, &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048)
+            .unwrap()
+            .text;
+        let with = |principal: &str| {
+            right.replace(
+                r#""Statement":["#,
+                &format!(
+                    r#""Statement":[{{"Effect":"Allow","Principal":{{"AWS":{principal}}},"Action":"sts:AssumeRole"}},"#
+                ),
+            )
+        };
+        let (one, other) = (with(r#""111122223333""#), with(r#"["arn:aws:iam::111122223333:root"]"#));
+        assert!(is_same_trust(&one, &other));
+        assert!(!is_same_trust(&one, &with(r#""444455556666""#)));
+        assert!(!is_same_trust(&one, &right) && !is_same_trust("x", &right));
+        let listed = right.replace(
+            r#""sts:AssumeRoleWithWebIdentity""#,
+            r#"[ "sts:AssumeRoleWithWebIdentity" ]"#,
+        );
+        assert!(is_same_trust(&right, &listed));
+    }
+
+    #[test]
+    fn two_conditions_on_the_audience_are_not_ours_to_read() {
+        let right = statement(&trusted("a", "apps:x")).to_string();
+        let twice = right.replace(
+            r#""Condition":{"#,
+            r#""Condition":{"StringLike":{"issuer.example/a:aud":"other"},"#,
+        );
+        let old = format!(r#"{{"Version":"2012-10-17","Statement":[{twice}]}}"#);
+        assert!(!trusts(&old, &trusted("a", "apps:x")));
+        let merged = merge(Some(&old), &[trusted("a", "apps:x")], &[owner("a", "apps:x")], 2048).unwrap();
+        assert_eq!((merged.added.len(), merged.removed.len(), merged.foreign), (1, 0, 1));
     }
 }

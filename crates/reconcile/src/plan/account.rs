@@ -6,7 +6,7 @@ use super::role::Found;
 use super::{AccountPlan, Action, Change, Part, PlannedRole, Planner, RefusalKind, Resource, State, Why, change, sign};
 use crate::account::ServiceAccountName;
 use crate::actual::KubernetesAccount;
-use crate::desired::{Binding, DesiredAccount, Mode, RoleOf, Subject};
+use crate::desired::{Binding, DesiredAccount, Mode, RoleOf, Subject, Wish};
 use crate::plan::Sign;
 use crate::trust;
 use crate::{MANAGED_BY_LABEL, MANAGER, ROLE_ARN_ANNOTATION};
@@ -297,6 +297,7 @@ impl Planner<'_> {
                 text: account.name.subject(),
                 is_pattern: false,
             },
+            wish: Wish::Leave,
         };
         let is_trusted = trust::trusts(&role.trust, &super::role::trusted(cluster, &binding));
         (!is_trusted).then(|| {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
-use crate::desired::{Binding, Cluster, Subject, labels};
+use crate::desired::{Binding, Cluster, Subject, Wish, labels};
 use crate::trust::{self, Owner};
 use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION};
 
@@ -42,6 +42,7 @@ pub fn delete(deletion: &Deletion, actual: &Actual, options: &Options) -> Plan {
                         text: name.subject(),
                         is_pattern: false,
                     },
+                    wish: Wish::Leave,
                 };
                 Some((deletion.clusters.get(*index)?, binding))
             })
@@ -187,6 +188,7 @@ impl<'d> Deleter<'d> {
             .filter_map(|index| self.steps_of.get(*index).copied().flatten())
             .collect();
         let merged = trust::merge(Some(&role.trust), &[], &owners, usize::MAX);
+        let gone = trust::gone_principal(&role.trust);
         let refusal = match (&stack, &merged) {
             (Some(stack), _) if !self.options.adopt => Some((
                 RefusalKind::ReferenceTool,
@@ -199,6 +201,11 @@ impl<'d> Deleter<'d> {
                 RefusalKind::Trust,
                 format!("the trust policy of role `{}` cannot be read", role.name),
                 "look at it with `aws iam get-role`".to_owned(),
+            )),
+            (_, Some(merged)) if merged.count > 0 && merged.is_changed() && gone.is_some() => Some((
+                RefusalKind::Trust,
+                trust::gone_message(&role.name, gone.as_deref().unwrap_or_default()),
+                trust::GONE_HELP.to_owned(),
             )),
             (_, Some(merged)) if merged.count == 0 && has_home && !is_home && stack.is_none() => Some((
                 RefusalKind::Trust,

@@ -14,7 +14,8 @@ use super::{
 use crate::MANAGER;
 use crate::account::ServiceAccountName;
 use crate::actual::Role;
-use crate::desired::{AUDIENCE, Binding, Cluster, DesiredRole, Mode};
+use crate::desired::{AUDIENCE, Binding, Cluster, DesiredRole, Mode, Wish};
+use crate::document;
 use crate::trust::{self, Merged, Owner, Trusted};
 use permissions::inline_change;
 use target::Target;
@@ -205,23 +206,45 @@ impl<'p> Planner<'p> {
         bindings: &[(&Cluster, &Binding)],
         against: &mut Vec<Why>,
     ) -> Merged {
-        let wanted: Vec<Trusted> = bindings
-            .iter()
-            .map(|(cluster, binding)| trusted(cluster, binding))
-            .collect();
-        let owners: Vec<Owner> = bindings
-            .iter()
-            .map(|(cluster, binding)| owner(cluster, binding))
-            .collect();
         let old = role.map(|role| role.trust.as_str());
-        trust::merge(old, &wanted, &owners, self.options.quotas.trust_policy).unwrap_or_else(|| {
+        let bindings = bindings.iter().filter(|(_, binding)| binding.wish != Wish::Leave);
+        let mut wanted: Vec<Trusted> = Vec::new();
+        let mut owners: Vec<Owner> = Vec::new();
+        for (cluster, binding) in bindings {
+            let (wish, owner) = (trusted(cluster, binding), owner(cluster, binding));
+            let known = match (binding.wish, old) {
+                (Wish::Any, Some(old)) => trust::subjects_of(old, &owner),
+                _ => Vec::new(),
+            };
+            owners.push(owner);
+            if known.is_empty() {
+                wanted.push(wish);
+            } else {
+                let known = known.into_iter().map(|subject| Trusted {
+                    subject,
+                    ..wish.clone()
+                });
+                wanted.extend(known);
+            }
+        }
+        let Some(merged) = trust::merge(old, &wanted, &owners, self.options.quotas.trust_policy) else {
             against.push(Why {
                 kind: RefusalKind::Trust,
                 message: format!("the trust policy of role `{name}` cannot be read"),
                 help: "look at it with `aws iam get-role`".to_owned(),
             });
-            Merged::default()
-        })
+            return Merged::default();
+        };
+        if merged.is_changed()
+            && let Some(gone) = old.and_then(trust::gone_principal)
+        {
+            against.push(Why {
+                kind: RefusalKind::Trust,
+                message: trust::gone_message(name, &gone),
+                help: trust::GONE_HELP.to_owned(),
+            });
+        }
+        merged
     }
 
     fn quotas(&self, name: &str, target: &Target, merged: &Merged, against: &mut Vec<Why>) {
@@ -390,20 +413,27 @@ impl<'p> Planner<'p> {
             providers,
         );
         planned.ready.push(created);
-        for (policy, text) in &target.inline {
+        let mut first = vec![created];
+        let mut inline: Vec<(&String, &String)> = target.inline.iter().collect();
+        inline.sort_by_key(|(_, text)| !document::denies(text));
+        for (policy, text) in inline {
             let put = Action::PutRolePolicy {
                 role: name.clone(),
                 policy: policy.clone(),
                 document: text.clone(),
             };
-            planned.ready.push(self.step(put, vec![created]));
+            let step = self.step(put, first.clone());
+            planned.ready.push(step);
+            if document::denies(text) {
+                first.push(step);
+            }
         }
         for arn in &target.attached {
             let attach = Action::AttachRolePolicy {
                 role: name.clone(),
                 arn: arn.clone(),
             };
-            planned.ready.push(self.step(attach, vec![created]));
+            planned.ready.push(self.step(attach, first.clone()));
         }
     }
 
@@ -446,29 +476,45 @@ impl<'p> Planner<'p> {
                 first.push(tagged);
             }
         }
+        // Who is new comes when the role may do no more than it is to, and who goes goes before it may do more.
+        let only_goes = found.merged.added.is_empty();
+        let update = Action::UpdateTrust {
+            role: name.clone(),
+            trust: found.merged.text.clone(),
+            instead_of: role.trust.clone(),
+        };
         if found.merged.is_changed() {
             changes.push(trust_change(&resource, found, Some(&role.trust)));
-            let update = Action::UpdateTrust {
-                role: name.clone(),
-                trust: found.merged.text.clone(),
-                instead_of: role.trust.clone(),
-            };
-            let after = first.iter().chain(&providers).copied().collect();
-            planned.ready.push(self.step(update, after));
         }
-        if target.boundary != role.boundary {
-            let (before, after) = (role.boundary.as_deref(), target.boundary.as_deref());
+        let mut update = found.merged.is_changed().then_some(update);
+        if let Some(update) = update.take_if(|_| only_goes) {
+            first.push(self.step(update, first.clone()));
+            planned.ready.extend(&first);
+        }
+        let (before, after) = (role.boundary.as_deref(), target.boundary.as_deref());
+        if before != after {
             changes.push(change(sign(before, after), &resource, Part::Boundary, before, after));
-            let action = match &target.boundary {
-                Some(arn) => Action::PutBoundary {
-                    role: name.clone(),
-                    arn: arn.clone(),
-                },
-                None => Action::DeleteBoundary { role: name.clone() },
-            };
-            planned.ready.push(self.step(action, first.clone()));
         }
-        self.permissions(target, role, &first, planned);
+        // A boundary comes before what it bounds, and goes after it.
+        if let Some(arn) = after.filter(|_| before != after) {
+            let put = Action::PutBoundary {
+                role: name.clone(),
+                arn: arn.to_owned(),
+            };
+            first.push(self.step(put, first.clone()));
+            planned.ready.extend(&first);
+        }
+        let mut late = self.permissions(target, role, &first, planned);
+        late.extend(&first);
+        if before.is_some() && after.is_none() {
+            let delete = self.step(Action::DeleteBoundary { role: name.clone() }, late.clone());
+            late.push(delete);
+            planned.ready.push(delete);
+        }
+        if let Some(update) = update {
+            late.extend(&providers);
+            planned.ready.push(self.step(update, late));
+        }
     }
 }
 

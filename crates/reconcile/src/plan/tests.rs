@@ -611,3 +611,99 @@ fn clusters_of_one_name_in_two_regions_are_two() {
         "cluster `prod` of region `us-west-2` is asked for twice"
     );
 }
+
+#[test]
+fn an_update_without_a_pattern_leaves_the_pattern() {
+    let mut whole = account("a");
+    whole.subject_pattern = Some("a-*".to_owned());
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(
+        &desired(&[("blue", std::slice::from_ref(&whole))], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    all_steps(&mut cloud, &plan);
+    let before = cloud.actual.roles[0].trust.clone();
+    let updating = Options {
+        mode: Mode::Update,
+        ..Options::default()
+    };
+    let update = |given: &ServiceAccount| desired(&[("blue", std::slice::from_ref(given))], Mode::Update);
+    let mut given = account("a");
+    given.attach_policy_arns = Some(BTreeSet::from(["arn:aws:iam::aws:policy/Two".parse().unwrap()]));
+    let plan = planned(&update(&given), &cloud.actual, &updating);
+    all_steps(&mut cloud, &plan);
+    assert_eq!(cloud.actual.roles[0].trust, before);
+    // What is given is changed, and what is lost comes again.
+    given.subject_pattern = Some("b-*".to_owned());
+    let plan = planned(&update(&given), &cloud.actual, &updating);
+    all_steps(&mut cloud, &plan);
+    let trust = &cloud.actual.roles[0].trust;
+    assert!(trust.contains("apps:b-*") && !trust.contains("apps:a-*"), "{trust}");
+    given.subject_pattern = None;
+    cloud.actual.roles[0].trust = trust.replace(":sub", ":amr");
+    let plan = planned(&update(&given), &cloud.actual, &updating);
+    all_steps(&mut cloud, &plan);
+    assert!(cloud.actual.roles[0].trust.contains("apps:a\""));
+}
+
+#[test]
+fn who_is_left_out_gets_nothing_of_a_shared_role_and_loses_nothing() {
+    let shared = |name: &str| {
+        let mut account = account(name);
+        account.role_name = Some("shared".to_owned());
+        account
+    };
+    let all = [shared("a"), shared("b")];
+    let mut some = desired(&[("blue", &all)], Mode::Create);
+    some.retain(|_, name| name.name == "a");
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&some, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    assert!(
+        !cloud.actual.roles[0].trust.contains("apps:b"),
+        "{}",
+        cloud.actual.roles[0].trust
+    );
+    let plan = planned(
+        &desired(&[("blue", &all)], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    all_steps(&mut cloud, &plan);
+    assert!(cloud.actual.roles[0].trust.contains("apps:b"));
+    assert!(planned(&some, &cloud.actual, &Options::default()).is_empty());
+}
+
+#[test]
+fn a_principal_that_is_gone_is_found_before_iam_refuses_it() {
+    let named = {
+        let mut account = account("a");
+        account.role_name = Some("r".to_owned());
+        account
+    };
+    let wanted = desired(&[("blue", std::slice::from_ref(&named))], Mode::Create);
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let gone = r#""Statement":[{"Effect":"Allow","Principal":{"AWS":["111122223333","AROAEXAMPLE1234567890"]},"Action":"sts:AssumeRole"},"#;
+    let role = &mut cloud.actual.roles[0];
+    role.trust = role.trust.replace(r#""Statement":["#, gone);
+    // As long as nothing is to change it harms nobody.
+    assert!(planned(&wanted, &cloud.actual, &Options::default()).is_empty());
+    cloud.actual.roles[0].trust = cloud.actual.roles[0].trust.replace("apps:a\"", "apps:*\"");
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert_eq!(kinds(&plan), [RefusalKind::Trust]);
+    assert!(
+        plan.refusals[0]
+            .message
+            .contains("`AROAEXAMPLE1234567890`, which is gone")
+    );
+    cloud.actual.roles[0].trust = cloud.actual.roles[0].trust.replace("apps:*\"", "apps:a\"");
+    let deletion = Deletion {
+        clusters: vec![cluster("blue")],
+        accounts: vec![(0, named.name)],
+    };
+    let plan = delete(&deletion, &cloud.actual, &Options::default());
+    assert_eq!(kinds(&plan), [RefusalKind::Trust]);
+}

@@ -10,8 +10,16 @@ use crate::document;
 use crate::plan::{Action, Change, Part, PlannedRole, Planner, Resource, Sign, change, sign};
 
 impl Planner<'_> {
-    /// Policies: what is new first, then what changes, then what goes.
-    pub(super) fn permissions(&mut self, target: &Target, role: &Role, first: &[usize], planned: &mut PlannedRole) {
+    /// Policies: what is new first, then what changes, then what goes; denials come first and go last. Answers with all
+    /// steps.
+    pub(super) fn permissions(
+        &mut self,
+        target: &Target,
+        role: &Role,
+        first: &[usize],
+        planned: &mut PlannedRole,
+    ) -> Vec<usize> {
+        let begin = self.plan.steps.len();
         let name = &role.name;
         let resource = Resource::Role(name.clone());
         let quotas = self.options.quotas;
@@ -107,8 +115,13 @@ impl Planner<'_> {
             ));
         }
         let mut added = Vec::new();
+        fresh.sort_by_key(|(_, text)| !document::denies(text));
         for (policy, text) in &fresh {
-            added.push(self.step(put(policy, text), early.clone()));
+            let step = self.step(put(policy, text), early.clone());
+            added.push(step);
+            if document::denies(text) {
+                early.push(step);
+            }
         }
         let together = role.attached.len().saturating_add(attached.len());
         let overflow = together.saturating_sub(quotas.attached_policies).min(detached.len());
@@ -157,17 +170,27 @@ impl Planner<'_> {
         planned
             .ready
             .extend(changed.iter().filter(|step| !first.contains(step)));
-        for policy in dropped.iter().filter(|policy| !gone.contains(*policy)) {
-            let delete = Action::DeleteRolePolicy {
-                role: name.clone(),
-                policy: (*policy).clone(),
-            };
-            self.step(delete, changed.clone());
-        }
+        let mut after = changed.clone();
         let late = if attached.is_empty() { 0 } else { overflow };
         for arn in detached.iter().skip(late) {
-            self.step(detach(arn), changed.clone());
+            after.push(self.step(detach(arn), changed.clone()));
         }
+        let denies = |policy: &String| role.inline.get(policy).is_some_and(|text| document::denies(text));
+        let (last, before): (Vec<&String>, Vec<&String>) = dropped
+            .into_iter()
+            .filter(|policy| !gone.contains(policy))
+            .partition(|policy| denies(policy));
+        let delete = |policy: &String| Action::DeleteRolePolicy {
+            role: name.clone(),
+            policy: policy.clone(),
+        };
+        for policy in before {
+            after.push(self.step(delete(policy), changed.clone()));
+        }
+        for policy in last {
+            self.step(delete(policy), after.clone());
+        }
+        (begin..self.plan.steps.len()).collect()
     }
 }
 

@@ -132,9 +132,10 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
         let is_home = bindings
             .iter()
             .any(|(cluster, binding)| has_tags(role, &home(cluster, binding)));
-        let is_trusted = bindings
-            .iter()
-            .any(|(cluster, binding)| trust::trusts(&role.trust, &trusted(cluster, binding)));
+        let is_trusted = bindings.iter().any(|(cluster, binding)| {
+            trust::trusts(&role.trust, &trusted(cluster, binding))
+                || !trust::subjects_of(&role.trust, &owner(cluster, binding)).is_empty()
+        });
         if is_home || is_trusted {
             return Whose::Ours;
         }

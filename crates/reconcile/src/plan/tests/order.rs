@@ -118,3 +118,98 @@ fn inline_policies_that_have_no_room_beside_each_other() {
         assert!(planned(&wanted, &cloud.actual, &Options::default()).is_empty());
     }
 }
+
+fn shown(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| step.action.to_string()).collect()
+}
+
+/// Where each of these stands among the steps, with the last of all that wait for it behind it.
+fn waits(plan: &Plan, later: &str, earlier: &str) -> bool {
+    let find = |words: &str| {
+        plan.steps
+            .iter()
+            .find(|step| step.action.to_string().starts_with(words))
+            .unwrap()
+    };
+    let (later, earlier) = (find(later), find(earlier));
+    let mut reached = later.after.clone();
+    while let Some(id) = reached.pop() {
+        if id == earlier.id {
+            return true;
+        }
+        reached.extend(&plan.steps[id].after);
+    }
+    false
+}
+
+#[test]
+fn nobody_may_do_more_for_a_moment() {
+    let named = |name: &str, policy: &str| {
+        let mut account = account(name);
+        account.role_name = Some("r".to_owned());
+        account.attach_policy_arns = Some(BTreeSet::from([policy.parse().unwrap()]));
+        account
+    };
+    let (one, two) = ("arn:aws:iam::aws:policy/One", "arn:aws:iam::aws:policy/Two");
+    let mut bounded = named("a", one);
+    bounded.permissions_boundary = Some("arn:aws:iam::111122223333:policy/b".parse().unwrap());
+    let mut cloud = cloud(&["blue"]);
+    let first = desired(&[("blue", std::slice::from_ref(&bounded))], Mode::Create);
+    let plan = planned(&first, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    // An account comes, the policy changes, and the boundary goes.
+    let wanted = desired(&[("blue", &[named("a", two), named("d", two)])], Mode::Create);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert!(waits(&plan, "remove the boundary", "detach"), "{:?}", shown(&plan));
+    assert!(
+        waits(&plan, "change the trust policy", "remove the boundary"),
+        "{:?}",
+        shown(&plan)
+    );
+    assert!(waits(&plan, "apply service account apps/d", "change the trust policy"));
+    all_steps(&mut cloud, &plan);
+    assert!(planned(&wanted, &cloud.actual, &Options::default()).is_empty());
+    // A boundary comes before what it bounds, and who may assume it no longer goes before.
+    let role = &mut cloud.actual.roles[0];
+    let pattern = crate::trust::statement(&trusted_pattern());
+    role.trust = role
+        .trust
+        .replace(r#""Statement":["#, &format!(r#""Statement":[{pattern},"#));
+    let again = desired(&[("blue", &[bounded])], Mode::Create);
+    let plan = planned(&again, &cloud.actual, &Options::default());
+    assert!(waits(&plan, "attach", "bound role r"), "{:?}", shown(&plan));
+    assert!(waits(&plan, "attach", "change the trust policy"), "{:?}", shown(&plan));
+    all_steps(&mut cloud, &plan);
+    assert!(planned(&again, &cloud.actual, &Options::default()).is_empty());
+}
+
+/// What is left of a pattern that account `a` had once.
+fn trusted_pattern() -> crate::trust::Trusted {
+    let mut pattern = account("a");
+    pattern.subject_pattern = Some("a-*".to_owned());
+    let desired = desired(&[("blue", &[pattern])], Mode::Create);
+    role::trusted(&desired.clusters[0], &desired.roles[0].bindings[0])
+}
+
+#[test]
+fn denials_come_first_and_go_last() {
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}"#;
+    let mut denied = account("a");
+    denied.attach_policy = Some(deny.to_owned());
+    let wanted = desired(&[("blue", std::slice::from_ref(&denied))], Mode::Create);
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert!(waits(&plan, "attach", "write inline policy"), "{:?}", shown(&plan));
+    all_steps(&mut cloud, &plan);
+    let mut other = account("a");
+    other.attach_policy_arns = Some(BTreeSet::from(["arn:aws:iam::aws:policy/Two".parse().unwrap()]));
+    let plan = planned(
+        &desired(&[("blue", &[other])], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    assert!(waits(&plan, "delete inline policy", "detach"), "{:?}", shown(&plan));
+    all_steps(&mut cloud, &plan);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert!(waits(&plan, "attach", "write inline policy"), "{:?}", shown(&plan));
+}

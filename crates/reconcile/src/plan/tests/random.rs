@@ -186,6 +186,8 @@ fn settled(cloud: &Cloud) -> Cloud {
 struct Uninterrupted {
     may: Vec<(String, String)>,
     trusted: Vec<(String, trust::Trusted)>,
+    /// Whoever may not do something before nor after may not do it in between.
+    never: Vec<(String, Option<trust::Trusted>, String)>,
 }
 
 impl Uninterrupted {
@@ -205,20 +207,35 @@ impl Uninterrupted {
         let mut all = Self {
             may: Vec::new(),
             trusted: Vec::new(),
+            never: Vec::new(),
         };
         for role in &before.actual.roles {
             let Some(then) = after.actual.role(&role.name) else {
                 continue;
             };
+            let both_bounded = role.boundary.is_some() && then.boundary.is_some() && role.boundary != then.boundary;
             for action in &actions {
-                if before.allows(role, action) && after.allows(then, action) {
-                    all.may.push((role.name.clone(), action.clone()));
+                match (before.allows(role, action), after.allows(then, action)) {
+                    (true, true) => all.may.push((role.name.clone(), action.clone())),
+                    (false, false) if !both_bounded => all.never.push((role.name.clone(), None, action.clone())),
+                    _ => {}
                 }
             }
             for binding in desired.roles.iter().flat_map(|role| &role.bindings) {
                 let trusted = role::trusted(&desired.clusters[binding.cluster], binding);
-                if trust::trusts(&role.trust, &trusted) && trust::trusts(&then.trust, &trusted) {
-                    all.trusted.push((role.name.clone(), trusted));
+                let (was, will) = (
+                    trust::trusts(&role.trust, &trusted),
+                    trust::trusts(&then.trust, &trusted),
+                );
+                if was && will {
+                    all.trusted.push((role.name.clone(), trusted.clone()));
+                }
+                for action in &actions {
+                    let may = was && before.allows(role, action) || will && after.allows(then, action);
+                    if !may && !both_bounded {
+                        all.never
+                            .push((role.name.clone(), Some(trusted.clone()), action.clone()));
+                    }
                 }
             }
         }
@@ -232,6 +249,17 @@ impl Uninterrupted {
         for (role, action) in self.may.iter().filter(|(role, _)| *role == changed) {
             let role = cloud.actual.role(role).unwrap();
             assert!(cloud.allows(role, action), "{action} is lost after {}", step.action);
+        }
+        for (role, trusted, action) in self.never.iter().filter(|(role, ..)| *role == changed) {
+            let role = cloud.actual.role(role).unwrap();
+            let may_assume = trusted
+                .as_ref()
+                .is_none_or(|trusted| trust::trusts(&role.trust, trusted));
+            assert!(
+                !(may_assume && cloud.allows(role, action)),
+                "{trusted:?} may do {action} after {}",
+                step.action
+            );
         }
         for (role, trusted) in self.trusted.iter().filter(|(role, _)| *role == changed) {
             let role = cloud.actual.role(role).unwrap();
