@@ -12,6 +12,7 @@ mod deploy;
 mod gateway;
 mod issuers;
 mod kubernetes;
+mod kubernetes_accounts;
 mod policy_plugins;
 mod restart;
 mod s3_upstream;
