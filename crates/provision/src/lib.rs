@@ -27,3 +27,8 @@ pub use read::{ReadError, Scope, State, read};
 pub use run::{Job, Limits, Options, carry_out};
 pub use stop::Stop;
 pub use target::{RoleHead, Target, TargetError, TargetErrorKind};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,129 @@
+//! Cut off anywhere, disturbed anyhow, the way on is the same command.
+
+use super::*;
+use crate::world::Loss;
+
+/// A world on which `before` was carried out, and then `wish` with a loss, and then `wish` until it is done.
+async fn disturbed(before: &[Wish], wish: &Wish, loss: Option<Loss>, seed: u64) -> (World, bool) {
+    let world = rich_world();
+    for wish in before {
+        assert_success(&run(&world, wish).await);
+    }
+    world.set_seed(seed);
+    world.lose(loss);
+    let calls = tokio::select! {
+        biased;
+        () = world.died() => None,
+        _ = run_lenient(&world, wish) => Some(world.take_log().len()),
+    };
+    world.lose(None);
+    let outcome = run(&world, wish).await;
+    assert_success(&outcome);
+    let again = run(&world, wish).await;
+    assert_success(&again);
+    assert!(!again.is_changed(), "{again:#?}");
+    let at = match loss {
+        Some(Loss::Before(at) | Loss::After(at) | Loss::DeadBefore(at) | Loss::DeadAfter(at)) => at,
+        None => usize::MAX,
+    };
+    (world, calls.is_some_and(|calls| calls < at))
+}
+
+/// Reading may fail, too.
+async fn run_lenient(world: &World, wish: &Wish) -> Option<Outcome> {
+    let state = read(world, &wish.clusters, Scope::default(), &|_| {}).await.ok()?;
+    let plan = wish.plan(&state.actual);
+    let planner = |actual: &Actual| wish.plan(actual);
+    let job = Job {
+        clusters: &wish.clusters,
+        actual: &state.actual,
+        plan: &plan,
+        planner: &planner,
+    };
+    Some(carry_out(world, &job, &Options::default(), &Stop::default(), &|_| {}).await)
+}
+
+async fn every_call(before: &[Wish], wish: &Wish) {
+    let (undisturbed, _) = disturbed(before, wish, None, 1).await;
+    let wanted = undisturbed.shape();
+    let mut cuts = 0;
+    for kind in [Loss::DeadBefore, Loss::DeadAfter, Loss::Before, Loss::After] {
+        for at in 1.. {
+            let loss = kind(at);
+            let (world, was_too_late) = disturbed(before, wish, Some(loss), u64::try_from(at).unwrap()).await;
+            assert_eq!(world.shape(), wanted, "{loss:?}");
+            if was_too_late {
+                break;
+            }
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 40, "{cuts}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn making() {
+    every_call(&[], &rich()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn changing() {
+    every_call(&[rich()], &rich_changed()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting() {
+    let wish = Wish::delete(&[("blue", &["whole", "shared"]), ("green", &["shared"])]);
+    every_call(&[rich()], &wish).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_a_part() {
+    every_call(&[rich()], &Wish::delete(&[("blue", &["shared"])])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_at_the_same_time() {
+    let (alone, _) = disturbed(&[], &rich(), None, 1).await;
+    let (changed, _) = disturbed(&[rich()], &rich_changed(), None, 1).await;
+    let deletion = || Wish::delete(&[("blue", &["whole", "shared"]), ("green", &["shared"])]);
+    let (deleted, _) = disturbed(&[rich()], &deletion(), None, 1).await;
+    for seed in 0..60 {
+        for (before, wish, wanted) in [
+            (vec![], rich(), alone.shape()),
+            (vec![rich()], rich_changed(), changed.shape()),
+            (vec![rich()], deletion(), deleted.shape()),
+        ] {
+            let world = rich_world();
+            for wish in &before {
+                assert_success(&run(&world, wish).await);
+            }
+            world.set_seed(seed);
+            let (one, other) = tokio::join!(run(&world, &wish), run(&world, &wish));
+            assert_success(&one);
+            assert_success(&other);
+            assert_eq!(world.shape(), wanted, "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_clusters_of_one_role_at_the_same_time() {
+    let mut shared = account("shared");
+    shared.role_name = Some("shared".to_owned());
+    let blue = Wish::apply(&[("blue", std::slice::from_ref(&shared))]);
+    let green = Wish::apply(&[("green", std::slice::from_ref(&shared))]);
+    for seed in 0..60 {
+        let (one, other) = (World::new(&blue.clusters), World::new(&green.clusters));
+        drop((one, other));
+        let world = World::new(&[cluster("blue"), cluster("green")]);
+        world.set_seed(seed);
+        // The role's tags name the account of one of them; the other is a stranger to it.
+        let (one, other) = tokio::join!(run(&world, &blue), run(&world, &green));
+        let first = if one.is_success() { &blue } else { &green };
+        assert!(one.is_success() || other.is_success(), "{one:#?} {other:#?}");
+        let roles = world.actual().roles;
+        assert_eq!(roles.len(), 1, "seed {seed}");
+        assert!(first.plan(&world.actual()).is_empty() || !one.is_success(), "seed {seed}");
+    }
+}
