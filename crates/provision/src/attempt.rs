@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use irsa_reconcile::actual::{Actual, KubernetesAccount, Role};
-use irsa_reconcile::desired::Cluster;
 use irsa_reconcile::plan::{Action, Plan, Step};
 use irsa_reconcile::{MANAGER, ServiceAccountName};
 use serde_json::Value;
@@ -26,15 +25,16 @@ const BUSY_TRIES: usize = 8;
 /// What the steps of one plan share.
 pub(crate) struct Context<'c, T> {
     target: &'c T,
-    /// The actual state, by what it is looked up by.
+    /// The roles that the plan was made of.
     roles: HashMap<&'c str, &'c Role>,
-    accounts: HashMap<(&'c str, &'c ServiceAccountName), &'c KubernetesAccount>,
     /// The roles that this plan deletes.
     doomed: HashSet<&'c str>,
     /// Roles and providers that this run has made.
     made: Mutex<BTreeSet<String>>,
     /// Doomed roles that have been looked at.
     looked_at: Mutex<HashSet<String>>,
+    /// The trust policies that this plan has replaced: a read may be that old.
+    replaced: Mutex<HashMap<String, Vec<String>>>,
     pub(crate) halt: &'c watch::Sender<Option<Halt>>,
     pub(crate) observer: Observer<'c>,
 }
@@ -42,17 +42,12 @@ pub(crate) struct Context<'c, T> {
 impl<'c, T: Target> Context<'c, T> {
     pub(crate) fn new(
         target: &'c T,
-        clusters: &'c [Cluster],
         actual: &'c Actual,
         plan: &'c Plan,
         made: &BTreeSet<String>,
         halt: &'c watch::Sender<Option<Halt>>,
         observer: Observer<'c>,
     ) -> Self {
-        let accounts = clusters.iter().zip(&actual.clusters).flat_map(|(cluster, state)| {
-            let accounts = state.service_accounts.iter();
-            accounts.map(|(name, account)| ((cluster.name.as_str(), name), account))
-        });
         let doomed = plan.steps.iter().filter_map(|step| match &step.action {
             Action::DeleteRole { role } => Some(role.as_str()),
             _ => None,
@@ -60,10 +55,10 @@ impl<'c, T: Target> Context<'c, T> {
         Self {
             target,
             roles: actual.roles.iter().map(|role| (role.name.as_str(), role)).collect(),
-            accounts: accounts.collect(),
             doomed: doomed.collect(),
             made: Mutex::new(made.clone()),
             looked_at: Mutex::default(),
+            replaced: Mutex::default(),
             halt,
             observer,
         }
@@ -82,6 +77,17 @@ impl<'c, T: Target> Context<'c, T> {
     fn has_been_made(&self, name: &str) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.insert(name.to_owned());
+    }
+
+    fn has_replaced(&self, role: &str, trust: &str) -> bool {
+        let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = replaced.get(role).into_iter().flatten();
+        texts.any(|text| is_same(text, trust))
+    }
+
+    fn has_been_replaced(&self, role: &str, trust: &str) {
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        replaced.entry(role.to_owned()).or_default().push(trust.to_owned());
     }
 
     /// Pauses, and answers whether to go on.
@@ -220,12 +226,14 @@ async fn once<T: Target>(context: &Context<'_, T>, action: &Action) -> Result<Tr
             Err(error) if error.kind == TargetErrorKind::Present => Ok(WAS_DONE),
             answer => answer.map(|()| DONE),
         },
-        Action::ApplyServiceAccount { cluster, name, .. } => apply(context, action, cluster, name).await,
-        Action::ReleaseServiceAccount { cluster, name } => {
+        Action::ApplyServiceAccount { cluster, name, uid, .. } => {
+            apply(context, action, cluster, name, uid.as_deref()).await
+        }
+        Action::ReleaseServiceAccount { cluster, name, uid } => {
             // An apply of what is not there would make it.
             match context.target.service_account(cluster, name).await? {
                 None => Ok(WAS_DONE),
-                Some(_) => apply(context, action, cluster, name).await,
+                Some(_) => apply(context, action, cluster, name, Some(uid)).await,
             }
         }
         Action::DeleteServiceAccount { name, .. } => match context.target.change(action).await {
@@ -344,6 +352,10 @@ async fn update_trust<T: Target>(
     match context.target.role_head(name).await? {
         None => return Ok(Tried::Changed(format!("role {name} has gone"))),
         Some(head) if is_same(&head.trust, trust) => return Ok(WAS_DONE),
+        Some(head) if context.has_replaced(name, &head.trust) => {
+            let error = TargetError::new(TargetErrorKind::Conflict, "IAM still shows the trust policy of before");
+            return Ok(Tried::Settling(SETTLING, error));
+        }
         Some(head) if !is_same(&head.trust, instead_of) => return Ok(other()),
         Some(_) => {}
     }
@@ -357,7 +369,10 @@ async fn update_trust<T: Target>(
     }
     // IAM has no compare-and-swap. Of two who write at once the one whose text does not stay merges anew.
     Ok(match context.target.role_head(name).await? {
-        Some(head) if is_same(&head.trust, trust) || is_same(&head.trust, instead_of) => DONE,
+        Some(head) if is_same(&head.trust, trust) || is_same(&head.trust, instead_of) => {
+            context.has_been_replaced(name, instead_of);
+            DONE
+        }
         Some(_) => other(),
         None => Tried::Changed(format!("role {name} has gone")),
     })
@@ -425,27 +440,33 @@ async fn apply<T: Target>(
     action: &Action,
     cluster: &str,
     name: &ServiceAccountName,
+    uid: Option<&str>,
 ) -> Result<Tried, TargetError> {
-    let planned = context.accounts.get(&(cluster, name));
-    let there = context.target.service_account(cluster, name).await?;
-    match (planned, &there) {
-        (None, None) => {}
-        (Some(planned), Some(there)) if planned.uid == there.uid => {}
-        (None, Some(there)) if is_applied(action, there) => return Ok(WAS_DONE),
-        (None, Some(_)) => return Ok(Tried::Changed(format!("service account {name} has appeared"))),
-        (Some(_), None) => return Ok(Tried::Changed(format!("service account {name} has gone"))),
-        (Some(_), Some(_)) => {
-            return Ok(Tried::Changed(format!(
-                "service account {name} has been deleted and made again"
-            )));
-        }
+    // A stranger's that has appeared would be taken over.
+    if uid.is_none()
+        && let Some(there) = context.target.service_account(cluster, name).await?
+    {
+        return Ok(if is_applied(action, &there) {
+            WAS_DONE
+        } else {
+            Tried::Changed(format!("service account {name} has appeared"))
+        });
     }
-    match context.target.change(action).await {
-        Err(error) if error.kind == TargetErrorKind::Absent => {
-            Ok(Tried::Changed(format!("namespace {} has gone", name.namespace)))
+    let error = match context.target.change(action).await {
+        Ok(()) => return Ok(DONE),
+        Err(error) => error,
+    };
+    match error.kind {
+        TargetErrorKind::Absent => Ok(Tried::Changed(format!("namespace {} has gone", name.namespace))),
+        TargetErrorKind::Conflict => {
+            let there = context.target.service_account(cluster, name).await?;
+            Ok(if there.as_ref().map(|there| there.uid.as_str()) == uid {
+                Tried::Busy(error)
+            } else {
+                Tried::Changed(format!("service account {name} has gone, or been made again"))
+            })
         }
-        Err(error) if error.kind == TargetErrorKind::Conflict => Ok(Tried::Busy(error)),
-        answer => answer.map(|()| DONE),
+        _ => Err(error),
     }
 }
 

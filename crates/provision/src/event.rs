@@ -13,7 +13,7 @@ pub enum Event<'e> {
     Roles(usize),
     /// So many service accounts of a cluster have been read.
     ServiceAccounts {
-        /// The cluster's name.
+        /// What plans call the cluster.
         cluster: &'e str,
         /// How many.
         count: usize,

@@ -14,6 +14,7 @@
 
 mod attempt;
 mod event;
+mod live;
 mod outcome;
 mod read;
 mod run;
@@ -22,6 +23,7 @@ mod stop;
 mod target;
 
 pub use event::{Event, Observer};
+pub use live::Live;
 pub use outcome::{AccountReport, AccountState, Failure, Halt, Outcome, StepReport, StepResult};
 pub use read::{ReadError, Scope, State, read};
 pub use run::{Job, Limits, Options, carry_out};

@@ -130,7 +130,7 @@ pub enum Halt {
 /// What came of one account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccountReport {
-    /// The cluster's name.
+    /// What plans call the cluster.
     pub cluster: String,
     /// The account.
     pub name: ServiceAccountName,

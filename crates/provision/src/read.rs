@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join_all, join4};
 use irsa_reconcile::actual::{Actual, KubernetesState, Role};
-use irsa_reconcile::desired::Cluster;
+use irsa_reconcile::desired::{Cluster, labels};
 use irsa_reconcile::plan::Quotas;
 
 use crate::{Event, Observer, Target, TargetError};
@@ -76,17 +76,15 @@ pub async fn read<T: Target>(
     };
     let arns: BTreeSet<String> = clusters.iter().map(Cluster::provider_arn).collect();
     let providers = join_all(arns.iter().map(|arn| target.provider(arn)));
-    let kubernetes = join_all(clusters.iter().map(|cluster| async {
+    let labels = labels(clusters);
+    let kubernetes = join_all(labels.iter().map(|cluster| async move {
         if !scope.kubernetes {
             return Ok(KubernetesState::default());
         }
         let seen = |count| {
-            observer(Event::ServiceAccounts {
-                cluster: &cluster.name,
-                count,
-            });
+            observer(Event::ServiceAccounts { cluster, count });
         };
-        target.kubernetes(&cluster.name, &seen).await
+        target.kubernetes(cluster, &seen).await
     }));
     let (roles, quotas, providers, kubernetes) = join4(roles, quotas, providers, kubernetes).await;
     let mut errors = Vec::new();

@@ -127,7 +127,7 @@ async fn rounds<T: Target>(
     if plan.refusals.is_empty() {
         for round in 0_usize.. {
             observer(Event::Begun { round, plan: &plan });
-            let context = Context::new(target, job.clusters, &actual, &plan, &made, halt, observer);
+            let context = Context::new(target, &actual, &plan, &made, halt, observer);
             results = run_steps(&context, &plan.steps, options.limits).await;
             made.extend(context.made());
             changed.extend(of_result(&plan, &results, |result| *result == StepResult::Done));

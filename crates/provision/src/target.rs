@@ -9,6 +9,8 @@ use irsa_reconcile::plan::{Action, Quotas};
 
 /// IAM of one AWS account and the Kubernetes APIs of some clusters.
 ///
+/// Clusters are called as plans call them ([`labels`](irsa_reconcile::desired::labels)).
+///
 /// Every method is one call of an API, or the pages of one listing. It tries again what was throttled or not answered where
 /// its client does so; a call that was sent twice may answer "is there already" to itself, and that is handed on as it is.
 pub trait Target: Sync {

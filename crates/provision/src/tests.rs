@@ -1,7 +1,5 @@
 mod chaos;
 
-
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 

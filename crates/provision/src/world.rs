@@ -248,7 +248,10 @@ impl World {
             }
             Action::AddClientId { arn, client_id } => {
                 let provider = inner.actual.providers.iter_mut().find(|provider| provider.arn == *arn);
-                provider.ok_or_else(|| absent(arn))?.client_ids.insert(client_id.clone());
+                provider
+                    .ok_or_else(|| absent(arn))?
+                    .client_ids
+                    .insert(client_id.clone());
             }
             Action::CreateRole {
                 role,
@@ -323,8 +326,15 @@ impl World {
                 name,
                 labels,
                 annotations,
-            } => self.apply_account(inner, cluster, name, labels, annotations)?,
-            Action::ReleaseServiceAccount { cluster, name } => {
+                uid,
+            } => {
+                if let Some(uid) = uid {
+                    self.check_uid(inner, cluster, name, uid)?;
+                }
+                self.apply_account(inner, cluster, name, labels, annotations)?;
+            }
+            Action::ReleaseServiceAccount { cluster, name, uid } => {
+                self.check_uid(inner, cluster, name, uid)?;
                 self.apply_account(inner, cluster, name, &BTreeMap::new(), &BTreeMap::new())?;
             }
             Action::DeleteServiceAccount { cluster, name, uid } => {
@@ -338,6 +348,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn check_uid(&self, inner: &Inner, cluster: &str, name: &ServiceAccountName, uid: &str) -> Result<(), TargetError> {
+        let accounts = &inner.actual.clusters[self.cluster(cluster)].service_accounts;
+        if accounts.get(name).is_some_and(|there| there.uid == uid) {
+            Ok(())
+        } else {
+            let message = format!("uid mismatch: the provided object specified uid {uid}");
+            Err(TargetError::new(TargetErrorKind::Conflict, message))
+        }
     }
 
     fn apply_account(
@@ -422,8 +442,10 @@ impl Target for World {
 
     async fn role(&self, name: &str) -> Result<Option<Role>, TargetError> {
         let words = format!("read role {name}");
-        self.call(words, None, |inner| Ok(self.role(inner, name).ok().map(|role| role.clone())))
-            .await
+        self.call(words, None, |inner| {
+            Ok(self.role(inner, name).ok().map(|role| role.clone()))
+        })
+        .await
     }
 
     async fn role_head(&self, name: &str) -> Result<Option<RoleHead>, TargetError> {
@@ -453,11 +475,7 @@ impl Target for World {
         self.call("quotas".to_owned(), None, |_| Ok(Quotas::default())).await
     }
 
-    async fn kubernetes(
-        &self,
-        cluster: &str,
-        seen: &(dyn Fn(usize) + Sync),
-    ) -> Result<KubernetesState, TargetError> {
+    async fn kubernetes(&self, cluster: &str, seen: &(dyn Fn(usize) + Sync)) -> Result<KubernetesState, TargetError> {
         let words = format!("list cluster {cluster}");
         let state = self
             .call(words, None, |inner| {

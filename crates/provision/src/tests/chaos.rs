@@ -43,7 +43,7 @@ async fn run_lenient(world: &World, wish: &Wish) -> Option<Outcome> {
     Some(carry_out(world, &job, &Options::default(), &Stop::default(), &|_| {}).await)
 }
 
-async fn every_call(before: &[Wish], wish: &Wish) {
+async fn every_call(before: &[Wish], wish: &Wish, calls: usize) {
     let (undisturbed, _) = disturbed(before, wish, None, 1).await;
     let wanted = undisturbed.shape();
     let mut cuts = 0;
@@ -58,28 +58,28 @@ async fn every_call(before: &[Wish], wish: &Wish) {
             cuts += 1;
         }
     }
-    assert!(cuts > 40, "{cuts}");
+    assert!(cuts > 4 * calls, "{cuts}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn making() {
-    every_call(&[], &rich()).await;
+    every_call(&[], &rich(), 25).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn changing() {
-    every_call(&[rich()], &rich_changed()).await;
+    every_call(&[rich()], &rich_changed(), 15).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting() {
     let wish = Wish::delete(&[("blue", &["whole", "shared"]), ("green", &["shared"])]);
-    every_call(&[rich()], &wish).await;
+    every_call(&[rich()], &wish, 15).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_a_part() {
-    every_call(&[rich()], &Wish::delete(&[("blue", &["shared"])])).await;
+    every_call(&[rich()], &Wish::delete(&[("blue", &["shared"])]), 8).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,23 +107,32 @@ async fn two_at_the_same_time() {
     }
 }
 
+/// A role that two clusters share is extended by both at once. IAM has no compare-and-swap, so one may have to be told again,
+/// but nobody is told that all is well when it isn't, unless the other wrote later.
 #[tokio::test(start_paused = true)]
 async fn two_clusters_of_one_role_at_the_same_time() {
     let mut shared = account("shared");
     shared.role_name = Some("shared".to_owned());
-    let blue = Wish::apply(&[("blue", std::slice::from_ref(&shared))]);
-    let green = Wish::apply(&[("green", std::slice::from_ref(&shared))]);
+    let home = Wish::apply(&[("home", std::slice::from_ref(&shared))]);
+    let with = |name: &str| {
+        let shared = std::slice::from_ref(&shared);
+        Wish::apply(&[("home", shared), (name, shared)])
+    };
+    let (blue, green) = (with("blue"), with("green"));
+    let mut both_at_once = 0;
     for seed in 0..60 {
-        let (one, other) = (World::new(&blue.clusters), World::new(&green.clusters));
-        drop((one, other));
-        let world = World::new(&[cluster("blue"), cluster("green")]);
+        let world = World::new(&["home", "blue", "green"].map(cluster));
+        assert_success(&run(&world, &home).await);
         world.set_seed(seed);
-        // The role's tags name the account of one of them; the other is a stranger to it.
         let (one, other) = tokio::join!(run(&world, &blue), run(&world, &green));
-        let first = if one.is_success() { &blue } else { &green };
-        assert!(one.is_success() || other.is_success(), "{one:#?} {other:#?}");
-        let roles = world.actual().roles;
-        assert_eq!(roles.len(), 1, "seed {seed}");
-        assert!(first.plan(&world.actual()).is_empty() || !one.is_success(), "seed {seed}");
+        assert_success(&one);
+        assert_success(&other);
+        let is_there = |wish: &Wish| wish.plan(&world.actual()).is_empty();
+        assert!(is_there(&blue) || is_there(&green), "seed {seed}");
+        both_at_once += usize::from(is_there(&blue) && is_there(&green));
+        assert_success(&run(&world, &blue).await);
+        assert_success(&run(&world, &green).await);
+        assert!(is_there(&blue) && is_there(&green), "seed {seed}");
     }
+    assert!(both_at_once > 40, "{both_at_once}");
 }
