@@ -176,12 +176,12 @@ impl Live {
                 let uid = uid.as_deref();
                 let ServiceAccountName { namespace, name } = name;
                 let at = self.cluster(cluster)?;
-                let done = api::apply_service_account(at, namespace, name, labels, annotations, MANAGER, uid);
+                let done = api::apply_service_account(at, namespace, name, labels, annotations, uid, MANAGER);
                 (cluster, done.await)
             }
-            Action::ReleaseServiceAccount { cluster, name, .. } => {
+            Action::ReleaseServiceAccount { cluster, name, uid } => {
                 let ServiceAccountName { namespace, name } = name;
-                let done = api::release_service_account(self.cluster(cluster)?, namespace, name, MANAGER);
+                let done = api::release_service_account(self.cluster(cluster)?, namespace, name, uid, MANAGER);
                 (cluster, done.await)
             }
             Action::DeleteServiceAccount { cluster, name, uid } => {

@@ -1,4 +1,6 @@
 mod chaos;
+mod meddling;
+mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

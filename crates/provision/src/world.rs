@@ -27,7 +27,7 @@ pub(crate) enum Loss {
 }
 
 type Meddle = Box<dyn FnMut(&mut Actual, &str) + Send>;
-type Refuse = Box<dyn Fn(&str) -> Option<TargetError> + Send + Sync>;
+pub(crate) type Refuse = Box<dyn Fn(&str) -> Option<TargetError> + Send + Sync>;
 
 #[derive(Default)]
 struct Inner {
