@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use irsa_reconcile::actual::{Actual, KubernetesAccount, Role};
 use irsa_reconcile::plan::{Action, Plan, Step};
-use irsa_reconcile::{MANAGER, ServiceAccountName};
-use serde_json::Value;
+use irsa_reconcile::{MANAGER, ServiceAccountName, is_same_trust};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -82,7 +81,7 @@ impl<'c, T: Target> Context<'c, T> {
     fn has_replaced(&self, role: &str, trust: &str) -> bool {
         let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         let mut texts = replaced.get(role).into_iter().flatten();
-        texts.any(|text| is_same(text, trust))
+        texts.any(|text| is_same_trust(text, trust))
     }
 
     fn has_been_replaced(&self, role: &str, trust: &str) {
@@ -145,7 +144,10 @@ pub(crate) async fn attempt<T: Target>(context: &Context<'_, T>, step: &Step) ->
         let (error, pause, is_over) = match tried {
             Tried::End(result) => return result,
             Tried::Failed(error) => return failed(error),
-            Tried::Changed(why) => return StepResult::Changed(why),
+            Tried::Changed(why) => {
+                tracing::debug!(step = %step.action, why, "the state is not the one that was planned for");
+                return StepResult::Changed(why);
+            }
             Tried::Busy(error) => {
                 let pause = pause(Duration::from_millis(100), Duration::from_secs(5), tries);
                 (error, pause, tries >= BUSY_TRIES)
@@ -158,6 +160,7 @@ pub(crate) async fn attempt<T: Target>(context: &Context<'_, T>, step: &Step) ->
         if is_over {
             return failed(error);
         }
+        tracing::debug!(step = %step.action, tries, ?pause, %error, "a step is tried again");
         (context.observer)(Event::Retrying {
             step,
             tries,
@@ -289,7 +292,7 @@ async fn create_role<T: Target>(
             Some(head) => {
                 context.has_been_made(name);
                 let is_tagged = wanted.tags.iter().all(|(key, value)| head.tags.get(key) == Some(value));
-                if is_same(&head.trust, &wanted.trust) && head.boundary == wanted.boundary && is_tagged {
+                if is_same_trust(&head.trust, &wanted.trust) && head.boundary == wanted.boundary && is_tagged {
                     Ok(WAS_DONE)
                 } else {
                     Ok(Tried::Changed(format!("role {name} has appeared")))
@@ -351,12 +354,12 @@ async fn update_trust<T: Target>(
     let other = || Tried::Changed(format!("the trust policy of role {name} has changed"));
     match context.target.role_head(name).await? {
         None => return Ok(Tried::Changed(format!("role {name} has gone"))),
-        Some(head) if is_same(&head.trust, trust) => return Ok(WAS_DONE),
+        Some(head) if is_same_trust(&head.trust, trust) => return Ok(WAS_DONE),
         Some(head) if context.has_replaced(name, &head.trust) => {
             let error = TargetError::new(TargetErrorKind::Conflict, "IAM still shows the trust policy of before");
             return Ok(Tried::Settling(SETTLING, error));
         }
-        Some(head) if !is_same(&head.trust, instead_of) => return Ok(other()),
+        Some(head) if !is_same_trust(&head.trust, instead_of) => return Ok(other()),
         Some(_) => {}
     }
     match context.target.change(action).await {
@@ -369,7 +372,7 @@ async fn update_trust<T: Target>(
     }
     // IAM has no compare-and-swap. Of two who write at once the one whose text does not stay merges anew.
     Ok(match context.target.role_head(name).await? {
-        Some(head) if is_same(&head.trust, trust) || is_same(&head.trust, instead_of) => {
+        Some(head) if is_same_trust(&head.trust, trust) || is_same_trust(&head.trust, instead_of) => {
             context.has_been_replaced(name, instead_of);
             DONE
         }
@@ -403,7 +406,7 @@ async fn look_before<T: Target>(
             let ours = tags.iter().filter(|(key, _)| key.starts_with("irsa/"));
             ours.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        is_same(&head.trust, &planned.trust) && is_whose(&head.tags) == is_whose(&planned.tags)
+        is_same_trust(&head.trust, &planned.trust) && is_whose(&head.tags) == is_whose(&planned.tags)
     });
     if !is_as_planned {
         let why = format!("role {name} is not what it was when its deletion was planned");
@@ -483,10 +486,4 @@ fn is_applied(action: &Action, there: &KubernetesAccount) -> bool {
         wanted.all(|(key, value)| is.get(key) == Some(value) && owned.contains(key))
     };
     has(&there.labels, &there.owned_labels, labels) && has(&there.annotations, &there.owned_annotations, annotations)
-}
-
-/// Whether two texts are the same JSON. IAM may write it in another way than it was sent.
-fn is_same(one: &str, other: &str) -> bool {
-    let value = |text| serde_json::from_str::<Value>(text);
-    one == other || matches!((value(one), value(other)), (Ok(one), Ok(other)) if one == other)
 }

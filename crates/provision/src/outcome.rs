@@ -1,6 +1,6 @@
 //! What came of it, as data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use irsa_reconcile::ServiceAccountName;
 use irsa_reconcile::plan::{AccountPlan, Plan, Refusal, Resource, State, Step};
@@ -142,17 +142,30 @@ pub struct AccountReport {
     pub state: AccountState,
 }
 
-/// What came of one account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What came of one account, the worst last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum AccountState {
     /// There was nothing to do.
     Unchanged,
     /// It is as it was wanted.
     Done,
-    /// One of its steps failed, or was skipped because another's did.
-    Failed,
     /// Not all of its steps were begun, or nobody knows what came of them.
     Unfinished,
+    /// One of its steps failed, or was skipped because another's did.
+    Failed,
+}
+
+/// What a plan changes for one account.
+fn resources(account: &AccountPlan) -> BTreeSet<Resource> {
+    let role = account.role_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
+    let changed = account.changes.iter().map(|change| change.resource.clone());
+    let mut resources: BTreeSet<Resource> = changed.collect();
+    resources.extend(role.map(|role| Resource::Role(role.to_owned())));
+    resources.insert(Resource::ServiceAccount {
+        cluster: account.cluster.clone(),
+        name: account.name.clone(),
+    });
+    resources
 }
 
 /// The reports of a plan's accounts. `changed` are the resources that earlier plans changed.
@@ -162,43 +175,27 @@ pub(crate) fn accounts(
     results: &[StepResult],
     changed: &BTreeSet<Resource>,
 ) -> Vec<AccountReport> {
-    let of = |account: &AccountPlan, resource: &Resource| match resource {
-        Resource::Role(role) => {
-            let arn = account.role_arn.as_deref();
-            arn.and_then(|arn| arn.rsplit('/').next()) == Some(role)
-        }
-        Resource::ServiceAccount { cluster, name } => *cluster == account.cluster && *name == account.name,
-        Resource::Provider(_) | Resource::Namespace { .. } => false,
-    };
+    let mut of: BTreeMap<Resource, Vec<&StepResult>> = BTreeMap::new();
+    for (step, result) in last.steps.iter().zip(results) {
+        of.entry(step.resource()).or_default().push(result);
+    }
+    let key = |account: &AccountPlan| (account.cluster.clone(), account.name.clone());
+    let latest: BTreeMap<_, &AccountPlan> = last.accounts.iter().map(|account| (key(account), account)).collect();
     let report = |account: &AccountPlan| {
-        let now = last
-            .accounts
-            .iter()
-            .find(|other| other.cluster == account.cluster && other.name == account.name)
-            .unwrap_or(account);
+        let now = latest.get(&key(account)).copied().unwrap_or(account);
         let mut state = AccountState::Unchanged;
-        if changed
-            .iter()
-            .any(|resource| of(account, resource) || of(now, resource))
+        if resources(account)
+            .union(&resources(now))
+            .any(|resource| changed.contains(resource))
         {
             state = AccountState::Done;
         }
-        for (step, result) in last.steps.iter().zip(results) {
-            if !of(now, &step.resource()) {
-                continue;
-            }
-            match result {
-                StepResult::Failed(_) | StepResult::Skipped { .. } | StepResult::Changed(_) => {
-                    state = AccountState::Failed;
-                }
-                StepResult::NotStarted | StepResult::Unknown if state != AccountState::Failed => {
-                    state = AccountState::Unfinished;
-                }
-                StepResult::Done | StepResult::WasDone if state == AccountState::Unchanged => {
-                    state = AccountState::Done;
-                }
-                _ => {}
-            }
+        for result in resources(now).iter().filter_map(|resource| of.get(resource)).flatten() {
+            state = state.max(match result {
+                StepResult::Done | StepResult::WasDone => AccountState::Done,
+                StepResult::NotStarted | StepResult::Unknown => AccountState::Unfinished,
+                StepResult::Failed(_) | StepResult::Skipped { .. } | StepResult::Changed(_) => AccountState::Failed,
+            });
         }
         if now.state == State::Refused {
             state = AccountState::Failed;

@@ -86,7 +86,7 @@ pub async fn carry_out<T: Target>(
     stop: &Stop,
     observer: Observer<'_>,
 ) -> Outcome {
-    let halt = watch::Sender::new(None);
+    let halt = watch::Sender::new(stop.is_stopped().then_some(Halt::Stopped));
     let halting = async {
         let reason = tokio::select! {
             () = stop.stopped() => Halt::Stopped,
@@ -124,6 +124,7 @@ async fn rounds<T: Target>(
     let mut actual = job.actual.clone();
     let mut plan = job.plan.clone();
     let mut results: Vec<StepResult> = Vec::new();
+    let mut last = 0;
     if plan.refusals.is_empty() {
         for round in 0_usize.. {
             observer(Event::Begun { round, plan: &plan });
@@ -163,6 +164,7 @@ async fn rounds<T: Target>(
                 }
             }
             plan = next;
+            last = round + 1;
             results.clear();
             if !plan.refusals.is_empty() {
                 outcome.refusals.clone_from(&plan.refusals);
@@ -185,7 +187,7 @@ async fn rounds<T: Target>(
             }));
         }
         outcome.steps.push(StepReport {
-            round: usize::MAX,
+            round: last,
             step: step.clone(),
             result: result.clone(),
         });
