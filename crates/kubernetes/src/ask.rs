@@ -1,5 +1,6 @@
 //! Calls that may be made twice: each says what it needs to be allowed to, and is made again when nobody could tell whether it arrived.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
@@ -18,6 +19,8 @@ use crate::error::{CallError, chain};
 const LARGEST_ANSWER: usize = 192 << 20;
 /// How often a call is made when the API server says that it is busy, or no answer comes.
 const ATTEMPTS: u32 = 8;
+/// How often when it has never answered: the address may be wrong.
+const ATTEMPTS_AT_STRANGERS: u32 = 3;
 /// How often where an error of its own may well be there to stay, such as an admission webhook that is away.
 const ATTEMPTS_AT_ERRORS: u32 = 4;
 /// The longest wait that an API server may ask for.
@@ -117,7 +120,7 @@ impl Cluster {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure {
                     error: CallError::Deadline(deadline),
-                    attempts: ATTEMPTS,
+                    attempts: self.attempts(),
                     wait: None,
                 },
             };
@@ -134,6 +137,14 @@ impl Cluster {
         }
     }
 
+    /// How many attempts an API server is worth that does not answer.
+    fn attempts(&self) -> u32 {
+        match self.reached().load(Ordering::Relaxed) {
+            true => ATTEMPTS,
+            false => ATTEMPTS_AT_STRANGERS,
+        }
+    }
+
     async fn attempt(&self, ask: &Ask<'_>) -> Result<Answer, Failure> {
         let mut request = http::Request::builder()
             .method(&ask.method)
@@ -147,7 +158,12 @@ impl Cluster {
         let request = request
             .body(body)
             .map_err(|error| Failure::last(CallError::Unreachable(error.to_string())))?;
-        let answer = self.client().send(request).await.map_err(|error| of_client(&error))?;
+        let answer = self.client().send(request).await.map_err(|error| Failure {
+            attempts: if is_lost(&error) { self.attempts() } else { 1 },
+            error: CallError::Unreachable(chain(&error)),
+            wait: None,
+        })?;
+        self.reached().store(true, Ordering::Relaxed);
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, LARGEST_ANSWER)
             .collect()
@@ -169,19 +185,6 @@ impl Cluster {
             });
         }
         Err(of_status(ask, head.status, &head.headers, &body))
-    }
-}
-
-/// A failure without an answer.
-fn of_client(error: &kube::Error) -> Failure {
-    let attempts = match error {
-        kube::Error::HyperError(_) | kube::Error::Service(_) if is_lost(error) => ATTEMPTS,
-        _ => 1,
-    };
-    Failure {
-        error: CallError::Unreachable(chain(error)),
-        attempts,
-        wait: None,
     }
 }
 

@@ -81,8 +81,16 @@ impl TokenSource {
     /// The `Authorization` header of now.
     pub(crate) async fn header(&self) -> Result<HeaderValue, String> {
         let current = self.renewed(|held| held.is_ending(SystemTime::now()));
-        let held = current.get_or_try_init(|| self.fetch()).await?;
-        Ok(held.header.clone())
+        if let Some(held) = current.get() {
+            return Ok(held.header.clone());
+        }
+        // Whoever waits for it may have less time than it takes; then the next one finds it there.
+        let source = self.clone();
+        let fetching = tokio::spawn(async move {
+            let held = current.get_or_try_init(|| source.fetch()).await?;
+            Ok(held.header.clone())
+        });
+        fetching.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// The token of this header was not accepted. Whether it makes sense to ask again, with another.
@@ -194,6 +202,20 @@ mod tests {
         );
         assert_eq!(source.header().await.unwrap(), "Bearer t2");
         assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_leaves_early_leaves_a_token_to_the_next() {
+        let source = TokenSource::new(|| async {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            Ok(BearerToken::new("slow", None))
+        });
+        let short = Duration::from_secs(10);
+        assert!(tokio::time::timeout(short, source.header()).await.is_err());
+        assert_eq!(
+            tokio::time::timeout(short, source.header()).await.unwrap().unwrap(),
+            "Bearer slow"
+        );
     }
 
     #[tokio::test]

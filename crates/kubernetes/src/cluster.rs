@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -15,7 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use crate::bearer::TokenSource;
 use crate::error::{CallError, ClusterError, chain};
 use crate::limiter::Limiter;
-use crate::{kubeconfig, transport};
+use crate::{kubeconfig, proxy, transport};
 
 /// Where an API server is, and who we are to it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -109,6 +110,8 @@ pub struct Cluster {
     limiter: Arc<Limiter>,
     deadline: Duration,
     patience: Duration,
+    /// Whether the API server has ever answered.
+    reached: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -134,17 +137,17 @@ impl Cluster {
     /// Files, variables or options are missing or wrong.
     pub async fn connect(options: &ClusterOptions) -> Result<Self, ClusterError> {
         let server = options.server.as_deref().map(url).transpose()?;
-        let (mut context, mut plugin, mut tokens) = (None, None, None);
+        let (mut context, mut plugin, mut tokens, mut proxy) = (None, None, None, None);
         let mut config = match &options.location {
             Location::InCluster => Config::incluster().map_err(|error| ClusterError::InCluster(chain(&error)))?,
             Location::Kubeconfig { path, context: named } => {
                 let chosen = kubeconfig::choose(path.as_deref(), named.as_deref(), server.as_ref()).await?;
                 (context, plugin) = (Some(chosen.context), chosen.plugin);
-                let mut config = chosen.config;
-                if !chosen.own_proxy {
-                    config.proxy_url = transport::proxy_of_environment(&config.cluster_url);
-                }
-                config
+                proxy = match &chosen.proxy {
+                    Some(named) => Some(proxy::named(named, &chosen.config.cluster_url)?),
+                    None => proxy::of_environment(&chosen.config.cluster_url),
+                };
+                chosen.config
             }
             Location::Address {
                 server,
@@ -153,7 +156,7 @@ impl Cluster {
             } => {
                 let mut config = Config::new(url(server)?);
                 config.root_cert = certificate_authority.as_deref().map(authority).transpose()?;
-                config.proxy_url = transport::proxy_of_environment(&config.cluster_url);
+                proxy = proxy::of_environment(&config.cluster_url);
                 tokens = Some(token.clone());
                 config
             }
@@ -175,7 +178,8 @@ impl Cluster {
         config.headers.push((http::header::USER_AGENT, agent));
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = transport::client(
-            config,
+            &config,
+            proxy,
             tokens,
             transport::Times {
                 connected_within: options.deadline,
@@ -188,6 +192,7 @@ impl Cluster {
             limiter: Arc::new(Limiter::new(options.calls_per_second, options.burst)),
             deadline: options.deadline,
             patience: options.patience,
+            reached: Arc::default(),
         })
     }
 
@@ -216,6 +221,11 @@ impl Cluster {
     /// How long a call that may be made twice is made again.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// Whether the API server has ever answered: one that never did is likely to be another than the one that is meant.
+    pub(crate) fn reached(&self) -> &AtomicBool {
+        &self.reached
     }
 
     /// Waits until a call may leave.

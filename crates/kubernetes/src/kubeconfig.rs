@@ -19,8 +19,8 @@ pub(crate) struct Chosen {
     pub(crate) context: String,
     /// The program for credentials, unless there are any in the file.
     pub(crate) plugin: Option<Plugin>,
-    /// Whether the file names a proxy itself.
-    pub(crate) own_proxy: bool,
+    /// The proxy that the file names itself.
+    pub(crate) proxy: Option<Uri>,
 }
 
 /// Whether `KUBECONFIG`, or `~/.kube/config`, says which cluster is meant when nobody says so: whether one of the files is there and names a current
@@ -99,7 +99,14 @@ async fn of_files(files: &Files, context: Option<&str>, server: Option<&Uri>) ->
     if cluster.server.as_ref().is_none_or(String::is_empty) {
         return Err(wrong(format!("the cluster `{}` has no server", chosen.cluster)));
     }
-    let own_proxy = cluster.proxy_url.as_ref().is_some_and(|proxy| !proxy.is_empty());
+    // Not that of the configuration below, which may be one of the environment, whatever that excepts.
+    let proxy = cluster.proxy_url.as_ref().filter(|proxy| !proxy.is_empty());
+    let proxy = proxy.map(|proxy| {
+        proxy
+            .parse()
+            .map_err(|_| wrong(format!("the `proxy-url` of `{}` is no URL", chosen.cluster)))
+    });
+    let proxy = proxy.transpose()?;
     let options = KubeConfigOptions {
         context: Some(context.clone()),
         ..KubeConfigOptions::default()
@@ -118,7 +125,7 @@ async fn of_files(files: &Files, context: Option<&str>, server: Option<&Uri>) ->
         plugin: plugin.transpose().map_err(ClusterError::Plugin)?,
         config,
         context,
-        own_proxy,
+        proxy,
     })
 }
 

@@ -26,6 +26,7 @@ mod limiter;
 mod list;
 mod plugin;
 mod pods;
+mod proxy;
 mod service_accounts;
 mod transport;
 mod watch;

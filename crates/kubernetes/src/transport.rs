@@ -15,7 +15,7 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilde
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connect, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::Config;
 use kube::client::{Body, ConfigExt as _};
@@ -42,10 +42,15 @@ pub(crate) struct Times {
     pub(crate) silence: Duration,
 }
 
-/// A client that reaches the API server as `config` says, with the source's tokens, if any.
+/// A client that reaches the API server as `config` says, through the proxy and with the source's tokens, if any.
 ///
 /// The configuration's programs for credentials are not run: `tokens` are theirs.
-pub(crate) fn client(config: Config, tokens: Option<TokenSource>, times: Times) -> Result<kube::Client, ClusterError> {
+pub(crate) fn client(
+    config: &Config,
+    proxy: Option<Intercept>,
+    tokens: Option<TokenSource>,
+    times: Times,
+) -> Result<kube::Client, ClusterError> {
     // Whoever makes a TLS configuration without saying by which library means this one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -59,60 +64,40 @@ pub(crate) fn client(config: Config, tokens: Option<TokenSource>, times: Times) 
     http.set_keepalive_retries(Some(PROBES));
     #[cfg(target_os = "linux")]
     http.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN));
-    let Some(proxy) = config.proxy_url.clone() else {
+    let Some(proxy) = proxy else {
         return assemble(config, http, tokens, times);
     };
-    // A URL may hold a password.
-    let host = proxy.host().unwrap_or_default().to_owned();
-    let authorization = Matcher::builder()
-        .all(proxy.to_string())
-        .build()
-        .intercept(&config.cluster_url)
-        .and_then(|intercept| intercept.basic_auth().cloned());
-    match proxy.scheme_str() {
-        Some("http") => {
-            let mut tunnel = Tunnel::new(proxy, http);
-            if let Some(authorization) = authorization {
-                tunnel = tunnel.with_auth(authorization);
-            }
-            assemble(config, tunnel, tokens, times)
-        }
+    let address = proxy.uri().clone();
+    match proxy.uri().scheme_str() {
+        Some("http") => assemble(config, tunnel(&proxy, http), tokens, times),
         Some("https") => {
             // The proxy's own certificate is judged by the system, not by the cluster's authority.
-            let system = Config::new(proxy.clone());
-            let tls = system.rustls_client_config().map_err(wrong)?;
+            let tls = Config::new(address).rustls_client_config().map_err(wrong)?;
             let https = HttpsConnectorBuilder::new()
                 .with_tls_config(tls)
                 .https_only()
                 .enable_http1();
-            let mut tunnel = Tunnel::new(proxy, https.wrap_connector(http));
-            if let Some(authorization) = authorization {
-                tunnel = tunnel.with_auth(authorization);
-            }
-            assemble(config, tunnel, tokens, times)
+            assemble(config, tunnel(&proxy, https.wrap_connector(http)), tokens, times)
         }
-        Some("socks5") => assemble(config, SocksV5::new(proxy, http), tokens, times),
+        Some("socks5" | "socks5h") => {
+            let mut socks = SocksV5::new(address, http);
+            if let Some((user, password)) = proxy.raw_auth() {
+                socks = socks.with_auth(user.to_owned(), password.to_owned());
+            }
+            assemble(config, socks, tokens, times)
+        }
         _ => Err(ClusterError::Client(format!(
-            "the proxy at `{host}` is named by a URL that is none of http, https and socks5"
+            "the proxy `{address}` is none of http, https and socks5"
         ))),
     }
 }
 
-/// The proxy that the environment names for an API server: `HTTPS_PROXY`, unless `NO_PROXY` excepts the host; never one for this machine.
-pub(crate) fn proxy_of_environment(server: &Uri) -> Option<Uri> {
-    proxy_for(&Matcher::from_env(), server)
-}
-
-fn proxy_for(matcher: &Matcher, server: &Uri) -> Option<Uri> {
-    let host = server.host()?.trim_matches(['[', ']']);
-    let local = host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if local || server.scheme_str() != Some("https") {
-        return None;
+fn tunnel<C>(proxy: &Intercept, connector: C) -> Tunnel<C> {
+    let tunnel = Tunnel::new(proxy.uri().clone(), connector);
+    match proxy.basic_auth() {
+        Some(authorization) => tunnel.with_auth(authorization.clone()),
+        None => tunnel,
     }
-    matcher.intercept(server).map(|intercept| intercept.uri().clone())
 }
 
 fn wrong(error: impl std::error::Error) -> ClusterError {
@@ -120,7 +105,7 @@ fn wrong(error: impl std::error::Error) -> ClusterError {
 }
 
 fn assemble<C>(
-    config: Config,
+    config: &Config,
     connector: C,
     tokens: Option<TokenSource>,
     times: Times,
@@ -133,7 +118,7 @@ where
 {
     let tls = config.rustls_client_config().map_err(wrong)?;
     let over = |versions| {
-        let connector = over_tls(&config, tls.clone(), connector.clone(), versions)?;
+        let connector = over_tls(config, tls.clone(), connector.clone(), versions)?;
         let deadline = times.connected_within;
         Ok::<_, ClusterError>(Within { connector, deadline })
     };
@@ -153,7 +138,7 @@ where
     let service = config.extra_headers_layer().map_err(wrong)?.layer(transport);
     let service = option_layer(config.auth_layer().map_err(wrong)?).layer(service);
     let service = config.base_uri_layer().layer(service);
-    Ok(kube::Client::new(service, config.default_namespace))
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
 }
 
 /// The versions of HTTP that are offered.

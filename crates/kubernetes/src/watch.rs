@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How a list is kept true.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchOptions {
-    /// How often a watch is opened anew, from where it is: a connection that died without a word is noticed by then. Kept between 5 and 290
-    /// seconds.
+    /// How often a watch is opened anew, from where it is: a connection that died without a word is noticed by then, if HTTP/2 has not told before
+    /// ([`ClusterOptions::silence`](crate::ClusterOptions::silence)). Kept between 5 and 290 seconds.
     pub resync: Duration,
     /// Objects a page of the list.
     pub page_size: u32,

@@ -50,10 +50,10 @@ async fn the_current_context_or_the_named_one() {
     let chosen = of_files(&folder.one("config"), None, None).await.unwrap();
     assert_eq!(chosen.context, "one");
     assert_eq!(chosen.config.cluster_url.host(), Some("one.example"));
-    assert!(chosen.plugin.is_none() && !chosen.own_proxy);
+    assert!(chosen.plugin.is_none() && chosen.proxy.is_none());
     let chosen = of_files(&folder.one("config"), Some("two"), None).await.unwrap();
     assert_eq!(chosen.config.cluster_url.host(), Some("two.example"));
-    assert!(chosen.plugin.is_some() && chosen.own_proxy);
+    assert!(chosen.plugin.is_some() && chosen.proxy.is_some());
     assert!(chosen.config.auth_info.exec.is_none(), "it is ours to run");
     let server = "https://three.example".parse().unwrap();
     let chosen = of_files(&folder.one("config"), Some("bare"), Some(&server))

@@ -249,26 +249,6 @@ async fn a_token_that_is_not_to_be_had_is_no_reason_to_ask_again() {
     assert!(asked.borrow().is_empty());
 }
 
-#[test]
-fn proxies_of_the_environment() {
-    let matcher = Matcher::builder()
-        .https("http://proxy:3128")
-        .no("internal.example,10.0.0.0/8")
-        .build();
-    let proxy = |server: &str| proxy_for(&matcher, &server.parse().unwrap()).map(|uri| uri.to_string());
-    assert_eq!(proxy("https://api.example:6443").as_deref(), Some("http://proxy:3128/"));
-    for direct in [
-        "https://api.internal.example",
-        "https://10.1.2.3:6443",
-        "https://localhost:6443",
-        "https://127.0.0.1:6443",
-        "https://[::1]:6443",
-        "http://api.example",
-    ] {
-        assert_eq!(proxy(direct), None, "{direct}");
-    }
-}
-
 #[tokio::test]
 async fn a_kubeconfigs_proxy_is_asked_for_a_tunnel() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
