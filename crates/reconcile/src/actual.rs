@@ -45,6 +45,18 @@ pub struct Role {
     pub tags: BTreeMap<String, String>,
 }
 
+impl Role {
+    /// The value of a tag. IAM does not tell keys apart that differ only in case, and keeps the case that it saw first.
+    pub(crate) fn tag(&self, key: &str) -> Option<&str> {
+        let found = self.tags.get(key).or_else(|| {
+            let mut all = self.tags.iter();
+            all.find(|(other, _)| other.eq_ignore_ascii_case(key))
+                .map(|(_, value)| value)
+        });
+        found.map(String::as_str)
+    }
+}
+
 /// An OIDC provider.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Provider {

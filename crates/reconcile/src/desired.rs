@@ -270,7 +270,8 @@ impl Desired {
     ///
     /// # Errors
     /// Accounts that share a role and ask for different permissions, or one role in several AWS accounts; several clusters
-    /// for one account of flags without a name for the role; a cluster that is there twice. All of them.
+    /// for one account of flags without a name for the role; a cluster that is there twice; policies of other AWS accounts.
+    /// All of them.
     pub fn new(requests: &[Request], mode: Mode) -> Result<Self, Vec<Problem>> {
         let mut desired = Self::default();
         let mut problems = Vec::new();
@@ -286,6 +287,7 @@ impl Desired {
             }
             desired.clusters.push(cluster.clone());
             for account in &request.accounts {
+                problems.extend(policies_of_others(account, cluster));
                 let role = match &account.attach_role_arn {
                     Some(arn) => RoleOf::Given(arn.clone()),
                     None => {
@@ -362,6 +364,25 @@ impl Desired {
             }
         }
     }
+}
+
+/// Policies that IAM would not attach: those of other AWS accounts.
+/// See <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachRolePolicy.html>.
+fn policies_of_others(account: &ServiceAccount, cluster: &Cluster) -> Vec<Problem> {
+    let arns = account.attach_policy_arns.iter().flatten();
+    let foreign = arns
+        .chain(&account.permissions_boundary)
+        .filter(|arn| arn.account() != "aws" && arn.account_id() != Some(cluster.account));
+    let problem = |arn: &Arn| {
+        let mut problem = Problem::error(format!(
+            "`{}`: policy `{arn}` is of another AWS account than the role, which is of {}",
+            account.name, cluster.account
+        ));
+        problem.help = Some("IAM takes policies of the role's own account and of AWS".to_owned());
+        problem.place = account.place.clone();
+        problem
+    };
+    foreign.map(problem).collect()
 }
 
 fn conflict(account: &ServiceAccount, first: &ServiceAccount, role: &str, elsewhere: bool) -> Problem {

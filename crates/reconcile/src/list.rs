@@ -1,9 +1,9 @@
 //! What is there, as `get iamserviceaccount` lists it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::ServiceAccountName;
-use crate::actual::{Actual, Role};
+use crate::actual::{Actual, KubernetesAccount, Role};
 use crate::desired::{Cluster, Subject};
 use crate::document;
 use crate::plan::role_of_stack;
@@ -47,9 +47,11 @@ pub fn list(cluster: &Cluster, index: usize, actual: &Actual) -> Vec<Listed> {
         }
     }
     for (name, account) in kubernetes.iter().flat_map(|cluster| &cluster.service_accounts) {
-        let is_ours = account.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == MANAGER)
-            || account.owned_annotations.contains(ROLE_ARN_ANNOTATION);
-        if let Some(arn) = account.annotations.get(ROLE_ARN_ANNOTATION).filter(|_| is_ours) {
+        if let Some(arn) = account
+            .annotations
+            .get(ROLE_ARN_ANNOTATION)
+            .filter(|_| is_ours(account))
+        {
             listed.entry(name.clone()).or_insert_with(|| Listed {
                 name: name.clone(),
                 role_arn: arn.clone(),
@@ -62,16 +64,40 @@ pub fn list(cluster: &Cluster, index: usize, actual: &Actual) -> Vec<Listed> {
     listed.into_values().collect()
 }
 
+/// The service accounts of a cluster that are ours or eksctl's beyond doubt: those that roles were made for, and those that
+/// we made or gave a role. Somebody may have written others into the trust policy of a role of ours; those are not to be
+/// deleted because no file names them.
+#[must_use]
+pub fn ours(cluster: &Cluster, index: usize, actual: &Actual) -> BTreeSet<ServiceAccountName> {
+    let of_roles = actual
+        .roles
+        .iter()
+        .filter_map(|role| match role.tag("irsa/managed-by") {
+            Some(MANAGER) => home_in(role, cluster),
+            _ => role_of_stack(role, cluster),
+        });
+    let accounts = actual.clusters.get(index).map(|cluster| &cluster.service_accounts);
+    let of_cluster = accounts.into_iter().flatten().filter(|(_, account)| is_ours(account));
+    of_roles.chain(of_cluster.map(|(name, _)| name.clone())).collect()
+}
+
+fn is_ours(account: &KubernetesAccount) -> bool {
+    account.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == MANAGER)
+        || account.owned_annotations.contains(ROLE_ARN_ANNOTATION)
+}
+
+/// The account of a cluster that a role of ours was made for.
+fn home_in(role: &Role, cluster: &Cluster) -> Option<ServiceAccountName> {
+    let is_here = role.tag("irsa/cluster") == Some(&cluster.tag());
+    let (namespace, name) = (role.tag("irsa/namespace")?, role.tag("irsa/name")?);
+    is_here.then(|| ServiceAccountName::new(namespace, name))
+}
+
 /// The accounts of a cluster that a role is for.
 fn accounts_of(role: &Role, cluster: &Cluster) -> Vec<ServiceAccountName> {
-    let tag = |key: &str| role.tags.get(key).map(String::as_str);
     let mut names = Vec::new();
-    if tag("irsa/managed-by") == Some(MANAGER) {
-        if tag("irsa/cluster") == Some(&cluster.tag())
-            && let (Some(namespace), Some(name)) = (tag("irsa/namespace"), tag("irsa/name"))
-        {
-            names.push(ServiceAccountName::new(namespace, name));
-        }
+    if role.tag("irsa/managed-by") == Some(MANAGER) {
+        names.extend(home_in(role, cluster));
         let subjects = trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer);
         names.extend(subjects.iter().filter_map(Subject::account));
     } else if let Some(name) = role_of_stack(role, cluster) {

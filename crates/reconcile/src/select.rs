@@ -274,8 +274,20 @@ pub struct Deletion {
     pub notes: Vec<String>,
 }
 
+/// Whether a text matches a pattern of a policy, in which only `*` and `?` stand for others.
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
+    let token = |character| match character {
+        '*' => Token::Any,
+        '?' => Token::One,
+        other => Token::Char(other),
+    };
+    let tokens: Vec<Token> = pattern.chars().map(token).collect();
+    let text: Vec<char> = text.chars().collect();
+    matches(&tokens, &text)
+}
+
 /// Which accounts `delete -f` deletes: those of the file that are there, or with `only_missing` those that are there and
-/// not in the file. `keep_aws_node` is what the file says by
+/// not in the file; what is there is what [`ours`](crate::list::ours) says. `keep_aws_node` is what the file says by
 /// [`implies_aws_node`](crate::cluster_config::ClusterConfig::implies_aws_node) together with `withOIDC`.
 #[must_use]
 pub fn deletion(

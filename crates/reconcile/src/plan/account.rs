@@ -290,6 +290,12 @@ impl Planner<'_> {
         let Some(role) = self.actual.role(arn.resource_name()) else {
             return Some(format!("role `{arn}` is not there"));
         };
+        if role.arn != arn.as_str() {
+            return Some(format!(
+                "role `{arn}` is not there: the one of its name is `{}`",
+                role.arn
+            ));
+        }
         let binding = Binding {
             cluster: account.cluster,
             account: account.name.clone(),

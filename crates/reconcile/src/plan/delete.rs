@@ -9,6 +9,7 @@ use super::{
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
 use crate::desired::{Binding, Cluster, Subject, Wish, labels};
+use crate::select::is_like;
 use crate::trust::{self, Owner};
 use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION};
 
@@ -182,13 +183,17 @@ impl<'d> Deleter<'d> {
             Whose::Stack(_) => Some(stack_of(role)),
             _ => None,
         };
-        let has_home = role.tags.contains_key("irsa/cluster");
+        let has_home = role.tag("irsa/cluster").is_some();
         let after: Vec<usize> = concerned
             .iter()
             .filter_map(|index| self.steps_of.get(*index).copied().flatten())
             .collect();
         let merged = trust::merge(Some(&role.trust), &[], &owners, usize::MAX);
         let gone = trust::gone_principal(&role.trust);
+        let others = match &merged {
+            Some(merged) if merged.count == 0 && !self.options.override_existing => self.others_by_pattern(role),
+            _ => None,
+        };
         let refusal = match (&stack, &merged) {
             (Some(stack), _) if !self.options.adopt => Some((
                 RefusalKind::ReferenceTool,
@@ -206,6 +211,15 @@ impl<'d> Deleter<'d> {
                 RefusalKind::Trust,
                 trust::gone_message(&role.name, gone.as_deref().unwrap_or_default()),
                 trust::GONE_HELP.to_owned(),
+            )),
+            _ if others.is_some() => Some((
+                RefusalKind::OtherOwner,
+                format!(
+                    "service account {} uses role `{}`, too, by a pattern, and would lose it",
+                    others.unwrap_or_default(),
+                    role.name
+                ),
+                "delete that one, too, or give it a role of its own first; `--override-existing-serviceaccounts` deletes the role all the same".to_owned(),
             )),
             (_, Some(merged)) if merged.count == 0 && has_home && !is_home && stack.is_none() => Some((
                 RefusalKind::Trust,
@@ -286,6 +300,29 @@ impl<'d> Deleter<'d> {
             account.changes.extend(changes);
             account.notes.extend(notes);
         }
+    }
+
+    /// A service account that stays, names the role, and is trusted by a pattern.
+    fn others_by_pattern(&self, role: &Role) -> Option<String> {
+        for (cluster, binding) in &self.bindings {
+            let subjects = trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer);
+            let Some(there) = self.actual.clusters.get(binding.cluster) else {
+                continue;
+            };
+            let other = there.service_accounts.iter().find(|(name, account)| {
+                let goes = |(_, gone): &(&Cluster, Binding)| gone.cluster == binding.cluster && gone.account == **name;
+                account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&role.arn)
+                    && !self.bindings.iter().any(goes)
+                    && subjects
+                        .iter()
+                        .any(|subject| subject.is_pattern && is_like(&subject.text, &name.subject()))
+            });
+            if let Some((name, _)) = other {
+                let cluster = self.labels.get(binding.cluster).cloned().unwrap_or_default();
+                return Some(format!("`{name}` of cluster `{cluster}`"));
+            }
+        }
+        None
     }
 
     fn whole_role(&mut self, role: &Role, after: Vec<usize>) {

@@ -11,15 +11,15 @@ use irsa_policy::validate::non_whitespace_len;
 use super::{
     Action, Change, Part, PlannedRole, Planner, RefusalKind, Resource, Sign, StatementChange, Why, change, sign,
 };
-use crate::MANAGER;
 use crate::account::ServiceAccountName;
 use crate::actual::Role;
 use crate::desired::{AUDIENCE, Binding, Cluster, DesiredRole, Mode, Wish};
 use crate::document;
 use crate::trust::{self, Merged, Owner, Trusted};
+use crate::{MANAGER, ROLE_ARN_ANNOTATION};
 use permissions::inline_change;
 use target::Target;
-use whose::{MANAGED_BY, home_in, home_of};
+use whose::{MANAGED_BY, home_in, home_of, is_reserved};
 
 pub(crate) use whose::role_of_stack;
 pub(super) use whose::{Index, Whose, has_tags, home, is_managed, is_of_stack, owner, stack_of, trusted, whose};
@@ -81,14 +81,21 @@ impl<'p> Planner<'p> {
                 roles.iter().copied().find(|role| is_of_stack(role, cluster, binding))
             })
         };
+        let annotated = self.annotated(&bindings);
+        let is_used = |role: &Role| annotated.is_some_and(|used| used.name == role.name);
         let role = if wanted.is_named {
             named
         } else {
+            // Of several the one that pods get.
             let first = tagged
                 .iter()
                 .copied()
-                .min_by_key(|role| (role.name != wanted.name, &role.name));
-            first.or(named).or_else(stack)
+                .min_by_key(|role| (!is_used(role), role.name != wanted.name, &role.name));
+            // An update gives no name where creating gave one.
+            let shared = annotated.filter(|role| {
+                self.options.mode == Mode::Update && is_managed(role) && whose(role, &bindings) == Whose::Ours
+            });
+            first.or(named).or_else(stack).or(shared)
         };
         let mut notes: Vec<String> = tagged
             .iter()
@@ -105,6 +112,11 @@ impl<'p> Planner<'p> {
         if let Some(role) = role {
             match whose(role, &bindings) {
                 Whose::Ours => {}
+                _ if is_reserved(role) => against.push(Why {
+                    kind: RefusalKind::ForeignRole,
+                    message: format!("role `{}` belongs to a service of AWS and cannot be changed", role.name),
+                    help: "name another role".to_owned(),
+                }),
                 Whose::Another(_) | Whose::Foreign if self.options.override_existing => taken = true,
                 Whose::Stack(_) if self.options.adopt => taken = true,
                 Whose::Stack(stack) => against.push(Why {
@@ -134,7 +146,7 @@ impl<'p> Planner<'p> {
         let moves = role.is_some_and(|role| self.is_at_home_with_others(role, wanted));
         let target = Target::new(wanted, role, &bindings, moves);
         let merged = self.trust(role, &name, &bindings, &mut against);
-        self.quotas(&name, &target, &merged, &mut against);
+        self.quotas(role, &name, &target, &merged, &mut against);
         self.providers_are_there(&bindings, role, &mut against);
         for open in &merged.open {
             notes.push(format!(
@@ -158,6 +170,21 @@ impl<'p> Planner<'p> {
         } else {
             Err(against)
         }
+    }
+
+    /// The role that a service account is annotated with.
+    fn annotated(&self, bindings: &[(&'p Cluster, &'p Binding)]) -> Option<&'p Role> {
+        let [(_, binding)] = bindings else { return None };
+        let there = self
+            .actual
+            .clusters
+            .get(binding.cluster)?
+            .service_accounts
+            .get(&binding.account)?;
+        let arn = there.annotations.get(ROLE_ARN_ANNOTATION)?;
+        let name = arn.rsplit('/').next()?.to_lowercase();
+        let role = self.index.names.get(&name).copied()?;
+        (role.arn == *arn).then_some(role)
     }
 
     /// The accounts that a role trusts and that want another role now.
@@ -247,10 +274,13 @@ impl<'p> Planner<'p> {
         merged
     }
 
-    fn quotas(&self, name: &str, target: &Target, merged: &Merged, against: &mut Vec<Why>) {
+    fn quotas(&self, role: Option<&Role>, name: &str, target: &Target, merged: &Merged, against: &mut Vec<Why>) {
         let quotas = &self.options.quotas;
-        let mut check = |what: String, size: usize, quota: usize, help: &str| {
-            if size > quota {
+        // What is there already has room, whatever the quotas are thought to be.
+        let none = Role::default();
+        let role = role.unwrap_or(&none);
+        let mut check = |what: String, size: usize, now: usize, quota: usize, help: &str| {
+            if size > quota && size > now {
                 against.push(Why {
                     kind: RefusalKind::Quota,
                     message: format!("{what} of role `{name}` would need {size} of {quota}"),
@@ -262,6 +292,7 @@ impl<'p> Planner<'p> {
             check(
                 format!("the characters of the trust policy ({} statements)", merged.count),
                 non_whitespace_len(&merged.text),
+                non_whitespace_len(&role.trust),
                 quotas.trust_policy,
                 "take out statements that nobody needs, use several roles, or have the quota raised (to at most 8192)",
             );
@@ -269,16 +300,24 @@ impl<'p> Planner<'p> {
         check(
             "the characters of the inline policies".to_owned(),
             target.inline.values().map(|text| non_whitespace_len(text)).sum(),
+            role.inline.values().map(|text| non_whitespace_len(text)).sum(),
             quotas.inline_policies,
             "make managed policies of some of them",
         );
         check(
             "the attached policies".to_owned(),
             target.attached.len(),
+            role.attached.len(),
             quotas.attached_policies,
             "join some of them, or have the quota raised (to at most 25)",
         );
-        check("the tags".to_owned(), target.tag_count(), quotas.tags, "leave some out");
+        check(
+            "the tags".to_owned(),
+            target.tag_count(),
+            role.tags.len(),
+            quotas.tags,
+            "leave some out",
+        );
     }
 
     fn providers_are_there(&self, bindings: &[(&Cluster, &Binding)], role: Option<&Role>, against: &mut Vec<Why>) {

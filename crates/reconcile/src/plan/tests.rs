@@ -2,6 +2,7 @@ mod cloud;
 mod delete;
 mod order;
 mod random;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::whose::{HOME, MANAGED_BY, has_tags, home, is_managed};
+use super::whose::{HOME, MANAGED_BY, STACK_NAME, has_tags, home, is_managed};
 use crate::MANAGER;
 use crate::actual::Role;
 use crate::desired::{ATTACH_POLICY_NAME, Binding, Cluster, DesiredRole, base32};
@@ -45,7 +45,7 @@ impl Target {
             attached: attached(wanted, there, partition),
             inline: inline(wanted, there, partition),
             boundary: match &wanted.permissions.boundary {
-                Some(boundary) => boundary.clone(),
+                Some(boundary) => boundary.as_ref().map(|arn| known(there.boundary.iter(), arn)),
                 None => there.boundary.clone(),
             },
             ..Self::default()
@@ -65,7 +65,7 @@ impl Target {
             .any(|(cluster, binding)| has_tags(role, &home(cluster, binding)));
         // A role of ours that is at home elsewhere, and trusts one of these accounts already, stays at home there, unless
         // that account has another role now.
-        let is_elsewhere = is_managed(role) && !moves && HOME.iter().all(|key| role.tags.contains_key(*key));
+        let is_elsewhere = is_managed(role) && !moves && HOME.iter().all(|key| role.tag(key).is_some());
         let is_at_home = is_home || is_elsewhere;
         if !is_at_home {
             let first = bindings
@@ -80,7 +80,7 @@ impl Target {
         let mut gone = BTreeSet::new();
         if let Some(tags) = &wanted.permissions.tags {
             let record: String = tags.keys().map(|key| hash(key)).collect();
-            let old = role.tags.get(RECORD).map_or("", String::as_str);
+            let old = role.tag(RECORD).unwrap_or_default();
             let mut rest = old;
             while let Some((recorded, after)) = rest.split_at_checked(RECORDED) {
                 rest = after;
@@ -91,7 +91,7 @@ impl Target {
                 gone.extend(ours.filter(|key| !contains(tags, key)).cloned());
             }
             if record.is_empty() {
-                gone.extend(role.tags.contains_key(RECORD).then(|| RECORD.to_owned()));
+                gone.extend(role.tags.keys().filter(|key| key.eq_ignore_ascii_case(RECORD)).cloned());
             } else {
                 all.insert(RECORD.to_owned(), record);
             }
@@ -100,7 +100,8 @@ impl Target {
         let kept = role
             .tags
             .keys()
-            .filter(|key| !gone.contains(*key) && !contains(&all, key))
+            // AWS's own are not counted.
+            .filter(|key| !key.starts_with("aws:") && !gone.contains(*key) && !contains(&all, key))
             .count();
         self.tags = kept.saturating_add(all.len());
         // Keys that differ only in case are one key to IAM.
@@ -124,6 +125,18 @@ fn contains(tags: &BTreeMap<String, String>, key: &str) -> bool {
     tags.keys().any(|other| other.eq_ignore_ascii_case(key))
 }
 
+/// An ARN as IAM writes it, if it is there: names of policies that differ only in case are one.
+fn known<'a>(mut there: impl Iterator<Item = &'a String>, arn: &str) -> String {
+    let same = there.find(|known| known.eq_ignore_ascii_case(arn));
+    same.map_or_else(|| arn.to_owned(), Clone::clone)
+}
+
+/// For a policy that eksctl's stack made: its name in the template, `Policy1` for that of `attachPolicy`.
+fn of_stack<'a>(role: &Role, policy: &'a str) -> Option<&'a str> {
+    let name = policy.strip_prefix(role.tag(STACK_NAME)?)?.strip_prefix('-')?;
+    name.starts_with("Policy").then_some(name)
+}
+
 fn attached(wanted: &DesiredRole, role: &Role, partition: &str) -> BTreeSet<String> {
     let is_well_known = |arn: &&String| {
         WellKnownPolicy::ALL
@@ -132,7 +145,7 @@ fn attached(wanted: &DesiredRole, role: &Role, partition: &str) -> BTreeSet<Stri
     };
     let permissions = &wanted.permissions;
     let given: BTreeSet<String> = match &permissions.attach {
-        Some(given) => given.clone(),
+        Some(given) => given.iter().map(|arn| known(role.attached.iter(), arn)).collect(),
         None => role
             .attached
             .iter()
@@ -168,10 +181,12 @@ fn inline(wanted: &DesiredRole, role: &Role, partition: &str) -> BTreeMap<String
     let mut all = BTreeMap::new();
     if let Some(given) = &permissions.inline {
         kept.remove(ATTACH_POLICY_NAME);
+        kept.retain(|name, _| of_stack(role, name) != Some("Policy1"));
         all.extend(given.iter().map(|text| (ATTACH_POLICY_NAME.to_owned(), text.clone())));
     }
     if let Some(expanded) = &permissions.well_known {
-        kept.retain(|name, _| !is_well_known(name));
+        let of_template = |name: &str| of_stack(role, name).is_some_and(|name| name != "Policy1");
+        kept.retain(|name, _| !is_well_known(name) && !of_template(name));
         for expansion in expanded {
             if let Expansion::Inline { name, document } = expansion {
                 all.insert((*name).to_owned(), document.clone());

@@ -13,7 +13,7 @@ pub(in crate::plan) const HOME: [&str; 3] = ["irsa/cluster", "irsa/namespace", "
 /// The tags of eksctl's stacks, which CloudFormation gives to the role.
 const STACK_CLUSTER: &str = "alpha.eksctl.io/cluster-name";
 const STACK_ACCOUNT: &str = "alpha.eksctl.io/iamserviceaccount-name";
-const STACK_NAME: &str = "aws:cloudformation:stack-name";
+pub(super) const STACK_NAME: &str = "aws:cloudformation:stack-name";
 
 /// Cluster, namespace and name, as the tags of a role say them.
 pub(super) type Home = (String, String, String);
@@ -42,9 +42,8 @@ impl<'a> Index<'a> {
                 if let Some(home) = home_in(role) {
                     index.homes.entry(home).or_default().push(role);
                 }
-            } else if let (Some(cluster), Some(account)) = (role.tags.get(STACK_CLUSTER), role.tags.get(STACK_ACCOUNT))
-            {
-                let key = (cluster.clone(), account.clone());
+            } else if let (Some(cluster), Some(account)) = (role.tag(STACK_CLUSTER), role.tag(STACK_ACCOUNT)) {
+                let key = (cluster.to_owned(), account.to_owned());
                 index.stacks.entry(key).or_default().push(role);
             }
         }
@@ -65,7 +64,7 @@ pub(super) fn home_of(cluster: &Cluster, account: &ServiceAccountName) -> Home {
 }
 
 pub(super) fn home_in(role: &Role) -> Option<Home> {
-    let [cluster, namespace, name] = HOME.map(|key| role.tags.get(key).cloned());
+    let [cluster, namespace, name] = HOME.map(|key| role.tag(key).map(str::to_owned));
     Some((cluster?, namespace?, name?))
 }
 
@@ -93,11 +92,11 @@ pub(in crate::plan) fn home(cluster: &Cluster, binding: &Binding) -> BTreeMap<St
 }
 
 pub(in crate::plan) fn is_managed(role: &Role) -> bool {
-    role.tags.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
+    role.tag(MANAGED_BY) == Some(MANAGER)
 }
 
 pub(in crate::plan) fn has_tags(role: &Role, tags: &BTreeMap<String, String>) -> bool {
-    tags.iter().all(|(key, value)| role.tags.get(key) == Some(value))
+    tags.iter().all(|(key, value)| role.tag(key) == Some(value))
 }
 
 pub(in crate::plan) fn trusted(cluster: &Cluster, binding: &Binding) -> Trusted {
@@ -123,7 +122,7 @@ pub(in crate::plan) fn is_of_stack(role: &Role, cluster: &Cluster, binding: &Bin
 }
 
 pub(in crate::plan) fn stack_of(role: &Role) -> String {
-    role.tags.get(STACK_NAME).cloned().unwrap_or_default()
+    role.tag(STACK_NAME).unwrap_or_default().to_owned()
 }
 
 /// Whose a role is, seen from bindings.
@@ -139,7 +138,7 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
         if is_home || is_trusted {
             return Whose::Ours;
         }
-        let told = HOME.map(|key| role.tags.get(key).map_or("?", String::as_str));
+        let told = HOME.map(|key| role.tag(key).unwrap_or("?"));
         return Whose::Another(told.join("/"));
     }
     if bindings
@@ -153,9 +152,17 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
 
 /// The account of a cluster that eksctl's stack made a role for.
 pub(crate) fn role_of_stack(role: &Role, cluster: &Cluster) -> Option<ServiceAccountName> {
-    let (namespace, name) = role.tags.get(STACK_ACCOUNT)?.split_once('/')?;
+    let (namespace, name) = role.tag(STACK_ACCOUNT)?.split_once('/')?;
     // Clusters of one name in two regions have the same tags.
-    let is_of_cluster = role.tags.get(STACK_CLUSTER) == Some(&cluster.name)
+    let is_of_cluster = role.tag(STACK_CLUSTER) == Some(&cluster.name)
         && role.trust.contains(&format!("\"{}\"", cluster.provider_arn()));
     is_of_cluster.then(|| ServiceAccountName::new(namespace, name))
+}
+
+/// Whether a role is a service's own, which nobody can change.
+/// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html>.
+pub(super) fn is_reserved(role: &Role) -> bool {
+    ["/aws-service-role/", "/aws-reserved/"]
+        .iter()
+        .any(|path| role.arn.contains(&format!(":role{path}")))
 }
