@@ -158,6 +158,14 @@ impl<'p> Planner<'p> {
                 "role `{name}` still trusts `{stale}` of cluster `{cluster}`, which has another role now; its pods use this one until they are restarted"
             ));
         }
+        if merged.foreign > 0 {
+            let strangers = self.strangers(wanted, &merged, &bindings);
+            let named = if strangers.is_empty() { "" } else { ": " };
+            notes.push(format!(
+                "the trust policy of role `{name}` has {} that none of these accounts asks for, which stay{named}{strangers}",
+                counted(merged.foreign, "statement"),
+            ));
+        }
         if against.is_empty() {
             Ok(Found {
                 role,
@@ -170,6 +178,27 @@ impl<'p> Planner<'p> {
         } else {
             Err(against)
         }
+    }
+
+    /// Some of the subjects that a role trusts and that are not asked for.
+    fn strangers(&self, wanted: &DesiredRole, merged: &Merged, bindings: &[(&'p Cluster, &Binding)]) -> String {
+        const SHOWN: usize = 3;
+        let mut strangers = BTreeSet::new();
+        for (cluster, _) in bindings {
+            let subjects = trust::subjects(&merged.text, &cluster.provider_arn(), &cluster.issuer);
+            let is_wanted = |text: &str| {
+                let mut bindings = wanted.bindings.iter();
+                bindings.any(|binding| binding.wish != Wish::Leave && binding.subject.text == text)
+            };
+            let others = subjects.into_iter().filter(|subject| !is_wanted(&subject.text));
+            strangers.extend(others.map(|subject| format!("`{subject}` of cluster `{}`", self.label(cluster))));
+        }
+        let more = strangers.len().saturating_sub(SHOWN);
+        let mut shown: Vec<String> = strangers.into_iter().take(SHOWN).collect();
+        if more > 0 {
+            shown.push(format!("{more} more"));
+        }
+        shown.join(", ")
     }
 
     /// The role that a service account is annotated with.
@@ -555,6 +584,11 @@ impl<'p> Planner<'p> {
             planned.ready.push(self.step(update, late));
         }
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }
 
 /// At most 1000 characters of those that a description may have.

@@ -286,3 +286,22 @@ fn policies_of_other_aws_accounts_are_found_at_once() {
             .contains("is of another AWS account than the role, which is of 111122223333")
     );
 }
+
+#[test]
+fn a_stranger_in_a_trust_policy_is_spoken_of() {
+    let mut cloud = cloud(&["blue"]);
+    made(&mut cloud, &[account("a")]);
+    let role = &mut cloud.actual.roles[0];
+    role.trust = role.trust.replace("apps:a\"", "default:anybody\"");
+    let wanted = desired(&[("blue", &[account("a")])], Mode::Create);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    let plan = planned(&wanted, &cloud.actual, &Options::default());
+    assert!(plan.is_empty());
+    let notes = &plan.accounts[0].notes;
+    assert!(
+        notes[0].contains("has 1 statement that none of these accounts asks for, which stay: `system:serviceaccount:default:anybody` of cluster `blue`"),
+        "{notes:?}"
+    );
+    assert!(crate::render::text(&plan).contains("default:anybody"));
+}
