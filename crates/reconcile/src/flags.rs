@@ -35,6 +35,8 @@ pub struct Flags {
     pub permissions_boundary: Option<String>,
     /// The region, if it is known yet.
     pub region: Option<String>,
+    /// They are those of `update`: what is not given stays, so any one thing is enough.
+    pub is_update: bool,
 }
 
 impl Flags {
@@ -99,7 +101,11 @@ impl Flags {
             .map(str::trim)
             .filter(|arn| !arn.is_empty())
             .collect();
-        if arns.is_empty() && self.attach_role_arn.is_none() {
+        let anything_else = self.role_name.is_some()
+            || self.subject_pattern.is_some()
+            || self.permissions_boundary.is_some()
+            || self.tags.iter().any(|tag| !tag.is_empty());
+        if arns.is_empty() && self.attach_role_arn.is_none() && !(self.is_update && anything_else) {
             say("--attach-policy-arn or --attach-role-arn must be set".to_owned());
         }
         if self.attach_role_arn.is_some() {
@@ -185,6 +191,25 @@ mod tests {
             |problems| problems.iter().map(|problem| problem.message.clone()).collect(),
             |_| Vec::new(),
         )
+    }
+
+    #[test]
+    fn updates_need_not_name_policies() {
+        let mut flags = Flags {
+            clusters: vec!["c".to_owned()],
+            name: Some("reader".to_owned()),
+            is_update: true,
+            ..Flags::default()
+        };
+        assert_eq!(
+            messages(&flags),
+            ["--attach-policy-arn or --attach-role-arn must be set"]
+        );
+        flags.tags = vec!["team=x".to_owned()];
+        let account = flags.account().unwrap();
+        assert_eq!(account.attach_policy_arns, None);
+        flags.is_update = false;
+        assert!(flags.account().is_err());
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(crate) fn role_name(text: &str) -> Result<(), String> {
 
 /// The name of a cluster.
 /// See <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html>.
-pub(crate) fn cluster_name(text: &str) -> Result<(), String> {
+pub fn cluster_name(text: &str) -> Result<(), String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let begins = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
     if text.len() > 100 {
