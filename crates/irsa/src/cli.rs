@@ -1,6 +1,7 @@
 //! The command line's words. What they do is in [`commands`](crate::commands).
 
 mod audit;
+pub(crate) mod iamserviceaccount;
 mod server;
 mod values;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use irsa_core::AccountId;
 
 pub(crate) use audit::{Audit, AuditLookup, AuditVerify, Verdict};
+pub(crate) use iamserviceaccount::{Apply, Create, Delete, Diff, Get, Update, Utils};
 pub(crate) use server::{Durability, Gateway, Up};
 pub(crate) use values::ServiceAccountName;
 
@@ -72,6 +74,28 @@ pub(crate) enum Command {
     /// What policies allow, what is wrong with them, and what a change of them opens
     #[command(subcommand)]
     Policy(Policy),
+    /// Make a role and its service account, or a cluster of an irsa server
+    #[command(subcommand)]
+    Create(Create),
+    /// List service accounts and their roles
+    #[command(subcommand)]
+    Get(Get),
+    /// Change a role and its service account
+    #[command(subcommand)]
+    Update(Update),
+    /// Delete a role and its service account
+    #[command(subcommand)]
+    Delete(Delete),
+    /// Make all service accounts of ClusterConfig files and their roles as the files say
+    ///
+    /// Makes what is missing, the OIDC providers of `iam.withOIDC` included, and repairs what differs; what the files do not
+    /// name stays. What would be done is `irsa diff`. A run that was cut off is run again.
+    Apply(Box<Apply>),
+    /// Show how ClusterConfig files and what is there differ
+    Diff(Box<Diff>),
+    /// What a cluster needs once
+    #[command(subcommand)]
+    Utils(Utils),
     /// Accounts of the server
     #[command(subcommand)]
     Admin(Admin),
@@ -82,6 +106,24 @@ pub(crate) enum Command {
     /// What the quickstart runs as a pod's process: uses S3 with the credentials that its environment gives it
     #[command(hide = true)]
     Workload(Workload),
+}
+
+impl Command {
+    /// Whether the log is to say what is called.
+    pub(crate) fn is_verbose(&self) -> bool {
+        let access = match self {
+            Self::Create(Create::Iamserviceaccount(arguments)) => &arguments.access,
+            Self::Create(Create::Cluster(arguments)) => &arguments.access,
+            Self::Get(Get::Iamserviceaccount(arguments)) => &arguments.access,
+            Self::Update(Update::Iamserviceaccount(arguments)) => &arguments.access,
+            Self::Delete(Delete::Iamserviceaccount(arguments)) => &arguments.access,
+            Self::Apply(arguments) => &arguments.access,
+            Self::Diff(arguments) => &arguments.access,
+            Self::Utils(Utils::AssociateIamOidcProvider(arguments)) => &arguments.access,
+            _ => return false,
+        };
+        access.verbose >= 4
+    }
 }
 
 /// The data folder of the server that a command is about.

@@ -6,6 +6,7 @@ mod cluster;
 mod env;
 mod exec;
 mod explain;
+mod iamserviceaccount;
 mod quickstart;
 mod run;
 mod token;
@@ -34,6 +35,13 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(Audit::Verify(arguments)) => audit::verify(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Policy(command) => policy::run(command),
+        Command::Create(command) => iamserviceaccount::create(command).await,
+        Command::Get(command) => iamserviceaccount::get(command).await,
+        Command::Update(command) => iamserviceaccount::update(command).await,
+        Command::Delete(command) => iamserviceaccount::delete(command).await,
+        Command::Apply(arguments) => iamserviceaccount::apply(*arguments).await,
+        Command::Diff(arguments) => iamserviceaccount::diff(*arguments).await,
+        Command::Utils(command) => iamserviceaccount::utils(command).await,
         Command::Admin(Admin::CreateAccount(arguments)) => admin::create_account(arguments).await,
         Command::Admin(Admin::ListAccounts(arguments)) => admin::list_accounts(arguments).await,
         Command::Webhook(arguments) => webhook::run(&arguments.words).await,

@@ -87,7 +87,8 @@ pub(crate) fn line(error: &anyhow::Error) -> String {
     line
 }
 
-fn text(error: &anyhow::Error) -> String {
+/// An error with its causes and the hint nearest to the top.
+pub(crate) fn text(error: &anyhow::Error) -> String {
     let causes = causes(error);
     if let Some(Rendered(text)) = causes.iter().find_map(|cause| cause.downcast_ref()) {
         return text.trim_end().to_owned();

@@ -1,7 +1,7 @@
 //! The binary: command line, output, exit codes.
 //!
-//! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage; `irsa exec` ends as its command
-//! did.
+//! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 what a comparison is asked for
+//! (`irsa diff`, `irsa policy diff`); `irsa exec` ends as its command did.
 
 mod child;
 mod cli;
@@ -64,8 +64,17 @@ fn start_log(command: &Command) {
         Command::Webhook(arguments) if commands::webhook::is_verbose(&arguments.words) => {
             "info,irsa=debug,irsa_admission=debug,irsa_kubernetes=debug"
         }
+        command if command.is_verbose() => "info,irsa=debug,irsa_aws=debug,irsa_kubernetes=debug,irsa_provision=debug",
         // The client of the Kubernetes API logs as errors what is tried again.
         Command::Webhook(_) => "info,kube_client=off",
+        // What they fail with, they say themselves.
+        Command::Create(_)
+        | Command::Get(_)
+        | Command::Update(_)
+        | Command::Delete(_)
+        | Command::Apply(_)
+        | Command::Diff(_)
+        | Command::Utils(_) => "warn,kube_client=off,aws_config=off",
         _ => "warn,s3s=off",
     };
     let filter = std::env::var("IRSA_LOG").ok().filter(|text| !text.is_empty());

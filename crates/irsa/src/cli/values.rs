@@ -98,6 +98,67 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Go's syntax of a duration: decimal numbers, each with `h`, `m`, `s`, `ms`, `us` or `ns`, such as `25m0s` or `1.5h`.
+/// See <https://pkg.go.dev/time#ParseDuration>.
+pub(super) fn go_duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, u64); 8] = [
+        // The longer names before their beginnings.
+        ("ns", 1),
+        ("us", 1_000),
+        ("\u{b5}s", 1_000),
+        ("\u{3bc}s", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let wrong = || "a duration is a number with `s`, `m` or `h`, such as `25m0s`".to_owned();
+    let mut nanoseconds = 0_u64;
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    while !rest.is_empty() {
+        let end = rest
+            .find(|character: char| !character.is_ascii_digit() && character != '.')
+            .ok_or_else(wrong)?;
+        let (number, after) = rest.split_at(end);
+        let (name, unit) = UNITS
+            .into_iter()
+            .find(|(name, _)| after.starts_with(name))
+            .ok_or_else(wrong)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.len() + fraction.len() == 0 || !is_number(fraction) {
+            return Err(wrong());
+        }
+        let whole: u64 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().map_err(|_| wrong())?
+        };
+        let mut part = whole.checked_mul(unit).ok_or_else(wrong)?;
+        let mut scale = unit;
+        for digit in fraction.bytes() {
+            scale /= 10;
+            part = part.checked_add(u64::from(digit - b'0') * scale).ok_or_else(wrong)?;
+        }
+        nanoseconds = nanoseconds.checked_add(part).ok_or_else(wrong)?;
+        rest = after.strip_prefix(name).unwrap_or_default();
+    }
+    match nanoseconds {
+        0 => Err("a duration longer than none is needed, such as `25m0s`".to_owned()),
+        _ => Ok(Duration::from_nanos(nanoseconds)),
+    }
+}
+
+/// The words that Go's flags take for a truth value.
+/// See <https://pkg.go.dev/strconv#ParseBool>.
+pub(super) fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("`true` or `false` is needed".to_owned()),
+    }
+}
+
 /// A region becomes a part of ARNs, credential scopes and shell lines.
 pub(super) fn region(text: &str) -> Result<String, String> {
     let well_formed = (1..=32).contains(&text.len())
@@ -139,6 +200,40 @@ mod tests {
             "1ü",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_of_go() {
+        for (text, milliseconds) in [
+            ("25m0s", 1_500_000),
+            ("25m", 1_500_000),
+            ("1h15m30.5s", 4_530_500),
+            ("1.5h", 5_400_000),
+            (".5s", 500),
+            ("1.s", 1_000),
+            ("300ms", 300),
+            ("1500us", 1),
+            ("+1s", 1_000),
+        ] {
+            let duration = go_duration(text).map(|duration| duration.as_millis());
+            assert_eq!(duration, Ok(milliseconds), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0s",
+            "-1s",
+            "25",
+            "1x",
+            ".s",
+            "1.2.3s",
+            "s",
+            "99999999999h",
+            "1m2",
+            "ü",
+        ] {
+            assert!(go_duration(text).is_err(), "{text}");
         }
     }
 

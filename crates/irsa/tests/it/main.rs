@@ -5,6 +5,7 @@ mod check;
 mod clients;
 mod commands;
 mod diff;
+mod iamserviceaccount;
 mod manifests;
 mod quickstart;
 mod server;

@@ -1,6 +1,6 @@
 use crate::support::{Ended, irsa};
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["quickstart"],
     &["up"],
@@ -17,6 +17,18 @@ const COMMANDS: [&[&str]; 19] = [
     &["policy", "check"],
     &["policy", "diff"],
     &["policy", "simulate"],
+    &["create"],
+    &["create", "iamserviceaccount"],
+    &["create", "cluster"],
+    &["get"],
+    &["get", "iamserviceaccount"],
+    &["update", "iamserviceaccount"],
+    &["delete"],
+    &["delete", "iamserviceaccount"],
+    &["apply"],
+    &["diff"],
+    &["utils"],
+    &["utils", "associate-iam-oidc-provider"],
     &["admin"],
     &["admin", "create-account"],
     &["admin", "list-accounts"],
@@ -60,6 +72,12 @@ fn wrong_usage_is_exit_code_2() {
         &["cluster", "register", "--name", "c", "--jwks", "x"],
         &["audit", "lookup", "--since", "yesterday"],
         &["env", "-o", "yaml"],
+        &["apply"],
+        &["diff"],
+        &["create", "iamserviceaccount", "--timeout", "soon"],
+        &["create", "iamserviceaccount", "-f", "x.yaml", "--name", "reader"],
+        &["get", "iamserviceaccount"],
+        &["delete", "iamserviceaccount", "--cluster", "c"],
     ] {
         let ended = Ended::of(irsa().args(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:#?}");
