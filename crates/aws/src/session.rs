@@ -62,7 +62,7 @@ impl Session {
     /// Reads environment and configuration files. Credentials are looked for at the first call.
     ///
     /// # Errors
-    /// Files that can't be read, and a profile that is in none of them.
+    /// Files that can't be read, a profile that is in none of them, and a region that is none.
     pub async fn load(options: &SessionOptions) -> Result<Self, ClientError> {
         let profiles = profiles(options.profile.as_deref()).await?;
         let config = config(options).await;
@@ -77,7 +77,17 @@ impl Session {
             Some(url.trim().to_owned()).filter(|url| !url.is_empty())
         };
         let ca = std::env::var("AWS_CA_BUNDLE").ok().or(profiles.ca);
-        let region = config.region().map(ToString::to_string);
+        let region = config
+            .region()
+            .map(|region| region.as_ref().trim().to_owned())
+            .filter(|region| !region.is_empty());
+        if let Some(region) = &region
+            && !is_region(region)
+        {
+            return Err(ClientError::Request {
+                reason: format!("`{region}` is no AWS region"),
+            });
+        }
         let source = Source {
             options: SessionOptions {
                 profile: options.profile.clone(),
@@ -86,7 +96,7 @@ impl Session {
         };
         let session = Self(Arc::new(Inner {
             endpoints: [Service::Iam, Service::Sts, Service::Eks].map(configured),
-            region: region.filter(|region| !region.is_empty()),
+            region,
             variant: Variant {
                 fips: config.use_fips().unwrap_or_default(),
                 dual_stack: config.use_dual_stack().unwrap_or_default(),
@@ -264,6 +274,14 @@ impl fmt::Debug for Session {
     }
 }
 
+/// Whether a text can be a region: it becomes a part of a host's name.
+fn is_region(text: &str) -> bool {
+    text.len() <= 63
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
 fn index(service: Service) -> usize {
     match service {
         Service::Iam => 0,
@@ -347,6 +365,3 @@ impl ProvideCredentials for Source {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

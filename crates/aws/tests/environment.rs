@@ -1,7 +1,10 @@
 //! What a session makes of environment variables and configuration files: this program runs itself once for each
 //! environment, and asks a small server what it was sent.
 
-#![expect(clippy::print_stdout, reason = "a process tells what it found to the one that started it")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a process tells what it found to the one that started it"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -4,6 +4,7 @@ mod adversarial;
 mod audit;
 mod authorization_message;
 mod authorizer;
+mod aws_session;
 mod client;
 mod gateway;
 mod harness;
