@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use irsa_core::AccountId;
-use irsa_upstream::Trust;
+use irsa_upstream::{Endpoint, Trust};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::connection::Connections;
 use crate::error::Server;
 use crate::keys::Keys;
+use crate::proxy::Proxy;
 use crate::retry::{Retries, passing};
 use crate::{Answer, ClientError, Element, ServiceError};
 
@@ -100,7 +101,7 @@ impl Client {
     /// As [`Self::new`].
     pub fn anonymous(endpoint: &str, region: &str) -> Result<Self, ClientError> {
         Ok(Self {
-            connections: Connections::new(endpoint.parse()?, None, false),
+            connections: Connections::new(endpoint.parse()?, None, None, false),
             region: region.to_owned(),
             keys: Keys::Nobody,
             deadline: DEADLINE,
@@ -120,6 +121,7 @@ impl Client {
             connections: Connections::new(
                 self.connections.endpoint().clone(),
                 Some(trust),
+                self.connections.proxy().cloned(),
                 self.connections.keeps(),
             ),
             ..self
@@ -140,9 +142,22 @@ impl Client {
             connections: Connections::new(
                 self.connections.endpoint().clone(),
                 self.connections.trust().cloned(),
+                self.connections.proxy().cloned(),
                 true,
             ),
             retries: Some(retries),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_proxy(self, proxy: Option<Proxy>) -> Self {
+        Self {
+            connections: Connections::new(
+                self.connections.endpoint().clone(),
+                self.connections.trust().cloned(),
+                proxy,
+                self.connections.keeps(),
+            ),
             ..self
         }
     }
@@ -160,8 +175,8 @@ impl Client {
         }
     }
 
-    pub(crate) fn endpoint(&self) -> String {
-        self.connections.endpoint().to_string()
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.connections.endpoint()
     }
 
     /// What the server's clock shows, as far as is known.
@@ -172,7 +187,7 @@ impl Client {
     /// An answer of the server's that is not what the protocol says.
     pub(crate) fn unreadable(&self, reason: String) -> ClientError {
         ClientError::Unreadable {
-            endpoint: self.endpoint(),
+            endpoint: self.endpoint().to_string(),
             reason,
         }
     }
@@ -271,7 +286,7 @@ impl Client {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&answer.body).map_err(|error| ClientError::Unreadable {
-            endpoint: self.endpoint(),
+            endpoint: self.endpoint().to_string(),
             reason: error.to_string(),
         })
     }
@@ -457,7 +472,7 @@ impl Client {
 
     fn text<'a>(&self, answer: &'a Answer) -> Result<&'a str, ClientError> {
         std::str::from_utf8(&answer.body).map_err(|_| ClientError::Unreadable {
-            endpoint: self.endpoint(),
+            endpoint: self.endpoint().to_string(),
             reason: "it is not UTF-8".to_owned(),
         })
     }

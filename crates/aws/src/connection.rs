@@ -12,10 +12,11 @@ use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use irsa_upstream::{Endpoint, Trust, connect, deepest};
+use irsa_upstream::{Endpoint, Trust, connect, connect_over, deepest};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::proxy::Proxy;
 use crate::{Answer, ClientError};
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -35,6 +36,8 @@ struct Inner {
     endpoint: Endpoint,
     /// Made at the first TLS connection: reading this machine's authorities takes longer than a handshake.
     trust: OnceLock<Trust>,
+    /// The proxy on the way.
+    proxy: Option<Proxy>,
     /// Whether connections are used again.
     keeps: bool,
     waiting: Mutex<Vec<(Sender, Instant)>>,
@@ -59,10 +62,11 @@ pub(crate) enum Failed {
 impl Connections {
     /// `keeps` says whether a connection may be used for a second request; a request that meets the end of such a
     /// connection may be lost, so its caller must be ready to send it again.
-    pub(crate) fn new(endpoint: Endpoint, trust: Option<Trust>, keeps: bool) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, trust: Option<Trust>, proxy: Option<Proxy>, keeps: bool) -> Self {
         Self(Arc::new(Inner {
             endpoint,
             trust: trust.map(OnceLock::from).unwrap_or_default(),
+            proxy,
             keeps,
             waiting: Mutex::new(Vec::new()),
             slots: Semaphore::new(MOST_AT_ONCE),
@@ -77,6 +81,10 @@ impl Connections {
 
     pub(crate) fn trust(&self) -> Option<&Trust> {
         self.0.trust.get()
+    }
+
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.0.proxy.as_ref()
     }
 
     pub(crate) fn keeps(&self) -> bool {
@@ -164,9 +172,14 @@ impl Connections {
             }
         }
         let trust = self.trust_of_new()?;
-        let mut sender = connect(&self.0.endpoint, trust)
-            .await
-            .map_err(|error| Failed::Unreachable(error.to_string()))?;
+        let mut sender = match &self.0.proxy {
+            Some(proxy) => {
+                let stream = proxy.connect(&self.0.endpoint).await.map_err(Failed::Unreachable)?;
+                connect_over(stream, &self.0.endpoint, trust).await
+            }
+            None => connect(&self.0.endpoint, trust).await,
+        }
+        .map_err(|error| Failed::Unreachable(error.to_string()))?;
         match sender.try_send_request(request).await {
             Ok(response) => Ok((response, sender)),
             Err(mut error) => {
@@ -182,7 +195,7 @@ impl Connections {
     }
 
     fn trust_of_new(&self) -> Result<Option<&Trust>, Failed> {
-        if !self.0.endpoint.to_string().starts_with("https:") {
+        if !self.0.endpoint.is_tls() {
             return Ok(None);
         }
         if let Some(trust) = self.0.trust.get() {

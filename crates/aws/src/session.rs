@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future};
 use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 use irsa_core::AccountId;
@@ -20,7 +21,8 @@ use crate::chain::reasons;
 use crate::endpoints::{Place, Service, Variant, is_aws, of_aws};
 use crate::error::Server;
 use crate::keys::Keys;
-use crate::{Client, ClientError, ClusterToken, Eks, Iam, Retries, Sts, cluster_token};
+use crate::proxy::Proxy;
+use crate::{Client, ClientError, ClusterToken, Eks, Iam, Retries, Sts, cluster_token, sdk_http};
 
 /// The region of requests that need one where none is given; and the partition of all who don't say.
 const ANY_REGION: &str = "us-east-1";
@@ -41,7 +43,8 @@ pub struct SessionOptions {
 ///
 /// Credentials come from the environment, the profile (static keys, roles, commands, web identities), a web
 /// identity token, the container, or the instance. `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`, `_STS` and `_EKS`, and `endpoint_url`
-/// of a profile and its `services` section send calls elsewhere; `AWS_CA_BUNDLE` and `ca_bundle` name who is trusted there.
+/// of a profile and its `services` section send calls elsewhere; `AWS_CA_BUNDLE` and `ca_bundle` name who is trusted there, and
+/// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` the way there.
 /// See <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -52,6 +55,8 @@ struct Inner {
     endpoints: [Option<String>; 3],
     variant: Variant,
     ca: Option<PathBuf>,
+    /// Whether the environment's proxies are used.
+    takes_proxies: bool,
     keys: Keys,
     retries: Retries,
     account: Arc<OnceLock<AccountId>>,
@@ -65,7 +70,10 @@ impl Session {
     /// Files that can't be read, a profile that is in none of them, and a region that is none.
     pub async fn load(options: &SessionOptions) -> Result<Self, ClientError> {
         let profiles = profiles(options.profile.as_deref()).await?;
-        let config = config(options).await;
+        let ca = std::env::var("AWS_CA_BUNDLE").ok().or(profiles.ca);
+        let ca = ca.filter(|file| !file.is_empty()).map(PathBuf::from);
+        let http = sdk_http::client(ca.as_deref())?;
+        let config = config(options, http.clone()).await;
         let configured = |service: Service| {
             let key = ServiceConfigKey::builder()
                 .service_id(service.id())
@@ -76,7 +84,6 @@ impl Session {
             let url = config.service_config()?.load_config(key)?;
             Some(url.trim().to_owned()).filter(|url| !url.is_empty())
         };
-        let ca = std::env::var("AWS_CA_BUNDLE").ok().or(profiles.ca);
         let region = config
             .region()
             .map(|region| region.as_ref().trim().to_owned())
@@ -93,6 +100,7 @@ impl Session {
                 profile: options.profile.clone(),
                 region: region.clone(),
             },
+            http,
         };
         let session = Self(Arc::new(Inner {
             endpoints: [Service::Iam, Service::Sts, Service::Eks].map(configured),
@@ -101,7 +109,8 @@ impl Session {
                 fips: config.use_fips().unwrap_or_default(),
                 dual_stack: config.use_dual_stack().unwrap_or_default(),
             },
-            ca: ca.filter(|file| !file.is_empty()).map(PathBuf::from),
+            ca,
+            takes_proxies: true,
             keys: Keys::renewed(SharedCredentialsProvider::new(source)),
             retries: Retries::default(),
             account: Arc::default(),
@@ -125,6 +134,7 @@ impl Session {
             endpoints: std::array::from_fn(|_| Some(endpoint.to_owned())),
             variant: Variant::default(),
             ca: ca.map(Path::to_path_buf),
+            takes_proxies: false,
             keys: Keys::Fixed(credentials),
             retries: Retries::default(),
             account: Arc::default(),
@@ -143,6 +153,7 @@ impl Session {
             endpoints: inner.endpoints.clone(),
             variant: inner.variant,
             ca: inner.ca.clone(),
+            takes_proxies: inner.takes_proxies,
             keys: inner.keys.clone(),
             retries,
             account: Arc::clone(&inner.account),
@@ -257,6 +268,10 @@ impl Session {
             .with_keys(self.0.keys.clone())
             .named(server, Arc::clone(&self.0.account))
             .with_deadline(DEADLINE);
+        if self.0.takes_proxies {
+            let proxy = Proxy::of_environment(client.endpoint())?;
+            client = client.with_proxy(proxy);
+        }
         if let Some(file) = &self.0.ca {
             client = client.with_ca(file)?;
         }
@@ -323,8 +338,11 @@ async fn profiles(named: Option<&str>) -> Result<Profiles, ClientError> {
     })
 }
 
-async fn config(options: &SessionOptions) -> SdkConfig {
+async fn config(options: &SessionOptions, http: Option<SharedHttpClient>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    if let Some(http) = http {
+        loader = loader.http_client(http);
+    }
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }
@@ -338,6 +356,7 @@ async fn config(options: &SessionOptions) -> SdkConfig {
 #[derive(Debug)]
 struct Source {
     options: SessionOptions,
+    http: Option<SharedHttpClient>,
 }
 
 impl ProvideCredentials for Source {
@@ -349,7 +368,10 @@ impl ProvideCredentials for Source {
             if let Some(profile) = &self.options.profile {
                 // A role of the profile is assumed through STS of some region.
                 let region = self.options.region.clone().unwrap_or_else(|| ANY_REGION.to_owned());
-                let config = ProviderConfig::without_region().with_region(Some(Region::new(region)));
+                let mut config = ProviderConfig::without_region().with_region(Some(Region::new(region)));
+                if let Some(http) = &self.http {
+                    config = config.with_http_client(http.clone());
+                }
                 return ProfileFileCredentialsProvider::builder()
                     .configure(&config)
                     .profile_name(profile)
@@ -357,7 +379,7 @@ impl ProvideCredentials for Source {
                     .provide_credentials()
                     .await;
             }
-            let config = config(&self.options).await;
+            let config = config(&self.options, self.http.clone()).await;
             let provider = config
                 .credentials_provider()
                 .ok_or_else(|| CredentialsError::not_loaded("there is no provider"))?;

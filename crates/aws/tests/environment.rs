@@ -37,6 +37,7 @@ fn main() {
         ("a role of a profile", assumed_role),
         ("a web identity", web_identity),
         ("single sign-on that nobody has signed on", sso),
+        ("proxies", proxies),
         ("certificate authorities", authorities),
     ];
     for (name, case) in cases {
@@ -436,6 +437,56 @@ fn sso() {
     );
     assert!(!said.at("error").contains("feature"), "{said:?}");
     assert!(said.at("hint").contains("aws sso login"), "{said:?}");
+}
+
+fn proxies() {
+    let server = Server::start();
+    let proxy = server.endpoint.replace("http://", "http://user:hidden-password@");
+    let last = || server.seen.lock().unwrap().last().cloned().unwrap_or_default();
+    // Our calls…
+    let variables = with_keys(&[("HTTPS_PROXY", &proxy), ("AWS_REGION", "eu-west-1")]);
+    let said = Probe::new(&variables).run(&[]);
+    assert!(
+        said.at("error")
+            .starts_with("can't reach https://iam.amazonaws.com: the proxy 127.0.0.1:"),
+        "{said:?}"
+    );
+    assert!(
+        last().starts_with("CONNECT iam.amazonaws.com:443 HTTP/1.1\r\n"),
+        "{}",
+        last()
+    );
+    assert!(last().contains("Proxy-Authorization: Basic "), "{}", last());
+    assert!(!format!("{said:?}").contains("hidden-"), "{said:?}");
+    // …and those that find credentials.
+    let mut probe = Probe::new(&[
+        ("HTTPS_PROXY", &proxy),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
+        ("AWS_MAX_ATTEMPTS", "1"),
+    ]);
+    let file = probe.home.path().join("token");
+    std::fs::write(&file, "header.payload.signature").unwrap();
+    let variable = "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned();
+    probe.variables.insert(variable, file.display().to_string());
+    let said = probe.run(&[]);
+    assert!(
+        said.at("error").starts_with("there are no AWS credentials: "),
+        "{said:?}"
+    );
+    assert!(
+        last().starts_with("CONNECT sts.eu-west-1.amazonaws.com:443 "),
+        "{}",
+        last()
+    );
+    assert!(!format!("{said:?}").contains("hidden-"), "{said:?}");
+    // A server of our own on this machine is reached directly.
+    let variables = with_keys(&[("HTTPS_PROXY", &proxy), ("AWS_ENDPOINT_URL", &server.endpoint)]);
+    assert_eq!(Probe::new(&variables).run(&[]).at("role"), "none");
+    let variables = with_keys(&[("HTTPS_PROXY", "http://hidden-password@[")]);
+    let said = Probe::new(&variables).run(&[]);
+    assert!(said.at("error").contains("is no URL of a proxy"), "{said:?}");
+    assert!(!format!("{said:?}").contains("hidden-"), "{said:?}");
 }
 
 fn authorities() {

@@ -81,6 +81,22 @@ where
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|error| unreachable(&error))?;
+    connect_over(stream, endpoint, trust).await
+}
+
+/// The same over a stream that leads there already, such as one through a proxy.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_over<B>(
+    stream: TcpStream,
+    endpoint: &Endpoint,
+    trust: Option<&Trust>,
+) -> Result<SendRequest<B>, ConnectError>
+where
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let unreachable = |error: &dyn std::error::Error| ConnectError { reason: deepest(error) };
     stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
     if !endpoint.tls {
         return handshake(stream).await;

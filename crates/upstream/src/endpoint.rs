@@ -70,6 +70,24 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it is reached over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host: a name or an address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The value of the `Host` header: without the port that the scheme implies.
     #[must_use]
     pub fn authority(&self) -> String {

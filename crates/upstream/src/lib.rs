@@ -18,7 +18,7 @@ mod signing;
 mod upstream;
 
 pub use body::ResponseBody;
-pub use connection::{ConnectError, Trust, TrustError, connect, deepest};
+pub use connection::{ConnectError, Trust, TrustError, connect, connect_over, deepest};
 pub use endpoint::{Endpoint, EndpointError};
 pub use headers::{remove_caller, remove_hop_by_hop};
 pub use signing::{CredentialError, CredentialSource, Credentials, Sign};
