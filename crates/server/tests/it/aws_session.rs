@@ -87,7 +87,7 @@ fn a_role_from_its_making_to_its_end() {
         assert_eq!(head.boundary.as_ref(), Some(&boundary));
         let one = iam.role("app").await.unwrap().unwrap();
         let all = iam.roles(|_| ()).await.unwrap();
-        assert_eq!(all, [one.clone()]);
+        assert_eq!(all, std::slice::from_ref(&one));
         assert_eq!(one.inline.keys().collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(
             (one.inline["one"].as_str(), one.trust.as_str()),
