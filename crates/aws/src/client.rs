@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::connection::Connections;
+use crate::connection::{Connections, Turn};
 use crate::error::Server;
 use crate::keys::Keys;
 use crate::proxy::Proxy;
@@ -335,14 +335,21 @@ impl Client {
 
     /// Sends a call until it succeeds, fails for good, or was tried as often as is allowed.
     async fn call(&self, call: Call<'_>) -> Result<Answer, ClientError> {
-        let started = Instant::now();
+        let mut started = None;
         let (mut attempt, mut renewed, mut moved) = (1, false, false);
         loop {
+            // Whoever waits for a turn has not begun, so that neither time nor signature runs out meanwhile.
+            let turn = self.connections.turn().await;
+            let started = *started.get_or_insert_with(Instant::now);
             let credentials = self.keys.credentials().await?;
-            let (error, headers) = match self.attempt(&call, credentials.as_ref()).await {
-                Ok(answer) => return Ok(answer),
+            let (error, headers) = match self.attempt(turn, &call, credentials.as_ref()).await {
+                Ok(answer) => {
+                    self.connections.took(false);
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
+            self.connections.took(error.is_throttled());
             let Some(retries) = &self.retries else {
                 return Err(error);
             };
@@ -381,6 +388,7 @@ impl Client {
     /// Sends a call once. A failure comes with the headers of the answer, if there was one.
     async fn attempt(
         &self,
+        turn: Turn<'_>,
         call: &Call<'_>,
         credentials: Option<&Credentials>,
     ) -> Result<Answer, (ClientError, HeaderMap)> {
@@ -389,7 +397,7 @@ impl Client {
         let endpoint = self.connections.endpoint();
         let answer = self
             .connections
-            .send(request, LARGEST_ANSWER, self.deadline)
+            .send(turn, request, LARGEST_ANSWER, self.deadline)
             .await
             .map_err(|_| {
                 unanswered(ClientError::Deadline {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
@@ -13,9 +13,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use irsa_upstream::{Endpoint, Trust, connect, connect_over, deepest};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::pace::Pace;
 use crate::proxy::Proxy;
 use crate::{Answer, ClientError};
 
@@ -42,10 +43,16 @@ struct Inner {
     keeps: bool,
     waiting: Mutex<Vec<(Sender, Instant)>>,
     slots: Semaphore,
+    pace: Mutex<Pace>,
     /// Whether the server has ever answered.
     answered: AtomicBool,
     /// How many seconds its clock is ahead of ours, once it took a signature for one of another time.
     ahead: AtomicI64,
+}
+
+/// The right to send one request.
+pub(crate) struct Turn<'a> {
+    _slot: Option<SemaphorePermit<'a>>,
 }
 
 /// How far a request came that has no answer.
@@ -70,6 +77,7 @@ impl Connections {
             keeps,
             waiting: Mutex::new(Vec::new()),
             slots: Semaphore::new(MOST_AT_ONCE),
+            pace: Mutex::new(Pace::new(Instant::now())),
             answered: AtomicBool::new(false),
             ahead: AtomicI64::new(0),
         }))
@@ -120,16 +128,37 @@ impl Connections {
         ahead.abs_diff(before) > 60
     }
 
-    /// Sends one request and reads the whole answer, of at most `limit` bytes. Waiting for one's turn does not count
-    /// for the deadline.
+    /// Waits until a request may go: no more than a few do at once, and no faster than the server bears.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        // The semaphore is never closed, so there is always a slot at last.
+        let slot = self.0.slots.acquire().await;
+        let at = self.pace().reserve(Instant::now());
+        tokio::time::sleep_until(at).await;
+        Turn { _slot: slot.ok() }
+    }
+
+    /// Tells the others how a server took a request.
+    pub(crate) fn took(&self, throttled: bool) {
+        let now = Instant::now();
+        if throttled {
+            self.pace().throttled(now);
+        } else {
+            self.pace().answered(now);
+        }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends one request whose turn it is, and reads the whole answer, of at most `limit` bytes.
     pub(crate) async fn send(
         &self,
+        _turn: Turn<'_>,
         request: Request<Full<Bytes>>,
         limit: usize,
         deadline: Duration,
     ) -> Result<Result<Answer, Failed>, tokio::time::error::Elapsed> {
-        // The semaphore is never closed, so there is always a slot at last.
-        let _slot = self.0.slots.acquire().await;
         let answer = tokio::time::timeout(deadline, self.exchange(request, limit)).await?;
         if answer.is_ok() {
             self.0.answered.store(true, Ordering::Relaxed);

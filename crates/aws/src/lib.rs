@@ -34,6 +34,7 @@ mod endpoints;
 mod error;
 mod iam;
 mod keys;
+mod pace;
 mod proxy;
 mod retry;
 mod sdk_http;
