@@ -77,7 +77,19 @@ pub fn ours(cluster: &Cluster, index: usize, actual: &Actual) -> BTreeSet<Servic
             _ => role_of_stack(role, cluster),
         });
     let accounts = actual.clusters.get(index).map(|cluster| &cluster.service_accounts);
-    let of_cluster = accounts.into_iter().flatten().filter(|(_, account)| is_ours(account));
+    // A label anybody can write, and charts copy; a backup brings it again without its field managers.
+    let names_ours = |account: &KubernetesAccount| {
+        let arn = account.annotations.get(ROLE_ARN_ANNOTATION);
+        arn.is_some_and(|arn| {
+            let mut roles = actual.roles.iter();
+            roles.any(|role| role.arn == *arn && role.tag("irsa/managed-by") == Some(MANAGER))
+        })
+    };
+    let of_cluster = accounts.into_iter().flatten().filter(|(_, account)| {
+        let applied =
+            account.owned_labels.contains(MANAGED_BY_LABEL) || account.owned_annotations.contains(ROLE_ARN_ANNOTATION);
+        applied || (is_ours(account) && names_ours(account))
+    });
     of_roles.chain(of_cluster.map(|(name, _)| name.clone())).collect()
 }
 

@@ -415,6 +415,7 @@ impl Planner<'_> {
                 roles.entry(index).or_insert_with(|| self.find(role));
             }
         }
+        self.one_role_each(&mut roles);
         let mut refused: Vec<Option<Vec<Why>>> = Vec::new();
         for account in &desired.accounts {
             let mut against = Vec::new();
@@ -480,6 +481,31 @@ impl Planner<'_> {
                 RoleOf::Given(_) => None,
             };
             self.account(account, done);
+        }
+    }
+
+    /// Two that are wanted must not be one that is there: each would undo what the other does.
+    fn one_role_each(&self, roles: &mut BTreeMap<usize, Result<Found<'_>, Vec<Why>>>) {
+        let account = |index: usize| {
+            let first = self.desired.roles.get(index).and_then(|role| role.bindings.first());
+            first.map(|binding| binding.account.to_string()).unwrap_or_default()
+        };
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for (index, found) in roles {
+            let Ok(role) = found else { continue };
+            if let Some(first) = seen.get(&role.name().to_lowercase()) {
+                *found = Err(vec![Why {
+                    kind: RefusalKind::OtherOwner,
+                    message: format!(
+                        "its role is `{}`, and that of `{}` is the same",
+                        role.name(),
+                        account(*first)
+                    ),
+                    help: "say so by giving both the role's name (`roleName`), and the same permissions".to_owned(),
+                }]);
+            } else {
+                seen.insert(role.name().to_lowercase(), *index);
+            }
         }
     }
 

@@ -358,7 +358,7 @@ impl<'p> Planner<'p> {
             Mode::Update => "update",
         };
         let mut seen = BTreeSet::new();
-        for (cluster, _) in bindings {
+        for (cluster, _) in bindings.iter().filter(|(_, binding)| binding.wish != Wish::Leave) {
             let arn = cluster.provider_arn();
             let is_there = self.actual.providers.iter().any(|provider| provider.arn == arn);
             if !is_there && seen.insert(arn) {
@@ -432,7 +432,7 @@ impl<'p> Planner<'p> {
             return planned;
         }
         let mut providers = Vec::new();
-        for (cluster, _) in &bindings {
+        for (cluster, _) in bindings.iter().filter(|(_, binding)| binding.wish != Wish::Leave) {
             providers.extend(self.provider(cluster));
         }
         match found.role {
@@ -468,6 +468,7 @@ impl<'p> Planner<'p> {
         planned.changes = changes;
         let accounts: Vec<String> = bindings
             .iter()
+            .filter(|(_, binding)| binding.wish != Wish::Leave)
             .map(|(_, binding)| binding.account.to_string())
             .collect();
         let created = self.step(

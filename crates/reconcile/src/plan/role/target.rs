@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::whose::{HOME, MANAGED_BY, STACK_NAME, has_tags, home, is_managed};
 use crate::MANAGER;
 use crate::actual::Role;
-use crate::desired::{ATTACH_POLICY_NAME, Binding, Cluster, DesiredRole, base32};
+use crate::desired::{ATTACH_POLICY_NAME, Binding, Cluster, DesiredRole, Wish, base32};
 use crate::document;
 use crate::names::is_ownership;
 use crate::well_known::{Expansion, WellKnownPolicy};
@@ -70,7 +70,7 @@ impl Target {
         if !is_at_home {
             let first = bindings
                 .iter()
-                .min_by_key(|(cluster, binding)| (cluster.tag(), binding.account.clone()));
+                .min_by_key(|(cluster, binding)| (binding.wish == Wish::Leave, cluster.tag(), binding.account.clone()));
             all.extend(
                 first
                     .map(|(cluster, binding)| home(cluster, binding))

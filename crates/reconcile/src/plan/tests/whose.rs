@@ -305,3 +305,60 @@ fn a_stranger_in_a_trust_policy_is_spoken_of() {
     );
     assert!(crate::render::text(&plan).contains("default:anybody"));
 }
+
+#[test]
+fn two_that_are_wanted_are_not_one_that_is_there() {
+    let mut cloud = cloud(&["blue"]);
+    made(&mut cloud, &[shared("a"), shared("b"), shared("c")]);
+    let mut first = account("b");
+    first.attach_policy_arns = Some(BTreeSet::from(["arn:aws:iam::aws:policy/Two".parse().unwrap()]));
+    let plan = planned(
+        &desired(&[("blue", &[first, account("c")])], Mode::Update),
+        &cloud.actual,
+        &updating(),
+    );
+    assert_eq!(kinds(&plan), [RefusalKind::OtherOwner]);
+    assert!(
+        plan.refusals[0]
+            .message
+            .contains("its role is `Shared`, and that of `apps/b` is the same")
+    );
+}
+
+#[test]
+fn a_new_shared_role_is_not_at_home_with_who_is_left_out() {
+    let all = [shared("a"), shared("b")];
+    let mut some = desired(
+        &[("blue", std::slice::from_ref(&all[0])), ("green", &all[1..])],
+        Mode::Create,
+    );
+    some.retain(|_, name| name.name == "b");
+    let mut cloud = cloud(&["blue", "green"]);
+    // Nobody asks for anything of the other cluster.
+    cloud.actual.providers.remove(0);
+    let plan = planned(&some, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    assert_eq!(cloud.actual.roles[0].tags["irsa/cluster"], "us-west-2/green");
+    assert_eq!(cloud.actual.roles[0].tags["irsa/name"], "b");
+}
+
+#[test]
+fn a_label_that_was_copied_makes_no_account_ours() {
+    let mut cloud = cloud(&["blue"]);
+    made(&mut cloud, &[account("a")]);
+    let name = |name: &str| ServiceAccountName::new("apps", name);
+    let restored = {
+        // As a backup brings it again.
+        let mut account = cloud.actual.clusters[0].service_accounts[&name("a")].clone();
+        account.owned_labels.clear();
+        account.owned_annotations.clear();
+        account
+    };
+    let mut copied = strange(None);
+    copied.labels.insert(MANAGED_BY_LABEL.to_owned(), "irsa".to_owned());
+    let accounts = &mut cloud.actual.clusters[0].service_accounts;
+    accounts.insert(name("copied"), copied);
+    accounts.insert(name("restored"), restored);
+    let ours = crate::list::ours(&cluster("blue"), 0, &cloud.actual);
+    assert_eq!(ours, BTreeSet::from([name("a"), name("restored")]));
+}
