@@ -137,9 +137,9 @@ impl ClientError {
                 hint("is the region's name right, and does the network let HTTPS through to AWS?")
             }
             Self::Unreachable { .. } => hint("is the server running? start it with `irsa up`"),
-            Self::Lost { .. } => hint("run it again: what was done already is found and left as it is"),
+            Self::Lost { .. } => hint("it may have been carried out all the same: look before you do it again"),
             Self::Deadline { endpoint, .. } if is_aws(endpoint) => {
-                hint("run it again: what was done already is found and left as it is")
+                hint("it may have been carried out all the same: look before you do it again")
             }
             Self::Deadline { .. } => hint("look at the server's log, it may be out of disk or busy"),
             Self::Endpoint(_) => hint("an endpoint looks like `http://127.0.0.1:4700`"),
