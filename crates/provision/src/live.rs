@@ -262,6 +262,8 @@ fn of_kubernetes(cluster: &str, error: &CallError) -> TargetError {
             ));
             TargetErrorKind::Denied
         }
+        // It passes, sooner or later.
+        CallError::NamespaceTerminating(_) => TargetErrorKind::Conflict,
         CallError::Unauthenticated(_) => TargetErrorKind::Denied,
         CallError::Deadline(_) | CallError::Unreachable(_) => TargetErrorKind::Unanswered,
         CallError::Refused { code, .. } if *code == 429 || *code >= 500 => TargetErrorKind::Unanswered,

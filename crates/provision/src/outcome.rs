@@ -92,11 +92,11 @@ impl StepResult {
 
 /// Why a step failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{resource}: can't {action}: {error}")]
+#[error("can't {action}: {error}")]
 pub struct Failure {
     /// What it is about.
     pub resource: Resource,
-    /// What was tried, in words.
+    /// What was tried, in words that name it.
     pub action: String,
     /// What came of it.
     pub error: TargetError,

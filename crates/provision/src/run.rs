@@ -231,8 +231,13 @@ async fn settle<T: Target>(
         observer(Event::Waiting { tries });
         let read = read_again(target, job.clusters, options.scope, &none, &none, observer);
         match unless_halted(halt, read).await {
-            Some(Ok(actual)) if (job.planner)(&actual).is_empty() => return true,
-            Some(_) => {}
+            Some(Ok(actual)) => {
+                let plan = (job.planner)(&actual);
+                if plan.is_empty() && plan.refusals.is_empty() {
+                    return true;
+                }
+            }
+            Some(Err(error)) => tracing::debug!(%error, "what was done could not be read"),
             None => return false,
         }
         let wait = pause(Duration::from_secs(1), Duration::from_secs(10), tries);

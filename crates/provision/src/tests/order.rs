@@ -113,7 +113,7 @@ async fn a_failed_step_fails_what_waits_for_it_and_nothing_else() {
     let [failure] = failures.as_slice() else {
         panic!("{failures:?}");
     };
-    assert!(failure.starts_with("role irsa-blue-apps-a1-"), "{failure}");
+    assert!(failure.starts_with("can't create role irsa-blue-apps-a1-"), "{failure}");
     assert!(
         failure.ends_with(": not authorized to perform: iam:CreateRole"),
         "{failure}"
