@@ -90,16 +90,18 @@ pub(crate) struct Access {
     )]
     pub(crate) color: Colour,
     #[command(flatten)]
-    pub(crate) cloudformation: CloudFormation,
+    pub(crate) ignored: Ignored,
 }
 
-/// Flags of eksctl that have no effect here: there is no CloudFormation.
+/// Flags of eksctl that have no effect here: there is no CloudFormation, and no log to dump.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct CloudFormation {
+pub(crate) struct Ignored {
     #[arg(long, hide = true)]
     pub(crate) cfn_role_arn: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool)]
     pub(crate) cfn_disable_rollback: Option<bool>,
+    #[arg(short = 'd', long = "dumpLogs", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool)]
+    pub(crate) dump_logs: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -464,7 +466,7 @@ mod tests {
     fn flags_are_those_of_go() {
         let Command::Delete(Delete::Iamserviceaccount(delete)) = parse(
             "irsa delete iamserviceaccounts reader -c blue -c green --namespace=app --approve=false --wait=t -r us-west-2 \
-             -p admin --timeout 1h0m0s -v 4 -C false --cfn-role-arn x --cfn-disable-rollback",
+             -p admin --timeout 1h0m0s -v 4 -C false --cfn-role-arn x --cfn-disable-rollback --dumpLogs",
         ) else {
             panic!("another command")
         };

@@ -119,14 +119,15 @@ fn begin(access: &Access) {
         anstream::ColorChoice::Never.write_global();
     }
     let ignored = [
-        ("cfn-role-arn", access.cloudformation.cfn_role_arn.is_some()),
+        ("cfn-role-arn", access.ignored.cfn_role_arn.is_some()),
         (
             "cfn-disable-rollback",
-            access.cloudformation.cfn_disable_rollback == Some(true),
+            access.ignored.cfn_disable_rollback == Some(true),
         ),
+        ("dumpLogs", access.ignored.dump_logs == Some(true)),
     ];
     for (name, _) in ignored.iter().filter(|(_, is)| *is && access.verbose >= 2) {
-        output::warning(format_args!("--{name} has no effect: there is no CloudFormation"));
+        output::warning(format_args!("--{name} has no effect"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use irsa_provision::{Halt, Outcome, Scope, State, Stop, carry_out};
 use irsa_reconcile::actual::Actual;
 use irsa_reconcile::desired::{Cluster, Desired, Request};
-use irsa_reconcile::list::list;
+use irsa_reconcile::list::{list, ours};
 use irsa_reconcile::plan::{self, Deletion, Options, Plan, RefusalKind};
 use irsa_reconcile::select::{Filter, deletion};
 use irsa_reconcile::{ServiceAccountName, render};
@@ -118,8 +118,8 @@ impl Job {
         // Until something is changed, a signal or the end of the time ends it where it is.
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared?,
-            _ = signals.recv() => return Ok(interrupted("nothing was changed")),
-            () = until(deadline) => return Err(self.too_long("nothing was changed").into()),
+            _ = signals.recv() => return Ok(interrupted(self.so_far())),
+            () = until(deadline) => return Err(self.too_long(self.so_far()).into()),
         };
         let Prepared {
             world,
@@ -164,6 +164,14 @@ impl Job {
             super::print_value(self.print, &done.value(&plan));
         }
         self.finish(&done, &wishes.left_out)
+    }
+
+    /// What a command has done that has not come to its plan.
+    fn so_far(&self) -> &'static str {
+        match self.register {
+            Some(_) if self.approve => "no more than clusters were registered",
+            _ => "nothing was changed",
+        }
     }
 
     fn too_long(&self, what: &str) -> Failure {
@@ -314,10 +322,14 @@ impl Job {
             if !only_missing {
                 names.retain(|name| self.filter.includes(name));
             }
-            let present: BTreeSet<ServiceAccountName> = list(cluster, index, &state.actual)
-                .into_iter()
-                .map(|listed| listed.name)
-                .collect();
+            // What is only trusted by somebody's hand is deleted when it is named, and is nothing that a file lacks.
+            let present: BTreeSet<ServiceAccountName> = match only_missing {
+                true => ours(cluster, index, &state.actual),
+                false => {
+                    let listed = list(cluster, index, &state.actual).into_iter();
+                    listed.map(|listed| listed.name).collect()
+                }
+            };
             let config = asked.config.as_ref();
             let file = config.map_or("", |config| &config.place.file);
             if self.says(3) {
@@ -555,4 +567,62 @@ fn append(plan: &mut Plan, more: Plan) {
     plan.shared.extend(more.shared);
     plan.accounts.extend(more.accounts);
     plan.refusals.extend(more.refusals);
+}
+
+#[cfg(test)]
+mod tests {
+    use irsa_reconcile::plan::{Action, Refusal, Step};
+
+    use super::*;
+
+    fn step(id: usize, after: &[usize]) -> Step {
+        Step {
+            id,
+            action: Action::DeleteRole { role: id.to_string() },
+            after: after.to_vec(),
+        }
+    }
+
+    #[test]
+    fn steps_of_a_plan_behind_another_wait_for_their_own() {
+        let plan = |count: usize| Plan {
+            steps: (0..count).map(|id| step(id, &(0..id).collect::<Vec<_>>())).collect(),
+            ..Plan::default()
+        };
+        let mut all = plan(2);
+        append(&mut all, plan(2));
+        let ids: Vec<usize> = all.steps.iter().map(|step| step.id).collect();
+        assert_eq!(ids, [0, 1, 2, 3]);
+        assert_eq!(all.steps[1].after, [0]);
+        assert_eq!(all.steps[2].after, [0; 0]);
+        assert_eq!(all.steps[3].after, [2]);
+    }
+
+    #[test]
+    fn only_what_others_made_is_left_out() {
+        let refusal = |name: &str, kind| Refusal {
+            cluster: "c".to_owned(),
+            account: ServiceAccountName::new("default", name),
+            kind,
+            message: String::new(),
+            help: String::new(),
+        };
+        let plan = Plan {
+            refusals: vec![
+                refusal("theirs", RefusalKind::ForeignServiceAccount),
+                refusal("stack", RefusalKind::ReferenceTool),
+                refusal("both", RefusalKind::ForeignServiceAccount),
+                refusal("both", RefusalKind::Quota),
+                refusal("large", RefusalKind::Quota),
+            ],
+            ..Plan::default()
+        };
+        let names: Vec<String> = others(&plan).iter().map(|(_, name)| name.to_string()).collect();
+        assert_eq!(names, ["default/stack", "default/theirs"]);
+        let failure = left_out(&[ServiceAccountName::new("default", "theirs")]);
+        assert_eq!(
+            failure.to_string(),
+            "1 service account is not ours and left out: default/theirs"
+        );
+    }
 }

@@ -46,6 +46,9 @@ pub(super) fn contexts(given: &[String], clusters: &[&str]) -> Result<Vec<Option
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// How long one call may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// A way to the Kubernetes API of a cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Way {
@@ -150,6 +153,7 @@ impl Reach<'_> {
         ClusterOptions {
             location,
             calls_per_second: 0,
+            deadline: self.patience.min(DEADLINE),
             patience: self.patience,
             ..ClusterOptions::default()
         }

@@ -93,7 +93,7 @@ impl World {
                 (index, Err(error)) => drop(errors.insert(index, error)),
             }
         }
-        all_of(errors.into_values().collect())?;
+        all_of(errors.into_values().collect(), wanted.register.is_none())?;
         let (clusters, found): (Vec<Cluster>, Vec<Found>) = looked.into_values().unzip();
         let labels: Vec<String> = irsa_reconcile::desired::labels(&clusters);
         let iam = sessions.first.iam()?;
@@ -132,6 +132,7 @@ impl World {
                         }
                     })
                     .collect(),
+                false,
             )
             .map(|()| State::default()),
         }
@@ -393,12 +394,12 @@ impl Looker {
     }
 }
 
-/// One error, or several said one after the other.
-fn all_of(mut errors: Vec<anyhow::Error>) -> anyhow::Result<()> {
+/// One error, or several said one after the other; `untouched`: nothing can have been changed before.
+fn all_of(mut errors: Vec<anyhow::Error>, untouched: bool) -> anyhow::Result<()> {
     match errors.len() {
         0 => Ok(()),
         1 => Err(errors.remove(0)),
-        count => {
+        _ => {
             let mut texts: Vec<String> = Vec::new();
             for error in &errors {
                 let text = crate::failure::text(error);
@@ -407,11 +408,10 @@ fn all_of(mut errors: Vec<anyhow::Error>) -> anyhow::Result<()> {
                     texts.push(text);
                 }
             }
-            let count = if texts.len() == count { count } else { texts.len() };
-            let end = if count > 1 {
-                format!("\n{count} errors; nothing was changed")
-            } else {
-                String::new()
+            let end = match (texts.len(), untouched) {
+                (1, _) => String::new(),
+                (count, true) => format!("\n{count} errors; nothing was changed"),
+                (count, false) => format!("\n{count} errors"),
             };
             Err(Failure::new("")
                 .caused_by(Rendered(format!("{}{end}", texts.join("\n"))))
