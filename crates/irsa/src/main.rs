@@ -64,7 +64,9 @@ fn start_log(command: &Command) {
         Command::Webhook(arguments) if commands::webhook::is_verbose(&arguments.words) => {
             "info,irsa=debug,irsa_admission=debug,irsa_kubernetes=debug"
         }
-        command if command.is_verbose() => "info,irsa=debug,irsa_aws=debug,irsa_kubernetes=debug,irsa_provision=debug",
+        command if command.is_verbose() => {
+            "warn,kube_client=off,aws_config=off,irsa=debug,irsa_aws=debug,irsa_kubernetes=debug,irsa_provision=debug"
+        }
         // The client of the Kubernetes API logs as errors what is tried again.
         Command::Webhook(_) => "info,kube_client=off",
         // What they fail with, they say themselves.

@@ -76,7 +76,7 @@ pub(crate) struct Access {
     /// The kubeconfig's context [default: its current one]; for several clusters repeat it as CLUSTER=CONTEXT
     #[arg(long, value_name = "CONTEXT")]
     pub(crate) context: Vec<String>,
-    /// How much is said: 0 only errors, 2 warnings, 3 all, 4 the calls too
+    /// How much is said: 0 only errors, 2 warnings, 3 notes, 4 every step
     #[arg(short, long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=5))]
     pub(crate) verbose: u8,
     /// Colours, where somebody looks: true or false

@@ -205,7 +205,7 @@ fn associate(arguments: Associate) -> anyhow::Result<Job> {
     let asked = if files.config_file.is_empty() {
         asked::cluster_names(&who.cluster, &mut problems);
         let flags = asked::flags(&access, &who, &Role::default(), RoleOnly::default());
-        asked::of_flags(&flags, None, &mut problems)
+        asked::of_flags(&flags, None, false, &mut problems)
     } else {
         asked::not_with_files(&asked::given_who(&access, &who), None, &mut problems);
         asked::files(&files.config_file, Needs::Oidc, &mut problems)
@@ -241,7 +241,7 @@ fn reconciled(
                 None
             }
         };
-        asked::of_flags(&flags, account.as_ref(), &mut problems)
+        asked::of_flags(&flags, account.as_ref(), true, &mut problems)
     } else {
         let mut given = asked::given(access, who, role, role_only);
         given.push(("attach-role-arn", attach_role_arn.is_some()));
@@ -356,7 +356,7 @@ fn delete_account(arguments: DeleteAccount) -> anyhow::Result<Job> {
                 None
             }
         };
-        let asked = asked::of_flags(&flags, account.as_ref(), &mut problems);
+        let asked = asked::of_flags(&flags, account.as_ref(), false, &mut problems);
         (asked, Task::Delete)
     } else {
         let given = [
@@ -407,7 +407,7 @@ fn get_account(arguments: GetAccount) -> anyhow::Result<get::Listing> {
         } else {
             asked::cluster_names(&who.cluster, &mut problems);
         }
-        asked::of_flags(&flags, None, &mut problems)
+        asked::of_flags(&flags, None, false, &mut problems)
     } else {
         asked::not_with_files(&asked::given_who(&access, &who), who.argument.as_ref(), &mut problems);
         asked::files(&files.config_file, Needs::NotWithoutOidc, &mut problems)

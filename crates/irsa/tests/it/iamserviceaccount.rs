@@ -118,6 +118,24 @@ fn flags_are_checked_at_once_and_in_the_words_of_eksctl() {
     ] {
         assert!(all.contains(message), "{message}: {all}");
     }
+    let several = refused(
+        &[
+            "create",
+            "iamserviceaccount",
+            "reader",
+            "-c",
+            "blue",
+            "-c",
+            "green",
+            "--context",
+            "x",
+            "--attach-policy-arn",
+            "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+        ],
+        2,
+    );
+    assert!(several.contains("give it with --role-name"), "{several}");
+    assert!(several.contains("`CLUSTER=CONTEXT` is needed"), "{several}");
     let file = File::new(CLUSTER);
     let words = [
         "create",
@@ -316,6 +334,12 @@ fn flags_from_nothing_to_nothing() {
     );
     let associated = run("utils associate-iam-oidc-provider --approve");
     assert_eq!(associated.code, Some(0), "{associated:#?}");
+    assert!(
+        associated
+            .stderr
+            .contains("\ncreated IAM Open ID Connect provider for cluster \"my-cluster\""),
+        "{associated:#?}"
+    );
     let again = run("utils associate-iam-oidc-provider --approve");
     assert_eq!((again.code, again.stdout.as_str()), (Some(0), ""), "{again:#?}");
     assert!(

@@ -179,14 +179,23 @@ pub(super) fn flags(access: &Access, who: &Who, role: &Role, role_only: RoleOnly
     }
 }
 
-/// The clusters of `--cluster`, all with the same account.
-pub(super) fn of_flags(flags: &Flags, account: Option<&ServiceAccount>, problems: &mut Problems) -> Vec<Asked> {
+/// The clusters of `--cluster`, all with the same account; `is_made`: its role is made or changed.
+pub(super) fn of_flags(
+    flags: &Flags,
+    account: Option<&ServiceAccount>,
+    is_made: bool,
+    problems: &mut Problems,
+) -> Vec<Asked> {
     let mut clusters: Vec<&String> = Vec::new();
     for cluster in &flags.clusters {
         if clusters.contains(&cluster) {
             problems.usage(format!("--cluster {cluster} is given twice"));
         }
         clusters.push(cluster);
+    }
+    let needs_name = account.is_some_and(|account| account.role_name.is_none() && account.attach_role_arn.is_none());
+    if clusters.len() > 1 && needs_name && is_made {
+        problems.usage("a role for several clusters needs a name that is none of theirs: give it with --role-name");
     }
     let asked = |name: &String| Asked {
         cluster: name.clone(),

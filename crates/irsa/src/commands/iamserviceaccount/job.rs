@@ -163,7 +163,11 @@ impl Job {
         if self.print != Form::Table {
             super::print_value(self.print, &done.value(&plan));
         }
-        self.finish(&done, &wishes.left_out)
+        let code = self.finish(&done, &wishes.left_out)?;
+        if self.task == Task::Associate && outcome.is_success() && self.says(3) {
+            self.associating(&world, &plan, true);
+        }
+        Ok(code)
     }
 
     /// What a command has done that has not come to its plan.
@@ -389,7 +393,7 @@ impl Job {
             _ => Err(left_out(&wishes.left_out)),
         };
         if self.task == Task::Associate && self.says(3) {
-            self.associating(world, plan);
+            self.associating(world, plan, false);
         }
         if self.task == Task::Diff {
             let code = if plan.is_empty() { 0 } else { DRIFT };
@@ -411,7 +415,7 @@ impl Job {
     }
 
     /// In eksctl's words.
-    fn associating(&self, world: &World, plan: &Plan) {
+    fn associating(&self, world: &World, plan: &Plan, is_done: bool) {
         for cluster in &world.clusters {
             let arn = cluster.provider_arn();
             let is_new = plan.shared.iter().any(|change| {
@@ -419,6 +423,10 @@ impl Job {
             });
             let (name, region) = (&cluster.name, &cluster.region);
             output::note(match (is_new, self.approve) {
+                (false, _) if is_done => continue,
+                (true, _) if is_done => {
+                    format!("created IAM Open ID Connect provider for cluster \"{name}\" in \"{region}\"")
+                }
                 (false, _) => format!(
                     "IAM Open ID Connect provider is already associated with cluster \"{name}\" in \"{region}\""
                 ),
@@ -447,7 +455,7 @@ impl Job {
                 .hint("run the same command again when that is mended: it goes on where this one ended")
                 .into());
         }
-        if self.says(3) {
+        if self.says(3) && self.task != Task::Associate {
             output::note(done.summary());
         }
         match left.len() {

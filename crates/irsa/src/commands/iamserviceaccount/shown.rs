@@ -228,7 +228,11 @@ impl Done<'_> {
             (count(State::Create, AccountState::Done), "created"),
             (count(State::Change, AccountState::Done), "changed"),
             (count(State::Delete, AccountState::Done), "deleted"),
-            (count(State::Unchanged, AccountState::Unchanged), "unchanged"),
+            // A role that it shares may have been done for another.
+            (
+                count(State::Unchanged, AccountState::Unchanged) + count(State::Unchanged, AccountState::Done),
+                "unchanged",
+            ),
         ];
         let told: Vec<String> = counts
             .iter()
