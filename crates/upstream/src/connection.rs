@@ -16,6 +16,10 @@ use tokio_rustls::TlsConnector;
 use crate::endpoint::Endpoint;
 use crate::upstream::BoxError;
 
+/// The most that is read at once. Where answers come faster than they are handed on, fewer and larger pieces cost less; what is read is handed
+/// on before more is, so this is also what a connection holds.
+const READ_AT_ONCE: usize = 256 << 10;
+
 /// Which servers are believed to be who they say.
 #[derive(Clone)]
 pub struct Trust(Arc<ClientConfig>);
@@ -119,7 +123,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) = http1::Builder::new()
-        .max_buf_size(64 * 1024)
+        .max_buf_size(READ_AT_ONCE)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ConnectError {

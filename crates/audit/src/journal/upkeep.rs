@@ -28,8 +28,9 @@ const LOOK: Duration = Duration::from_secs(60);
 /// With less of the disk left, no index is made: room is for records.
 const LEAST_FREE: u64 = 64 << 20;
 
-/// How much less the thread matters than those that answer requests, in steps of `nice`.
-const PRIORITY: i32 = 10;
+/// How much less the thread matters than those that answer requests, in steps of `nice`: as little as can be. Whatever time they leave is
+/// enough for it; where they leave none, indexes come later, and until then searches read records in their place.
+const PRIORITY: i32 = 19;
 
 /// What is to be done, and what is known about it.
 pub(super) struct Upkeep {
