@@ -93,6 +93,24 @@ pub(crate) struct Access {
     pub(crate) ignored: Ignored,
 }
 
+impl Access {
+    /// `--timeout` as Go writes it.
+    pub(crate) fn shown_timeout(&self) -> String {
+        let (seconds, nanoseconds) = (self.timeout.as_secs(), self.timeout.subsec_nanos());
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let fraction = format!("{nanoseconds:09}");
+        let fraction = match fraction.trim_end_matches('0') {
+            "" => String::new(),
+            digits => format!(".{digits}"),
+        };
+        match (hours, minutes) {
+            (0, 0) => format!("{seconds}{fraction}s"),
+            (0, _) => format!("{minutes}m{seconds}{fraction}s"),
+            _ => format!("{hours}h{minutes}m{seconds}{fraction}s"),
+        }
+    }
+}
+
 /// Flags of eksctl that have no effect here: there is no CloudFormation, and no log to dump.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Ignored {
@@ -460,6 +478,7 @@ mod tests {
         assert_eq!(create.approve.approve, Some(true));
         assert!(create.take.override_existing_serviceaccounts);
         assert_eq!(create.access.timeout, Duration::from_secs(25 * 60));
+        assert_eq!(create.access.shown_timeout(), "25m0s");
     }
 
     #[test]
@@ -474,6 +493,7 @@ mod tests {
         assert_eq!(delete.who.cluster, ["blue", "green"]);
         assert_eq!(delete.approve, Some(false));
         assert!(delete.wait.wait);
+        assert_eq!(delete.access.shown_timeout(), "1h0m0s");
         assert_eq!((delete.access.verbose, delete.access.color), (4, Colour::False));
         let Command::Get(Get::Iamserviceaccount(get)) =
             parse("irsa get iamserviceaccount -c x --chunk-size 100 -o yaml")

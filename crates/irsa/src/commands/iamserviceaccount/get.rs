@@ -29,8 +29,8 @@ impl Listing {
         match tokio::time::timeout(self.access.timeout, self.list()).await {
             Ok(done) => done,
             Err(_) => Err(crate::failure::Failure::new(format!(
-                "it took longer than --timeout={:?}",
-                self.access.timeout
+                "it took longer than --timeout={}",
+                self.access.shown_timeout()
             ))
             .into()),
         }

@@ -386,7 +386,7 @@ impl Job {
             super::print_value(self.print, &shown::plan_value(plan, world.account));
         }
         if is_refused {
-            return Err(refused(plan, world).into());
+            return Err(refused(plan, world, self.so_far()).into());
         }
         let left_out = || match wishes.left_out.len() {
             0 => Ok(()),
@@ -536,7 +536,7 @@ fn left_out(names: &[ServiceAccountName]) -> Failure {
 }
 
 /// Nothing of a plan with refusals is done.
-fn refused(plan: &Plan, world: &World) -> Failure {
+fn refused(plan: &Plan, world: &World, so_far: &str) -> Failure {
     let mut names: Vec<ServiceAccountName> = Vec::new();
     for refusal in &plan.refusals {
         if !names.contains(&refusal.account) {
@@ -546,12 +546,12 @@ fn refused(plan: &Plan, world: &World) -> Failure {
     let is_provider = |refusal: &plan::Refusal| refusal.kind == RefusalKind::NoProvider;
     let account = &world.account;
     let failure = Failure::new(match plan.refusals.first() {
-        Some(only) if plan.refusals.len() == 1 => format!("account {account}: {only}; nothing was changed"),
+        Some(only) if plan.refusals.len() == 1 => format!("account {account}: {only}; {so_far}"),
         Some(first) if plan.refusals.iter().all(is_provider) => {
-            format!("account {account}: {}; nothing was changed", first.message)
+            format!("account {account}: {}; {so_far}", first.message)
         }
         _ => format!(
-            "account {account}: {} service accounts are refused: {}; nothing was changed",
+            "account {account}: {} service accounts are refused: {}; {so_far}",
             names.len(),
             super::list(&names)
         ),

@@ -185,7 +185,7 @@ impl Done<'_> {
             ),
             (
                 self.count(|result| matches!(result, StepResult::Skipped { .. })),
-                "not begun, as they wait for what failed",
+                "waiting for what failed",
             ),
             (self.count(|result| *result == StepResult::NotStarted), "not begun"),
             (self.count(|result| *result == StepResult::Unknown), "in doubt"),
@@ -293,5 +293,88 @@ impl Done<'_> {
             },
         });
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use irsa_provision::{AccountReport, StepReport};
+    use irsa_reconcile::ServiceAccountName;
+    use irsa_reconcile::plan::{Action, Step};
+
+    use super::*;
+
+    #[test]
+    fn outcomes_are_counted() {
+        let results = [
+            StepResult::Done,
+            StepResult::WasDone,
+            StepResult::Skipped { because: 0 },
+            StepResult::NotStarted,
+            StepResult::Unknown,
+        ];
+        let report = |(id, result): (usize, StepResult)| StepReport {
+            round: 0,
+            step: Step {
+                id,
+                action: Action::DeleteRole { role: "r".to_owned() },
+                after: Vec::new(),
+            },
+            result,
+        };
+        let account = |planned, state| AccountReport {
+            cluster: "c".to_owned(),
+            name: ServiceAccountName::new("default", "reader"),
+            role_arn: None,
+            planned,
+            state,
+        };
+        let mut outcome = Outcome {
+            steps: results.into_iter().enumerate().map(report).collect(),
+            accounts: vec![
+                account(State::Create, AccountState::Done),
+                account(State::Create, AccountState::Unfinished),
+                account(State::Unchanged, AccountState::Done),
+                account(State::Change, AccountState::Failed),
+            ],
+            halted: Some(Halt::Stopped),
+            ..Outcome::default()
+        };
+        let done = Done {
+            outcome: &outcome,
+            account: "111122223333".parse().unwrap(),
+            took: Duration::from_secs(1),
+        };
+        assert_eq!(
+            done.counts(),
+            "steps: 2 done, 1 waiting for what failed, 1 not begun, 1 in doubt"
+        );
+        assert!(
+            done.summary().starts_with("1 created, 1 unchanged"),
+            "{}",
+            done.summary()
+        );
+        assert_eq!(done.what_failed(), "1 service account could not be done");
+        let value = done.value(&Plan::default());
+        assert_eq!(value["applied"], true);
+        assert_eq!(value["account"], "111122223333");
+        assert_eq!(value["outcome"]["halted"], "interrupted");
+        assert_eq!(value["outcome"]["steps"]["done"], 2);
+        assert_eq!(value["outcome"]["accounts"][3]["state"], "failed");
+        outcome.steps.clear();
+        let done = Done {
+            outcome: &outcome,
+            account: "111122223333".parse().unwrap(),
+            took: Duration::ZERO,
+        };
+        assert_eq!(done.counts(), "nothing was changed");
+    }
+
+    #[test]
+    fn lines_of_a_plan_have_colours_by_their_signs() {
+        assert_eq!(style("+ default/reader"), GOOD);
+        assert_eq!(style("- managed policy x"), BAD);
+        assert_eq!(style("~ trust policy"), WARNING);
+        assert_eq!(style("2 to create"), Style::new());
     }
 }

@@ -355,14 +355,21 @@ impl Looker {
             );
         }
         let mut issuer = self.register.clone().unwrap_or_default();
-        if issuer.url.is_none() && self.kubernetes {
+        if self.kubernetes {
             let unknown = ClusterDescription::default();
-            match self.reach_of(&unknown).connect().await {
-                Ok(api) => {
+            // Who says whose tokens they are is held to it before the server believes it.
+            let expected = issuer.url.as_deref().map(Issuer::parse).transpose()?;
+            let reach = Reach {
+                issuer: expected.as_ref(),
+                ..self.reach_of(&unknown)
+            };
+            match reach.connect().await {
+                Ok(api) if issuer.url.is_none() => {
                     let url = irsa_kubernetes::issuer(&api).await?;
                     issuer.keys = Some(signing_keys(&api).await?);
                     issuer.url = Some(url);
                 }
+                Ok(_) => {}
                 Err(error) if error.is::<NowhereError>() => {}
                 Err(error) => return Err(error),
             }
