@@ -34,6 +34,10 @@ pub struct Installation<'a> {
     pub backstop: bool,
     /// Whether it deletes them.
     pub evicts: bool,
+    /// Whether it reads the keys of ConfigMaps that containers take variables from.
+    pub env_from: bool,
+    /// Whether it could be allowed to read those of Secrets.
+    pub env_from_secrets: bool,
 }
 
 /// What is wrong with an installation's objects; nothing if all is well.
@@ -103,6 +107,22 @@ fn permissions(objects: &[Value], installation: Installation<'_>, faults: &mut F
             expected.insert(json!(["ClusterRole", core, ["pods"], null, [verb]]).to_string());
         }
     }
+    for (is, resource) in [
+        (installation.env_from, "configmaps"),
+        (installation.env_from_secrets, "secrets"),
+    ] {
+        if is {
+            expected.insert(json!(["ClusterRole", core, [resource], null, ["get"]]).to_string());
+        }
+    }
+    let reads_secrets = |binding: &&Value| {
+        let role = binding["roleRef"]["name"].as_str().unwrap_or_default();
+        role.ends_with("-env-from-secrets")
+    };
+    faults.expect(
+        of_kind(objects, "ClusterRoleBinding").find(reads_secrets).is_none(),
+        || "the Secrets of all namespaces may be read".to_owned(),
+    );
     let mut found = BTreeSet::new();
     for kind in ["ClusterRole", "Role"] {
         for role in of_kind(objects, kind) {
@@ -345,6 +365,8 @@ mod tests {
         config_map: false,
         backstop: false,
         evicts: false,
+        env_from: false,
+        env_from_secrets: false,
     };
 
     /// The files of a Kustomize folder as they stand.
@@ -392,10 +414,14 @@ mod tests {
         assert!(!faults(&all, OURS).is_empty());
         all.extend(read("components/backstop"));
         all.extend(read("components/evict"));
+        all.extend(read("components/env-from"));
+        all.extend(read("components/env-from-secrets"));
         let installation = Installation {
             config_map: true,
             backstop: true,
             evicts: true,
+            env_from: true,
+            env_from_secrets: true,
             ..OURS
         };
         assert_eq!(faults(&all, installation), Vec::<String>::new());

@@ -18,6 +18,8 @@ const OURS: Installation<'_> = Installation {
     config_map: false,
     backstop: false,
     evicts: false,
+    env_from: false,
+    env_from_secrets: false,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -72,7 +74,15 @@ fn components_go_together() -> Result<()> {
     ensure!(copied.code == Some(0), "{}", copied.stderr);
     let overlay = work.path().join("kustomize/overlays/all");
     std::fs::create_dir(&overlay)?;
-    let components = ["backstop", "cert-manager", "config-map", "evict", "monitoring"];
+    let components = [
+        "backstop",
+        "cert-manager",
+        "config-map",
+        "env-from",
+        "env-from-secrets",
+        "evict",
+        "monitoring",
+    ];
     let components: Vec<String> = components
         .iter()
         .map(|name| format!("../../components/{name}"))
@@ -84,6 +94,8 @@ fn components_go_together() -> Result<()> {
         config_map: true,
         backstop: true,
         evicts: true,
+        env_from: true,
+        env_from_secrets: true,
         ..OURS
     };
     assert_eq!(faults(&kustomized(&overlay)?, installation), Vec::<String>::new());
@@ -114,11 +126,13 @@ fn helm_makes_what_must_be() -> Result<()> {
     };
     let none = Vec::<String>::new();
     assert_eq!(faults(&rendered(&json!({}))?, installation), none);
-    let all = json!({"webhook": {"watchConfigMap": true}, "backstop": {"enabled": true, "evict": true}, "failClosed": {"exemptNamespaces": ["db"]}});
+    let all = json!({"webhook": {"watchConfigMap": true, "envFrom": "all", "envFromSecretsIn": ["app"]}, "backstop": {"enabled": true, "evict": true}, "failClosed": {"exemptNamespaces": ["db"]}});
     let expected = Installation {
         config_map: true,
         backstop: true,
         evicts: true,
+        env_from: true,
+        env_from_secrets: true,
         ..installation
     };
     let found = rendered(&all)?;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod certificates;
+mod env_from;
 mod missed;
 mod seeds;
 mod storm;

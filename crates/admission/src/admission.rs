@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use irsa_webhook::review::{Answer, Request, Review, ReviewError};
 use irsa_webhook::{
-    ContainerIdentity, Decision, Identity, Mutation, Refusal, Shown, is_opted_out, mutate, mutate_container_credentials,
+    ContainerIdentity, Decision, EnvSource, Identity, Mutation, Refusal, Shown, Warning,
+    container_credentials_env_sources, env_sources, is_opted_out, mutate_container_credentials_with, mutate_with,
 };
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::env_from::{EnvSources, Read};
 use crate::lookups::{Found, LookUps, Undecided};
 use crate::metrics::Metrics;
 use crate::{Cluster, Known, Owner, Report, Sources};
@@ -64,6 +66,7 @@ pub(crate) struct Admission {
     rules: Rules,
     cluster: Arc<dyn Cluster>,
     look_ups: Arc<LookUps>,
+    env_sources: EnvSources,
 }
 
 /// What is said about one review.
@@ -102,6 +105,7 @@ impl Admission {
     pub(crate) fn new(sources: Arc<Sources>, cluster: Arc<dyn Cluster>, rules: Rules) -> Self {
         Self {
             look_ups: LookUps::new(Arc::clone(&sources), Arc::clone(&cluster)),
+            env_sources: EnvSources::new(Arc::clone(&cluster)),
             metrics: Metrics::default(),
             sources,
             rules,
@@ -189,9 +193,13 @@ impl Admission {
         if pod.account.is_empty() {
             return Verdict::nothing("no_service_account");
         }
+        let start = Instant::now();
         let applied = self.applied(pod, limit).await;
         // Nothing panics there, and a pod must not pay for it if something does.
-        catch_unwind(AssertUnwindSafe(|| self.verdict(pod, applied))).unwrap_or_else(|panic| {
+        let sources = catch_unwind(AssertUnwindSafe(|| self.env_sources_of(pod, &applied))).unwrap_or_default();
+        let left = limit.saturating_sub(start.elapsed());
+        let read = self.env_sources.read(pod.namespace, &sources, left).await;
+        catch_unwind(AssertUnwindSafe(|| self.verdict(pod, applied, read))).unwrap_or_else(|panic| {
             tracing::error!(
                 panic = panic_text(panic.as_ref()),
                 "a review was not answered: the program has a fault"
@@ -207,37 +215,60 @@ impl Admission {
         })
     }
 
-    fn verdict(&self, pod: &Pod<'_>, applied: Applied) -> Verdict {
+    /// Where the pod's containers take variables from, as far as it makes a difference.
+    fn env_sources_of(&self, pod: &Pod<'_>, applied: &Applied) -> Vec<EnvSource> {
         let settings = &self.sources.settings;
+        match applied {
+            Applied::Role(identity, _) => env_sources(pod.pod, identity, settings),
+            Applied::Served(identity, _) => container_credentials_env_sources(pod.pod, identity, settings),
+            Applied::Nothing(_) | Applied::Unknown(_) => Vec::new(),
+        }
+    }
+
+    fn verdict(&self, pod: &Pod<'_>, applied: Applied, read: Read) -> Verdict {
+        let settings = &self.sources.settings;
+        if let Some(why) = &read.undecided
+            && pod.entry == Entry::FailClosed
+            && !self.is_exempt(pod.namespace)
+        {
+            let (namespace, account) = (Shown(pod.namespace), Shown(pod.account));
+            let message = format!(
+                "whether a pod of service account `{account}` in `{namespace}` sets its credentials itself can't be told: {why}"
+            );
+            return Verdict::refused("env_from_unread", message);
+        }
         match applied {
             Applied::Nothing(reason) => Verdict::nothing(reason),
             Applied::Unknown(fault) => self.fault(pod, fault),
             Applied::Role(identity, warnings) => {
                 self.metrics.method("sts_web_identity");
-                let mutation = mutate(pod.pod, &identity, settings);
+                let mutation = mutate_with(pod.pod, &identity, settings, &read.keys);
+                let warnings = (warnings, read.warnings);
                 let asked = format!("role `{}`", Shown(&identity.role_arn));
                 self.mutated(pod, mutation, warnings, ("role", &asked))
             }
             Applied::Served(identity, warnings) => {
                 self.metrics.method("container_credentials");
-                let mutation = mutate_container_credentials(pod.pod, &identity, settings);
+                let mutation = mutate_container_credentials_with(pod.pod, &identity, settings, &read.keys);
+                let warnings = (warnings, read.warnings);
                 let asked = ("container_credentials", "the credentials of EKS Pod Identity");
                 self.mutated(pod, mutation, warnings, asked)
             }
         }
     }
 
-    /// What a mutation comes to. `asked`: the reason where all is well, and what the account asks for.
+    /// What a mutation comes to. `warnings`: of the account, and of the sources of variables; `asked`: the reason where all is well, and what the account asks for.
     fn mutated(
         &self,
         pod: &Pod<'_>,
         mutation: Mutation,
-        warnings: Vec<String>,
+        warnings: (Vec<String>, Vec<Warning>),
         asked: (&'static str, &str),
     ) -> Verdict {
-        let mut warnings: Vec<String> = warnings
+        let (account, sources) = warnings;
+        let mut warnings: Vec<String> = account
             .into_iter()
-            .chain(mutation.warnings.iter().map(ToString::to_string))
+            .chain(mutation.warnings.iter().chain(&sources).map(ToString::to_string))
             .collect();
         warnings.truncate(MAX_WARNINGS);
         let (decision, reason) = match mutation.decision {

@@ -1,11 +1,16 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use irsa_webhook::EnvSourceKind;
+
 /// A service account's annotations.
 pub type Annotations = Vec<(String, String)>;
 
 /// A look-up under way: `None` if the cluster has no such account.
 pub type LookUp<'a> = Pin<Box<dyn Future<Output = Result<Option<Annotations>, LookUpError>> + Send + 'a>>;
+
+/// A look-up of a source's keys under way: `None` if it is not there.
+pub type EnvLookUp<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<String>>, LookUpError>> + Send + 'a>>;
 
 /// What admission asks of a cluster, beside what it is told by watches.
 pub trait Cluster: Send + Sync + 'static {
@@ -13,6 +18,16 @@ pub trait Cluster: Send + Sync + 'static {
     ///
     /// One call at a time is made for an account, and calls for different accounts are bounded in number.
     fn look_up<'a>(&'a self, namespace: &'a str, name: &'a str, deadline: Duration) -> LookUp<'a>;
+
+    /// Reads the keys of a ConfigMap or Secret that a pod's containers take variables from, as the API server has them now. It ends within `deadline`, and
+    /// is called only where the settings respect such sources. The name is a stranger's: what cannot be a name is not there.
+    fn env_keys<'a>(
+        &'a self,
+        namespace: &'a str,
+        kind: EnvSourceKind,
+        name: &'a str,
+        deadline: Duration,
+    ) -> EnvLookUp<'a>;
 
     /// Takes notice of a pod that is created without the credentials that it asks for, to write an Event on its owner. Called while a review waits: it
     /// must return at once, and drops the report where its queue is full.
@@ -25,6 +40,9 @@ pub enum LookUpError {
     /// No answer within the deadline.
     #[error("the API server did not answer in time")]
     Deadline,
+    /// We may not ask: an operator has to grant it.
+    #[error("the API server does not allow it")]
+    Forbidden,
     /// The answer is no ServiceAccount, and no statement that there is none.
     #[error("{reason}")]
     Unavailable {

@@ -1,12 +1,12 @@
 //! Fresh look-ups of accounts that the tables do not know, so that a pod that is made in the same moment as its account is not left without.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::flights::Flights;
 use crate::{Account, Cluster, Known, LookUpError, Sources};
 
 /// How many reviews may wait at a time. More are answered as if their look-ups had failed.
@@ -47,10 +47,8 @@ pub(crate) enum Undecided {
 pub(crate) struct LookUps {
     sources: Arc<Sources>,
     cluster: Arc<dyn Cluster>,
-    /// Who waits for the next look-up of an account, by `namespace/name`. An entry stands as long as a task serves it.
-    waiting: Mutex<HashMap<String, Vec<oneshot::Sender<Answer>>>>,
+    flights: Arc<Flights<Answer>>,
     places: Semaphore,
-    under_way: Semaphore,
 }
 
 type Answer = Result<Option<Arc<Account>>, LookUpError>;
@@ -60,9 +58,8 @@ impl LookUps {
         Arc::new(Self {
             sources,
             cluster,
-            waiting: Mutex::default(),
+            flights: Flights::new(MAX_UNDER_WAY),
             places: Semaphore::new(MAX_WAITING),
-            under_way: Semaphore::new(MAX_UNDER_WAY),
         })
     }
 
@@ -108,89 +105,28 @@ impl LookUps {
 
     /// One look-up that begins after this call.
     async fn look_up(self: &Arc<Self>, namespace: &str, name: &str) -> Answer {
-        let (sender, receiver) = oneshot::channel();
-        let key = format!("{namespace}/{name}");
-        let is_first = {
-            let mut waiting = self.waiting();
-            let present = waiting.get_mut(&key);
-            let is_first = present.is_none();
-            match present {
-                Some(others) => others.push(sender),
-                None => drop(waiting.insert(key, vec![sender])),
-            }
-            is_first
+        let asked = (Arc::clone(self), namespace.to_owned(), name.to_owned());
+        let ask = move || {
+            let (look_ups, namespace, name) = asked.clone();
+            async move { look_ups.ask(&namespace, &name).await }
         };
-        if is_first {
-            let lookups = Arc::clone(self);
-            let (namespace, name) = (namespace.to_owned(), name.to_owned());
-            tokio::spawn(async move { lookups.serve(&namespace, &name).await });
-        }
-        // The task answers always, unless the process is at its end.
-        receiver.await.unwrap_or(Err(LookUpError::Deadline))
+        let answer = self.flights.join(format!("{namespace}/{name}"), ask).await;
+        answer.unwrap_or(Err(LookUpError::Deadline))
     }
 
-    /// Looks an account up for those who wait for it, again for those who came meanwhile, and ends when nobody waits.
-    async fn serve(&self, namespace: &str, name: &str) {
-        let key = format!("{namespace}/{name}");
-        // Whatever happens to this task, nobody must wait for one that is gone.
-        let _forget = Forget {
-            waiting: &self.waiting,
-            key: &key,
-        };
-        loop {
-            let Ok(_permit) = self.under_way.acquire().await else {
-                return;
-            };
-            let mut asked = {
-                let mut waiting = self.waiting();
-                let asked = waiting.get_mut(&key).map(std::mem::take).unwrap_or_default();
-                if asked.is_empty() {
-                    // Under the same lock, so that nobody can come between.
-                    waiting.remove(&key);
-                    return;
-                }
-                asked
-            };
-            asked.retain(|sender| !sender.is_closed());
-            if asked.is_empty() {
-                continue;
-            }
-            let answered = tokio::time::timeout(ONE, self.cluster.look_up(namespace, name, ONE)).await;
-            let answer: Answer = answered.unwrap_or(Err(LookUpError::Deadline)).map(|found| {
-                found.map(|annotations| {
-                    let annotations = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-                    Arc::new(self.sources.accounts.read(namespace, name, annotations))
-                })
-            });
-            for sender in asked {
-                // Who does not wait any more has its answer.
-                let _ = sender.send(answer.clone());
-            }
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<Answer>>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn ask(&self, namespace: &str, name: &str) -> Answer {
+        let answered = tokio::time::timeout(ONE, self.cluster.look_up(namespace, name, ONE)).await;
+        let found = answered.unwrap_or(Err(LookUpError::Deadline))?;
+        Ok(found.map(|annotations| {
+            let annotations = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            Arc::new(self.sources.accounts.read(namespace, name, annotations))
+        }))
     }
 
     /// How many accounts are being looked up.
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.waiting().len()
-    }
-}
-
-struct Forget<'a> {
-    waiting: &'a Mutex<HashMap<String, Vec<oneshot::Sender<Answer>>>>,
-    key: &'a str,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.remove(self.key);
-        }
+        self.flights.len()
     }
 }
 

@@ -1,24 +1,32 @@
 //! A cluster of the tests' own, and what they say to a server.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use irsa_webhook::{Patch, Settings, apply};
+use irsa_webhook::{EnvSourceKind, Patch, Settings, apply};
 use serde_json::{Value, json};
 
 use crate::admission::{Admission, Entry};
-use crate::{Annotations, Cluster, LookUp, LookUpError, OnRefusal, Report, Rules, Sources};
+use crate::{Annotations, Cluster, EnvLookUp, LookUp, LookUpError, OnRefusal, Report, Rules, Sources};
 
 pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
 const LIMIT: Duration = Duration::from_secs(9);
+
+/// The keys of one source of variables.
+type Keys = Result<Option<Vec<String>>, LookUpError>;
 
 /// What the API server says of every account that is looked up, and the reports it got.
 pub(crate) struct FakeCluster {
     pub(crate) account: Mutex<Result<Option<Annotations>, LookUpError>>,
     pub(crate) reports: Mutex<Vec<Report>>,
     pub(crate) look_ups: Mutex<usize>,
+    /// What it says of sources of variables, by their names; of others that they are not there.
+    pub(crate) env_keys: Mutex<HashMap<&'static str, Keys>>,
+    /// The sources that were asked for.
+    pub(crate) env_asked: Mutex<Vec<String>>,
 }
 
 impl FakeCluster {
@@ -27,6 +35,8 @@ impl FakeCluster {
             account: Mutex::new(Ok(None)),
             reports: Mutex::default(),
             look_ups: Mutex::default(),
+            env_keys: Mutex::default(),
+            env_asked: Mutex::default(),
         })
     }
 
@@ -49,6 +59,12 @@ impl Cluster for FakeCluster {
     fn look_up<'a>(&'a self, _: &'a str, _: &'a str, _: Duration) -> LookUp<'a> {
         *self.look_ups.lock().unwrap() += 1;
         let answer = self.account.lock().unwrap().clone();
+        Box::pin(async move { answer })
+    }
+
+    fn env_keys<'a>(&'a self, _: &'a str, kind: EnvSourceKind, name: &'a str, _: Duration) -> EnvLookUp<'a> {
+        self.env_asked.lock().unwrap().push(format!("{kind} {name}"));
+        let answer = self.env_keys.lock().unwrap().get(name).cloned().unwrap_or(Ok(None));
         Box::pin(async move { answer })
     }
 

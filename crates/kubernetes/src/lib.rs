@@ -21,6 +21,7 @@ mod events;
 #[cfg(test)]
 mod fake;
 mod issuer;
+mod keys;
 mod kubeconfig;
 mod limiter;
 mod list;
@@ -39,6 +40,7 @@ pub use config_map::watch_config_map;
 pub use error::{CallError, ClusterError};
 pub use events::{Events, ObjectReference, Warning};
 pub use issuer::{issuer, signing_keys};
+pub use keys::{KeysOf, look_up_keys};
 pub use kubeconfig::has_kubeconfig;
 pub use list::{AccountMetadata, list_all_service_accounts, list_namespaces, look_up_account};
 pub use pods::{delete_pod, for_each_pod};

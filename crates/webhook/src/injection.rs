@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::identity::expiration;
@@ -36,9 +38,28 @@ pub(crate) const VOLUME: &str = "aws-iam-token";
 pub(crate) const TOKEN_FILE_NAME: &str = "token";
 const CREDENTIALS_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+/// All variables that are ever injected.
+pub(crate) const VARIABLES: [&str; 8] = [
+    REGIONAL_STS,
+    DEFAULT_REGION,
+    REGION,
+    ROLE_ARN,
+    TOKEN_FILE,
+    SESSION_NAME,
+    CREDENTIALS_URI,
+    AUTHORIZATION_FILE,
+];
 /// The life of a token that gets jitter.
 const DAY_SECONDS: i64 = 86_400;
 const MAX_JITTER_SECONDS: i64 = 7_200;
+
+/// What a container sets itself: any one variable of a group counts for all of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) credentials: bool,
+    pub(crate) region: bool,
+    pub(crate) regional_sts: bool,
+}
 
 impl Injection {
     /// The injection of a role by web identity.
@@ -94,6 +115,21 @@ impl Injection {
             session_name: None,
             label: Some(("eks.amazonaws.com/pod-identity", "enabled")),
         }
+    }
+
+    /// What a container with these variables sets itself.
+    pub(crate) fn own(&self, names: &BTreeSet<&str>) -> Own {
+        let [(first, _), (second, _)] = &self.credentials;
+        Own {
+            credentials: names.contains(first) || names.contains(second),
+            region: names.contains(REGION) || names.contains(DEFAULT_REGION),
+            regional_sts: names.contains(REGIONAL_STS),
+        }
+    }
+
+    /// Whether a container that sets so much itself gets variables.
+    pub(crate) fn adds_to(&self, own: Own) -> bool {
+        !own.credentials || self.region.is_some() && !own.region || self.regional_sts && !own.regional_sts
     }
 
     /// The volume that the kubelet fills with the token, and renews.

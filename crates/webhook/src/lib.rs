@@ -25,6 +25,7 @@
 )]
 
 pub mod configured;
+mod env_from;
 mod identity;
 mod injection;
 pub mod manifest;
@@ -37,11 +38,12 @@ mod settings;
 mod skip;
 mod warning;
 
+pub use env_from::{EnvFrom, EnvKeys, EnvSource, EnvSourceKind};
 pub use identity::{ContainerIdentity, Identity, IdentityError, identity_of, identity_with_warnings};
 pub use json_patch::{Patch, PatchError, PatchOperation};
 pub use mutation::{
-    ContainerList, ContainerMutation, Decision, Mutation, Outcome, Refusal, apply, is_opted_out, mutate,
-    mutate_container_credentials,
+    ContainerList, ContainerMutation, Decision, Mutation, Outcome, Refusal, apply, container_credentials_env_sources,
+    env_sources, is_opted_out, mutate, mutate_container_credentials, mutate_container_credentials_with, mutate_with,
 };
 pub use settings::{ContainerCredentials, RoleArnCheck, SessionName, Settings, WindowsDetection};
 pub use warning::{Shown, Warning};

@@ -1,12 +1,15 @@
+mod shape;
+
 use std::collections::BTreeSet;
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::shape::{ContainerShape, Shape, name_of};
 use crate::identity::check_role_arn;
 use crate::injection::{DEFAULT_REGION, Injection, REGION, REGIONAL_STS, SESSION_NAME, pod_annotation, region_of};
-use crate::{ContainerIdentity, Identity, Settings, Warning, path, skip};
+use crate::{ContainerIdentity, EnvFrom, EnvKeys, EnvSource, Identity, Settings, Warning, path, skip};
 
 /// What becomes of one pod.
 #[derive(Clone, Debug)]
@@ -95,34 +98,98 @@ pub enum Outcome {
 /// at the end of its `volumeMounts`.
 #[must_use]
 pub fn mutate(pod: &Value, identity: &Identity, settings: &Settings) -> Mutation {
+    mutate_with(pod, identity, settings, &EnvKeys::default())
+}
+
+/// As [`mutate`], where the [sources](env_sources) of containers' variables were read: what they set the containers set themselves.
+#[must_use]
+pub fn mutate_with(pod: &Value, identity: &Identity, settings: &Settings, keys: &EnvKeys) -> Mutation {
     let mut warnings = Vec::new();
     match check_role_arn(&identity.role_arn, region_of(identity, settings), settings) {
         Ok(warning) => warnings.extend(warning),
         Err(warning) => return Mutation::refused(Refusal::RoleArn, vec![warning]),
     }
     let injection = Injection::web_identity(pod, identity, settings, &mut warnings);
-    let lists = [
+    inject(pod, &injection, lists_of(identity), settings, (keys, warnings))
+}
+
+/// What the service account says of containers to skip, and of those to include.
+fn lists_of(identity: &Identity) -> [Option<&str>; 2] {
+    [
         identity.skip_containers.as_deref(),
         identity.include_containers.as_deref(),
-    ];
-    inject(pod, &injection, lists, settings, warnings)
+    ]
+}
+
+/// The sources of containers' variables that are to be read before [`mutate_with`]: those that could make a difference, where
+/// [`Settings::env_from`] respects such. There may be as many as a pod can name.
+#[must_use]
+pub fn env_sources(pod: &Value, identity: &Identity, settings: &Settings) -> Vec<EnvSource> {
+    if settings.env_from == EnvFrom::Ignore {
+        return Vec::new();
+    }
+    let injection = Injection::web_identity(pod, identity, settings, &mut Vec::new());
+    sources(pod, &injection, lists_of(identity), settings)
+}
+
+/// The same for [`mutate_container_credentials_with`].
+#[must_use]
+pub fn container_credentials_env_sources(
+    pod: &Value,
+    identity: &ContainerIdentity,
+    settings: &Settings,
+) -> Vec<EnvSource> {
+    if settings.env_from == EnvFrom::Ignore {
+        return Vec::new();
+    }
+    let injection = Injection::container_credentials(pod, identity, settings, &mut Vec::new());
+    sources(pod, &injection, [None, None], settings)
+}
+
+fn sources(pod: &Value, injection: &Injection, lists: [Option<&str>; 2], settings: &Settings) -> Vec<EnvSource> {
+    let mut sources = Vec::new();
+    // What is wrong with the pod is told by its mutation.
+    let Ok(shape) = Shape::of(pod) else {
+        return sources;
+    };
+    let chosen = Chosen::of(pod, &shape, lists, settings, &mut Vec::new());
+    for container in shape.containers.iter().chain(shape.init_containers) {
+        if let Ok(read) = ContainerShape::of(container)
+            && !read.env_from.is_empty()
+            && !chosen.leaves_out(name_of(container))
+            && injection.adds_to(injection.own(&read.names().collect()))
+        {
+            settings.env_from.collect(read.env_from, &mut sources);
+        }
+    }
+    sources
 }
 
 /// The additions that give a pod's containers the credentials of EKS Pod Identity. As [`mutate`] in everything else.
 #[must_use]
 pub fn mutate_container_credentials(pod: &Value, identity: &ContainerIdentity, settings: &Settings) -> Mutation {
-    let mut warnings = Vec::new();
-    let injection = Injection::container_credentials(pod, identity, settings, &mut warnings);
-    inject(pod, &injection, [None, None], settings, warnings)
+    mutate_container_credentials_with(pod, identity, settings, &EnvKeys::default())
 }
 
-/// `lists`: what the service account says of containers to skip, and of those to include.
+/// As [`mutate_container_credentials`], where the [sources](container_credentials_env_sources) of containers' variables were read.
+#[must_use]
+pub fn mutate_container_credentials_with(
+    pod: &Value,
+    identity: &ContainerIdentity,
+    settings: &Settings,
+    keys: &EnvKeys,
+) -> Mutation {
+    let mut warnings = Vec::new();
+    let injection = Injection::container_credentials(pod, identity, settings, &mut warnings);
+    inject(pod, &injection, [None, None], settings, (keys, warnings))
+}
+
 fn inject(
     pod: &Value,
     injection: &Injection,
     lists: [Option<&str>; 2],
     settings: &Settings,
-    mut warnings: Vec<Warning>,
+    (keys, mut warnings): (&EnvKeys, Vec<Warning>),
 ) -> Mutation {
     let shape = match Shape::of(pod) {
         Ok(shape) => shape,
@@ -134,6 +201,7 @@ fn inject(
     let chosen = Chosen::of(pod, &shape, lists, settings, &mut warnings);
     let mut draft = Draft {
         injection,
+        keys,
         shape: &shape,
         operations: Vec::new(),
         warnings,
@@ -204,47 +272,6 @@ impl Mutation {
             containers: Vec::new(),
         }
     }
-}
-
-/// The lists of a pod that the mutation works on. Absent and `null` are the same, as in the Kubernetes API.
-struct Shape<'a> {
-    volumes: Option<&'a Vec<Value>>,
-    containers: &'a [Value],
-    init_containers: &'a [Value],
-}
-
-impl<'a> Shape<'a> {
-    /// `Err`: the field that has the wrong type.
-    fn of(pod: &'a Value) -> Result<Self, &'static str> {
-        let spec = pod.get("spec").and_then(Value::as_object).ok_or("spec")?;
-        let all = |key| list(spec, key).map(|values| values.map_or(&[][..], Vec::as_slice));
-        Ok(Self {
-            volumes: list(spec, "volumes").map_err(|WrongType| "spec.volumes")?,
-            containers: all("containers").map_err(|WrongType| "spec.containers")?,
-            init_containers: all("initContainers").map_err(|WrongType| "spec.initContainers")?,
-        })
-    }
-
-    fn volume(&self, name: &str) -> Option<&'a Value> {
-        self.volumes
-            .into_iter()
-            .flatten()
-            .find(|volume| name_of(volume) == name)
-    }
-}
-
-struct WrongType;
-
-fn list<'a>(object: &'a Map<String, Value>, key: &str) -> Result<Option<&'a Vec<Value>>, WrongType> {
-    match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(values)) => Ok(Some(values)),
-        Some(_) => Err(WrongType),
-    }
-}
-
-fn name_of(value: &Value) -> &str {
-    value.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The containers that the pod's owner, or the account's, chose.
@@ -328,6 +355,7 @@ enum TokenAccess<'a> {
 
 struct Draft<'a> {
     injection: &'a Injection,
+    keys: &'a EnvKeys,
     shape: &'a Shape<'a>,
     operations: Vec<PatchOperation>,
     warnings: Vec<Warning>,
@@ -359,7 +387,7 @@ impl<'a> Draft<'a> {
     }
 
     fn add_to_container(&mut self, place: Place<'a>, container: &'a Value) -> Outcome {
-        let ContainerShape { env, mounts } = match ContainerShape::of(container) {
+        let read = match ContainerShape::of(container) {
             Ok(shape) => shape,
             Err(field) => {
                 let field = format!("spec.{}[{}]{field}", place.key, place.index);
@@ -367,17 +395,15 @@ impl<'a> Draft<'a> {
                 return Outcome::Refused(Refusal::Malformed);
             }
         };
-        let names: BTreeSet<&str> = env.into_iter().flatten().map(name_of).collect();
+        let ContainerShape { env, mounts, .. } = read;
+        let names: BTreeSet<&str> = read.names().chain(self.keys.set_by(read.env_from)).collect();
         let injection = self.injection;
-        let [(first, _), (second, _)] = &injection.credentials;
-        let has_credentials = names.contains(first) || names.contains(second);
-        let has_region = names.contains(REGION) || names.contains(DEFAULT_REGION);
-        let has_sts = names.contains(REGIONAL_STS);
-        let has_all = has_credentials && has_region && has_sts;
+        let own = injection.own(&names);
+        let has_all = own.credentials && own.region && own.regional_sts;
         let access = self.token_access(mounts);
 
         if let TokenAccess::Blocked(refusal, volume) = access
-            && !has_credentials
+            && !own.credentials
         {
             self.warn_of_block(place.name, volume);
             return Outcome::Refused(refusal);
@@ -390,16 +416,16 @@ impl<'a> Draft<'a> {
         }
 
         let mut variables: Vec<(&'static str, &str)> = Vec::new();
-        if injection.regional_sts && !has_sts {
+        if injection.regional_sts && !own.regional_sts {
             variables.push((REGIONAL_STS, "regional"));
         }
         if let Some(region) = &injection.region
-            && !has_region
+            && !own.region
         {
             variables.extend([(DEFAULT_REGION, region.as_str()), (REGION, region.as_str())]);
         }
         let mut session_name = None;
-        if !has_credentials {
+        if !own.credentials {
             let credentials = injection.credentials.iter();
             variables.extend(credentials.map(|(name, value)| (*name, value.as_str())));
             session_name = injection.session_name.clone().filter(|_| !names.contains(SESSION_NAME));
@@ -534,23 +560,6 @@ impl<'a> Draft<'a> {
     fn add<'t>(&mut self, tokens: impl IntoIterator<Item = &'t str>, value: Value) {
         let path = PointerBuf::from_tokens(tokens);
         self.operations.push(PatchOperation::Add(AddOperation { path, value }));
-    }
-}
-
-/// The lists of a container that the mutation works on.
-struct ContainerShape<'a> {
-    env: Option<&'a Vec<Value>>,
-    mounts: Option<&'a Vec<Value>>,
-}
-
-impl<'a> ContainerShape<'a> {
-    /// `Err`: the field that has the wrong type.
-    fn of(container: &'a Value) -> Result<Self, &'static str> {
-        let container = container.as_object().ok_or("")?;
-        Ok(Self {
-            env: list(container, "env").map_err(|WrongType| ".env")?,
-            mounts: list(container, "volumeMounts").map_err(|WrongType| ".volumeMounts")?,
-        })
     }
 }
 

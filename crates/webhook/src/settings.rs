@@ -1,3 +1,5 @@
+use crate::EnvFrom;
+
 /// What an operator chooses for all mutations; the defaults are those of the reference webhook's flags.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
@@ -27,6 +29,8 @@ pub struct Settings {
     pub account_lists: bool,
     /// Whether a role's session gets the pod's name, for whoever reads the audit log later.
     pub session_name: SessionName,
+    /// Which `envFrom` of containers are respected.
+    pub env_from: EnvFrom,
     /// What EKS Pod Identity injects.
     pub container_credentials: ContainerCredentials,
 }
@@ -62,6 +66,7 @@ impl Default for Settings {
             windows_detection: WindowsDetection::NodeSelector,
             account_lists: false,
             session_name: SessionName::Sdk,
+            env_from: EnvFrom::Ignore,
             container_credentials: ContainerCredentials::default(),
         }
     }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::EnvSourceKind;
+
 /// Something that a pod's owner should hear: the admission answer, the log and the terminal show it.
 ///
 /// Its text is one line of less than 256 characters, which is what a Kubernetes client shows of a warning, whatever
@@ -99,6 +101,15 @@ pub enum Warning {
         /// The other volume.
         volume: String,
     },
+    /// What a source of variables sets is not known, so what is injected goes before it.
+    EnvFromUnread {
+        /// What it is.
+        kind: EnvSourceKind,
+        /// Its name.
+        source: String,
+        /// Why, in a few words.
+        why: &'static str,
+    },
     /// A field has another type than the Kubernetes API gives it, so what it belongs to is left alone.
     Malformed {
         /// The field's place in the pod, such as `spec.containers[0].env`.
@@ -184,6 +195,11 @@ impl fmt::Display for Warning {
                 "container `{}` gets no credentials: volume `{}` is mounted in the token's place",
                 Shown(container),
                 Shown(volume)
+            ),
+            Self::EnvFromUnread { kind, source, why } => write!(
+                f,
+                "what {kind} `{}` sets is not known, so what is injected goes before it: {why}",
+                Shown(source)
             ),
             Self::Malformed { field } => write!(f, "`{}` has the wrong type, left alone", Shown(field)),
         }
@@ -274,6 +290,11 @@ mod tests {
             Warning::MountPathTaken {
                 container: hostile.clone(),
                 volume: hostile.clone(),
+            },
+            Warning::EnvFromUnread {
+                kind: EnvSourceKind::ConfigMap,
+                source: hostile.clone(),
+                why: "the webhook may not read it",
             },
             Warning::Malformed { field: hostile.clone() },
         ] {

@@ -1,9 +1,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use irsa_webhook::Settings;
+use irsa_webhook::{EnvSourceKind, Settings};
 
 use super::*;
-use crate::{Annotations, LookUp, Report};
+use crate::{Annotations, EnvLookUp, LookUp, Report};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
 const LONG: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(9));
@@ -25,6 +25,10 @@ where
             tokio::time::sleep(self.takes).await;
             (self.answer)(call)
         })
+    }
+
+    fn env_keys<'a>(&'a self, _: &'a str, _: EnvSourceKind, _: &'a str, _: Duration) -> EnvLookUp<'a> {
+        Box::pin(async { Ok(None) })
     }
 
     fn report(&self, _: Report) {}

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use irsa_admission::{
-    Cluster, LookUp, OnRefusal, Options, Report, Rules, Server, ServingCertificate, Sources, TlsOptions, certified_key,
+    Cluster, EnvLookUp, LookUp, OnRefusal, Options, Report, Rules, Server, ServingCertificate, Sources, TlsOptions,
+    certified_key,
 };
-use irsa_webhook::Settings;
+use irsa_webhook::{EnvSourceKind, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,6 +24,10 @@ struct Nothing;
 
 impl Cluster for Nothing {
     fn look_up<'a>(&'a self, _: &'a str, _: &'a str, _: Duration) -> LookUp<'a> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn env_keys<'a>(&'a self, _: &'a str, _: EnvSourceKind, _: &'a str, _: Duration) -> EnvLookUp<'a> {
         Box::pin(async { Ok(None) })
     }
 

@@ -17,7 +17,7 @@ use irsa_admission::{
     cipher_suites, min_version,
 };
 use irsa_core::{AccountId, partition_of_region};
-use irsa_webhook::{ContainerCredentials, RoleArnCheck, SessionName, Settings, WindowsDetection};
+use irsa_webhook::{ContainerCredentials, EnvFrom, RoleArnCheck, SessionName, Settings, WindowsDetection};
 use rustix::process::Signal;
 
 use self::flags::{Flags, Parsed};
@@ -143,6 +143,11 @@ async fn settings(flags: &Flags) -> anyhow::Result<Settings> {
         session_name: match flags.text("session-name") {
             "pod" => SessionName::Pod,
             _ => SessionName::Sdk,
+        },
+        env_from: match flags.text("env-from") {
+            "config-maps" => EnvFrom::ConfigMaps,
+            "all" => EnvFrom::All,
+            _ => EnvFrom::Ignore,
         },
         container_credentials: ContainerCredentials {
             audience: text("container-credentials-audience"),

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::manifest;
 use crate::process::{PodContext, local_processes};
+use crate::{EnvSourceKind, manifest};
 
 const FOLDER: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
 const ROLE: &str = "arn:aws:iam::111122223333:role/s3-reader";
@@ -184,6 +184,49 @@ fn pod() -> impl Strategy<Value = Value> {
         })
 }
 
+/// A source with a prefix, which has keys that become variables of ours, or almost.
+fn env_from() -> impl Strategy<Value = Value> {
+    let prefixes = vec![json!(null), json!(""), json!("AWS_"), json!("X"), json!("AWS_ROLE_ARN")];
+    let kinds = vec!["configMapRef", "secretRef", "futureRef"];
+    (
+        prop::sample::select(prefixes),
+        prop::sample::select(kinds),
+        prop::sample::select(vec!["a", "b"]),
+    )
+        .prop_map(|(prefix, kind, name)| json!({"prefix": prefix, kind: {"name": name}}))
+}
+
+fn env_keys() -> impl Strategy<Value = EnvKeys> {
+    let keys = [
+        "",
+        "AWS_ROLE_ARN",
+        "ROLE_ARN",
+        "REGION",
+        "AWS_REGION",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "OTHER",
+    ];
+    let keys = prop::collection::vec(prop::sample::select(keys.to_vec()), 0..4);
+    let source = (any::<bool>(), prop::sample::select(vec!["a", "b"]), keys);
+    prop::collection::vec(source, 0..4).prop_map(|sources| {
+        let mut read = EnvKeys::default();
+        for (is_secret, name, keys) in sources {
+            let kind = if is_secret {
+                EnvSourceKind::Secret
+            } else {
+                EnvSourceKind::ConfigMap
+            };
+            let source = EnvSource {
+                kind,
+                name: name.into(),
+                is_optional: false,
+            };
+            read.insert(&source, keys.into_iter().map(ToOwned::to_owned));
+        }
+        read
+    })
+}
+
 fn settings() -> impl Strategy<Value = Settings> {
     (prop::option::of(Just("us-west-2".to_owned())), any::<bool>()).prop_map(|(default_region, regional_sts)| {
         Settings {
@@ -306,9 +349,36 @@ proptest! {
     }
 
     #[test]
+    fn a_variable_of_a_source_counts_as_one_of_the_container(
+        mut pod in pod(), sources in prop::collection::vec(prop::collection::vec(env_from(), 0..4), 10), keys in env_keys(), settings in settings()
+    ) {
+        let mut sources = sources.into_iter();
+        // The same pod with the variables of the sources written out.
+        let mut written = pod.clone();
+        for list in ["containers", "initContainers"] {
+            for index in 0..pod["spec"].get(list).and_then(Value::as_array).map_or(0, Vec::len) {
+                let entries = sources.next().unwrap();
+                let mut env = pod["spec"][list][index]["env"].as_array().cloned().unwrap_or_default();
+                env.extend(keys.set_by(&entries).into_iter().map(|name| json!({"name": name, "value": "from"})));
+                written["spec"][list][index]["env"] = Value::from(env);
+                pod["spec"][list][index]["envFrom"] = Value::from(entries);
+            }
+        }
+        let identity = Identity::new(ROLE, &settings);
+        let (found, expected) = (mutate_with(&pod, &identity, &settings, &keys), mutate(&written, &identity, &settings));
+        prop_assert_eq!(&found.containers, &expected.containers);
+        prop_assert_eq!((found.decision, &found.warnings), (expected.decision, &expected.warnings));
+        let mut patched = pod;
+        apply(&mut patched, &found.patch).unwrap();
+        prop_assert!(mutate_with(&patched, &identity, &settings, &keys).patch.is_empty());
+    }
+
+    #[test]
     fn any_json_is_safe(value in any_json()) {
         let settings = Settings { windows_detection: crate::WindowsDetection::Declared, ..Settings::default() };
         let _ = crate::identity_with_warnings(&value, &settings);
+        let respecting = Settings { env_from: EnvFrom::All, ..Settings::default() };
+        let _ = env_sources(&value, &Identity::new(ROLE, &settings), &respecting);
         let mutation = mutate(&value, &Identity::new(ROLE, &settings), &settings);
         let mut patched = value.clone();
         apply(&mut patched, &mutation.patch).unwrap();

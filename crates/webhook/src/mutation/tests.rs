@@ -2,6 +2,7 @@ use super::*;
 use crate::{RoleArnCheck, WindowsDetection, identity_of};
 
 mod collisions;
+mod env_from;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/s3-reader";
 const TOKEN: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";

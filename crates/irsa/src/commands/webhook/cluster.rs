@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use irsa_admission::{Listed, LookUp, LookUpError, Report, ServingCertificate, Sources, certified_key};
+use irsa_admission::{EnvLookUp, Listed, LookUp, LookUpError, Report, ServingCertificate, Sources, certified_key};
 use irsa_kubernetes::{
-    CallError, CertificateOptions, Change, Cluster, ClusterError, ClusterOptions, Events, ObjectReference, Rotation,
-    Warning, WatchOptions, keep_certificate, look_up_service_account, service_names, watch_config_map,
-    watch_service_accounts,
+    CallError, CertificateOptions, Change, Cluster, ClusterError, ClusterOptions, Events, KeysOf, ObjectReference,
+    Rotation, Warning, WatchOptions, keep_certificate, look_up_keys, look_up_service_account, service_names,
+    watch_config_map, watch_service_accounts,
 };
+use irsa_webhook::EnvSourceKind;
 
 use super::backstop;
 use super::flags::Flags;
@@ -162,6 +163,30 @@ impl irsa_admission::Cluster for Asked {
             match look_up_service_account(&self.cluster, namespace, name, prefix, deadline).await {
                 Ok(found) => Ok(found.map(|account| account.annotations.into_iter().collect())),
                 Err(CallError::Deadline(_)) => Err(LookUpError::Deadline),
+                Err(error) => Err(LookUpError::Unavailable {
+                    reason: error.to_string(),
+                }),
+            }
+        })
+    }
+
+    fn env_keys<'a>(
+        &'a self,
+        namespace: &'a str,
+        kind: EnvSourceKind,
+        name: &'a str,
+        deadline: Duration,
+    ) -> EnvLookUp<'a> {
+        Box::pin(async move {
+            let of = match kind {
+                EnvSourceKind::ConfigMap => KeysOf::ConfigMap,
+                EnvSourceKind::Secret => KeysOf::Secret,
+            };
+            match look_up_keys(&self.cluster, of, namespace, name, deadline).await {
+                Ok(found) => Ok(found),
+                Err(CallError::Deadline(_)) => Err(LookUpError::Deadline),
+                // Whoever does not know us may know us in a moment: that is another matter.
+                Err(CallError::Forbidden { .. } | CallError::Refused { code: 403, .. }) => Err(LookUpError::Forbidden),
                 Err(error) => Err(LookUpError::Unavailable {
                     reason: error.to_string(),
                 }),

@@ -156,6 +156,12 @@ impl Flags {
         self.0.get(place?)
     }
 
+    /// Whether a flag has the value that it has where it is not given.
+    pub(crate) fn is_default(&self, name: &str) -> bool {
+        let row = TABLE.iter().find(|flag| flag.name == name);
+        row.is_none_or(|flag| read(flag, flag.default).ok().as_ref() == self.get(name))
+    }
+
     /// A switch's value.
     pub(crate) fn switch(&self, name: &str) -> bool {
         matches!(self.get(name), Some(Value::Switch(true)))

@@ -29,7 +29,8 @@ The flags that say what is injected are those of `irsa webhook`: --annotation-pr
 A policy knows roles from annotations of service accounts only, and cannot warn: docs/webhook.md says what else differs.";
 
 /// Flags of the webhook that need a webhook.
-const WITHOUT_EFFECT: [(&str, &str); 2] = [
+const WITHOUT_EFFECT: [(&str, &str); 3] = [
+    ("env-from", "a policy cannot read ConfigMaps and Secrets of pods"),
     ("watch-config-map", "a policy cannot read roles from a ConfigMap"),
     (
         "watch-container-credentials-config",
@@ -64,7 +65,7 @@ pub(super) async fn run(words: &[String]) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(misused(&error.to_string())),
     };
     for (name, why) in WITHOUT_EFFECT {
-        if flags.switch(name) || !flags.text(name).is_empty() {
+        if !flags.is_default(name) {
             return Ok(misused(&format!("--{name}: {why}")));
         }
     }

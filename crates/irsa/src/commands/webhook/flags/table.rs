@@ -321,6 +321,13 @@ pub(crate) const TABLE: &[Flag] = &[
     ),
     flag(
         Roles,
+        "env-from",
+        Word(&["ignore", "config-maps", "all"]),
+        "ignore",
+        "Whose variables of envFrom count as the container's own: nobody's, those of ConfigMaps, those of Secrets too",
+    ),
+    flag(
+        Roles,
         "windows-detection",
         Word(&["node-selector", "declared"]),
         "node-selector",
