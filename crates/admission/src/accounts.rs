@@ -1,7 +1,9 @@
 //! What is known of the cluster's service accounts.
 
+mod tables;
+
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use irsa_webhook::{Identity, Settings, identity_with_warnings};
 use serde_json::{Map, Value};
+
+use self::tables::{Packed, Tables};
 
 /// How long an account that a watch has just shown without a role is not taken for one that has none: `kubectl annotate` often follows the
 /// account's creation, and the pod follows `kubectl annotate`.
@@ -28,15 +32,7 @@ pub struct Accounts {
     state: AtomicU8,
 }
 
-#[derive(Debug, Default)]
-struct Tables {
-    /// Accounts with annotations of ours, by `namespace/name`.
-    entries: HashMap<Box<str>, Entry>,
-    /// Accounts without, by hash: the second since [`Accounts::start`] from which that can be relied on.
-    unbound: HashMap<u64, u32>,
-}
-
-/// What differs from the settings is boxed: most accounts have a role and nothing else.
+/// An account with annotations of ours, as it was read. What differs from the settings is boxed: most have a role and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     /// Empty: it has none, and the rest may count for EKS Pod Identity.
@@ -51,9 +47,9 @@ struct Rest {
     warnings: Box<[Box<str>]>,
 }
 
-impl Entry {
+impl Account {
     fn is_bound(&self) -> bool {
-        !self.role_arn.is_empty()
+        self.entry.as_ref().is_some_and(|entry| !entry.role_arn.is_empty())
     }
 }
 
@@ -153,16 +149,14 @@ impl Accounts {
     /// The accounts are these and no others: a list has ended. The tables are current from now on.
     pub fn replace(&self, accounts: impl IntoIterator<Item = Account>) {
         let mut tables = Tables::default();
-        for Account { key, entry } in accounts {
-            if !entry.as_ref().is_some_and(Entry::is_bound) {
-                tables.unbound.insert(self.hash(&key), 0);
+        for account in accounts {
+            let hash = self.hash(&account.key);
+            if !account.is_bound() {
+                tables.unbound.insert(hash, 0);
             }
-            if let Some(entry) = entry {
-                tables.entries.insert(key, entry);
-            }
+            tables.set(hash, account);
         }
-        tables.entries.shrink_to_fit();
-        tables.unbound.shrink_to_fit();
+        tables.shrink();
         let replaced = std::mem::replace(&mut *self.write(), tables);
         self.mark_synced();
         // Not under the lock: there may be many.
@@ -175,26 +169,21 @@ impl Accounts {
         let hash = self.hash(&account.key);
         listed.0.insert(hash);
         let mut tables = self.write();
-        if account.entry.as_ref().is_some_and(Entry::is_bound) {
+        if account.is_bound() {
             tables.unbound.remove(&hash);
         } else {
             tables.unbound.insert(hash, 0);
         }
-        match account.entry {
-            // Most are as they were: their memory stays where it is.
-            Some(entry) if tables.entries.get(&account.key) == Some(&entry) => {}
-            Some(entry) => drop(tables.entries.insert(account.key, entry)),
-            None => drop(tables.entries.remove(&account.key)),
-        }
+        tables.set(hash, account);
     }
 
     /// A list has ended: these accounts there are, and no others. The tables are current from now on.
     pub fn complete(&self, listed: Listed) {
         let mut tables = self.write();
-        tables.entries.retain(|key, _| listed.0.contains(&self.hash(key)));
+        tables.entries.retain(|hash, _| listed.0.contains(hash));
+        tables.rests.retain(|hash, _| listed.0.contains(hash));
         tables.unbound.retain(|hash, _| listed.0.contains(hash));
-        tables.entries.shrink_to_fit();
-        tables.unbound.shrink_to_fit();
+        tables.shrink();
         drop(tables);
         self.mark_synced();
     }
@@ -205,17 +194,14 @@ impl Accounts {
         let settled = self.elapsed().saturating_add(SETTLING).as_secs().saturating_add(1);
         let settled = u32::try_from(settled).unwrap_or(u32::MAX);
         let mut tables = self.write();
-        if account.entry.as_ref().is_some_and(Entry::is_bound) {
+        if account.is_bound() {
             tables.unbound.remove(&hash);
         } else {
             // One that was there all the time does not become uncertain by a change of something else.
             let settled = tables.unbound.get(&hash).map_or(settled, |before| settled.min(*before));
             tables.unbound.insert(hash, settled);
         }
-        match account.entry {
-            Some(entry) => drop(tables.entries.insert(account.key, entry)),
-            None => drop(tables.entries.remove(&account.key)),
-        }
+        tables.set(hash, account);
     }
 
     /// The watch shows that an account is gone.
@@ -223,8 +209,11 @@ impl Accounts {
         let key = key(namespace, name);
         let hash = self.hash(&key);
         let mut tables = self.write();
-        tables.entries.remove(key.as_str());
         tables.unbound.remove(&hash);
+        if tables.entry(hash, &key).is_some() {
+            tables.entries.remove(&hash);
+            tables.rests.remove(&hash);
+        }
     }
 
     /// The tables follow the cluster: after the first list, and when a watch that was lost has caught up.
@@ -258,8 +247,8 @@ impl Accounts {
         let key = key(namespace, name);
         let hash = self.hash(&key);
         let tables = self.tables();
-        if let Some(entry) = tables.entries.get(key.as_str()).filter(|entry| entry.is_bound()) {
-            return self.known(entry);
+        if let Some(entry) = tables.entry(hash, &key).filter(|entry| entry.is_bound()) {
+            return self.known(tables.role_arn(entry), tables.rests.get(&hash).map(Box::as_ref));
         }
         let Some(&settled) = tables.unbound.get(&hash) else {
             return Known::Unknown;
@@ -276,7 +265,7 @@ impl Accounts {
     #[must_use]
     pub fn of(&self, account: &Account) -> Known {
         match &account.entry {
-            Some(entry) if entry.is_bound() => self.known(entry),
+            Some(entry) if account.is_bound() => self.known(entry.role_arn.as_ref().into(), entry.rest.as_deref()),
             _ => Known::Unbound,
         }
     }
@@ -286,19 +275,20 @@ impl Accounts {
     pub fn beside_role(&self, namespace: &str, name: &str) -> Option<(bool, i64)> {
         let key = key(namespace, name);
         let tables = self.tables();
-        let rest = tables.entries.get(key.as_str())?.rest.as_ref()?;
+        let hash = self.hash(&key);
+        let rest = tables.entry(hash, &key).and_then(|_| tables.rests.get(&hash))?;
         Some((rest.identity.regional_sts, rest.identity.token_expiration_seconds))
     }
 
-    fn known(&self, entry: &Entry) -> Known {
-        match &entry.rest {
+    fn known(&self, role_arn: String, rest: Option<&Rest>) -> Known {
+        match rest {
             None => Known::Bound {
-                identity: Identity::new(&*entry.role_arn, &self.settings),
+                identity: Identity::new(role_arn, &self.settings),
                 warnings: Vec::new(),
             },
             Some(rest) => Known::Bound {
                 identity: Identity {
-                    role_arn: entry.role_arn.as_ref().into(),
+                    role_arn,
                     ..rest.identity.clone()
                 },
                 warnings: rest.warnings.iter().map(|warning| warning.as_ref().into()).collect(),
@@ -311,9 +301,11 @@ impl Accounts {
     pub fn bound(&self) -> Vec<(String, Identity)> {
         let tables = self.tables();
         let bound = tables.entries.iter().filter(|(_, entry)| entry.is_bound());
-        let all = bound.filter_map(|(key, entry)| match self.known(entry) {
-            Known::Bound { identity, .. } => Some((key.as_ref().to_owned(), identity)),
-            _ => None,
+        let all = bound.filter_map(|(hash, entry)| {
+            match self.known(tables.role_arn(entry), tables.rests.get(hash).map(Box::as_ref)) {
+                Known::Bound { identity, .. } => Some((entry.parts().key.to_owned(), identity)),
+                _ => None,
+            }
         });
         all.collect()
     }
@@ -321,7 +313,7 @@ impl Accounts {
     /// Whether any account has a role.
     #[must_use]
     pub fn has_bound(&self) -> bool {
-        self.tables().entries.values().any(Entry::is_bound)
+        self.tables().entries.values().any(Packed::is_bound)
     }
 
     /// How many accounts are known: with annotations of ours, mostly a role; and without a role.
@@ -365,135 +357,4 @@ fn key(namespace: &str, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
-
-    fn accounts() -> Accounts {
-        Accounts::new(Arc::default())
-    }
-
-    fn bound(accounts: &Accounts, name: &str) -> Account {
-        accounts.read(
-            "app",
-            name,
-            [("eks.amazonaws.com/role-arn", ROLE), ("other.example/x", "y")],
-        )
-    }
-
-    fn role(known: Known) -> String {
-        match known {
-            Known::Bound { identity, .. } => identity.role_arn,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn accounts_come_change_and_go() {
-        let accounts = accounts();
-        assert!(!accounts.is_synced());
-        assert_eq!(accounts.get("app", "a"), Known::Unknown);
-        accounts.replace([bound(&accounts, "a"), accounts.read("app", "plain", [])]);
-        assert!(accounts.is_synced());
-        assert_eq!(role(accounts.get("app", "a")), ROLE);
-        assert_eq!(accounts.get("app", "plain"), Known::Unbound);
-        accounts.upsert(bound(&accounts, "plain"));
-        assert_eq!(role(accounts.get("app", "plain")), ROLE);
-        assert_eq!(accounts.counts(), (2, 0));
-        accounts.remove("app", "a");
-        assert_eq!(accounts.get("app", "a"), Known::Unknown);
-        accounts.replace([]);
-        assert_eq!(accounts.get("app", "plain"), Known::Unknown);
-    }
-
-    #[test]
-    fn what_a_list_does_not_name_goes_when_it_ends_and_not_before() {
-        let accounts = accounts();
-        let plain = |name| accounts.read("app", name, []);
-        accounts.replace([bound(&accounts, "a"), bound(&accounts, "b"), plain("c"), plain("d")]);
-        let mut listed = Listed::default();
-        for account in [bound(&accounts, "a"), plain("c"), bound(&accounts, "new")] {
-            accounts.list(&mut listed, account);
-        }
-        assert_eq!(role(accounts.get("app", "b")), ROLE);
-        assert_eq!(role(accounts.get("app", "new")), ROLE);
-        accounts.complete(listed);
-        assert_eq!(role(accounts.get("app", "a")), ROLE);
-        assert_eq!(accounts.get("app", "b"), Known::Unknown);
-        assert_eq!(accounts.get("app", "c"), Known::Unbound);
-        assert_eq!(accounts.get("app", "d"), Known::Unknown);
-        // A role that was taken away while nobody watched.
-        let mut listed = Listed::default();
-        accounts.list(&mut listed, plain("a"));
-        accounts.complete(listed);
-        assert_eq!(accounts.get("app", "a"), Known::Unbound);
-        assert_eq!(accounts.counts(), (0, 1));
-    }
-
-    #[test]
-    fn an_account_that_was_just_made_may_get_its_role_in_a_moment() {
-        let accounts = accounts();
-        accounts.replace([]);
-        accounts.upsert(accounts.read("app", "fresh", [("eks.amazonaws.com/role-arn", "")]));
-        assert_eq!(accounts.get("app", "fresh"), Known::PerhapsUnbound);
-    }
-
-    #[test]
-    fn that_there_is_no_role_is_not_believed_of_a_lost_watch() {
-        let accounts = accounts();
-        accounts.mark_lagging();
-        assert!(!accounts.is_synced());
-        accounts.replace([bound(&accounts, "a"), accounts.read("app", "plain", [])]);
-        accounts.mark_lagging();
-        assert_eq!(accounts.get("app", "plain"), Known::PerhapsUnbound);
-        assert_eq!(role(accounts.get("app", "a")), ROLE);
-        assert!(accounts.is_synced());
-        accounts.mark_synced();
-        assert_eq!(accounts.get("app", "plain"), Known::Unbound);
-    }
-
-    #[test]
-    fn annotations_beside_the_role_are_kept_with_their_warnings() {
-        let accounts = accounts();
-        let annotations = [
-            ("eks.amazonaws.com/role-arn", ROLE),
-            ("eks.amazonaws.com/audience", "other"),
-            ("eks.amazonaws.com/token-expiration", "soon"),
-        ];
-        accounts.upsert(accounts.read("app", "a", annotations));
-        let Known::Bound { identity, warnings } = accounts.get("app", "a") else {
-            panic!("no role");
-        };
-        assert_eq!(
-            (identity.role_arn.as_str(), identity.audience.as_str()),
-            (ROLE, "other")
-        );
-        assert_eq!(warnings, ["token expiration `soon` is not usable, 86400 seconds apply"]);
-    }
-
-    #[test]
-    fn what_an_account_without_a_role_says_counts_for_pod_identity() {
-        let accounts = accounts();
-        let annotations = [
-            ("eks.amazonaws.com/sts-regional-endpoints", "true"),
-            ("eks.amazonaws.com/token-expiration", "7200"),
-        ];
-        accounts.replace([
-            accounts.read("app", "a", annotations),
-            accounts.read("app", "plain", [("eks.amazonaws.com/role-arn", "")]),
-        ]);
-        assert_eq!(accounts.get("app", "a"), Known::Unbound);
-        assert_eq!(accounts.beside_role("app", "a"), Some((true, 7_200)));
-        assert_eq!(accounts.beside_role("app", "plain"), None);
-        assert!(accounts.bound().is_empty());
-    }
-
-    #[test]
-    fn a_look_up_teaches_the_tables_nothing() {
-        let accounts = accounts();
-        let looked_up = bound(&accounts, "a");
-        assert_eq!(role(accounts.of(&looked_up)), ROLE);
-        assert_eq!(accounts.get("app", "a"), Known::Unknown);
-    }
-}
+mod tests;
