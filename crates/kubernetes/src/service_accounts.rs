@@ -1,11 +1,15 @@
 //! The cluster's service accounts: their names and annotations, and nothing else of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ServiceAccount as Object;
 use kube::api::Api;
-use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube::core::ObjectMeta;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::cluster::Cluster;
 use crate::error::CallError;
@@ -20,6 +24,109 @@ pub struct ServiceAccount {
     pub name: String,
     /// Its annotations under the prefix that was asked for.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// An account of a list: its metadata without what is long and of no interest, such as who manages which field. Half of what a page would hold in memory
+/// is never made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Short")]
+struct Item {
+    metadata: ObjectMeta,
+}
+
+#[derive(Deserialize)]
+struct Short {
+    #[serde(default)]
+    metadata: ShortMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ShortMetadata {
+    namespace: Option<String>,
+    name: Option<String>,
+    resource_version: Option<String>,
+    annotations: Option<ShortAnnotations>,
+}
+
+/// Annotations but for the one with which `kubectl apply` writes the whole object down once more.
+#[derive(Default)]
+struct ShortAnnotations(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for ShortAnnotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = ShortAnnotations;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut kept = ShortAnnotations::default();
+                while let Some(key) = members.next_key::<String>()? {
+                    if key == LAST_APPLIED {
+                        members.next_value::<IgnoredAny>()?;
+                    } else {
+                        kept.0.insert(key, members.next_value()?);
+                    }
+                }
+                Ok(kept)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl From<Short> for Item {
+    fn from(Short { metadata }: Short) -> Self {
+        Self {
+            metadata: ObjectMeta {
+                namespace: metadata.namespace,
+                name: metadata.name,
+                resource_version: metadata.resource_version,
+                annotations: metadata.annotations.map(|annotations| annotations.0),
+                ..ObjectMeta::default()
+            },
+        }
+    }
+}
+
+/// Asked for as service accounts, and as their metadata alone.
+impl kube::Resource for Item {
+    type DynamicType = ();
+    type Scope = <Object as kube::Resource>::Scope;
+
+    fn metadata_api() -> bool {
+        true
+    }
+
+    fn kind((): &()) -> Cow<'_, str> {
+        Object::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        Object::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        Object::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        Object::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
 }
 
 impl ServiceAccount {
@@ -49,7 +156,7 @@ pub async fn watch_service_accounts(
     options: WatchOptions,
     mut on_change: impl FnMut(Change<ServiceAccount>),
 ) {
-    let api: Api<PartialObjectMeta<Object>> = Api::all(cluster.client());
+    let api: Api<Item> = Api::all(cluster.client());
     follow("service accounts", cluster, api, None, options, |change| {
         on_change(match change {
             Change::Relisting => Change::Relisting,
@@ -111,6 +218,34 @@ mod tests {
         assert_eq!((account.namespace.as_str(), account.name.as_str()), ("app", "reader"));
         let expected = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), "arn".to_owned())]);
         assert_eq!(account.annotations, expected);
+    }
+
+    #[test]
+    fn what_is_long_is_not_read() {
+        let item: Item = serde_json::from_value(serde_json::json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {
+                "namespace": "app", "name": "reader", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
+                "annotations": {"eks.amazonaws.com/role-arn": "arn", LAST_APPLIED: "{}", "other": ""},
+                "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:metadata": {}}}]},
+        }))
+        .unwrap();
+        let keys: Vec<&str> = item
+            .metadata
+            .annotations
+            .iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect();
+        assert_eq!(keys, ["eks.amazonaws.com/role-arn", "other"]);
+        assert_eq!(item.metadata.resource_version.as_deref(), Some("7"));
+        assert_eq!(item.metadata.managed_fields, None);
+        for empty in ["{}", r#"{"metadata": {}}"#, r#"{"metadata": {"annotations": null}}"#] {
+            let item: Item = serde_json::from_str(empty).unwrap();
+            assert_eq!(
+                ServiceAccount::read(item.metadata, "eks.amazonaws.com"),
+                ServiceAccount::default()
+            );
+        }
     }
 
     #[test]
