@@ -18,33 +18,54 @@ mod workload;
 mod yaml;
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Webhook};
 
 /// A request allocates some hundred small things and a few of a kilobyte, for which the system's allocator sweeps its small
 /// ones together: with copying, a seventh of the server's work in a profile.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// A webhook on a node with a hundred cores needs no more: a review takes some fifty microseconds, and every thread has memory of its own.
+const WEBHOOK_THREADS: usize = 2;
+
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(words(std::env::args_os().collect()));
-    start_log(&cli.command);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let words = words(std::env::args_os().collect());
+    let command = webhook(&words).unwrap_or_else(|| Cli::parse_from(words).command);
+    start_log(&command);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if matches!(command, Command::Webhook(_)) && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        runtime.worker_threads(cores.min(WEBHOOK_THREADS));
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(&anyhow::Error::new(error).context("the runtime can't be started")),
     };
-    let outcome = runtime.block_on(commands::run(cli.command));
+    let outcome = runtime.block_on(commands::run(command));
     // A command that is done does not wait for what it left behind, such as a read of stdin.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => code,
         Err(error) => failure::report(&error),
     }
+}
+
+/// `irsa webhook` with its words, which are none of the parser's. The parser is not even made: what it builds of all commands would stay in memory,
+/// and a webhook is to be small.
+fn webhook(words: &[OsString]) -> Option<Command> {
+    let (name, rest) = words.get(1..)?.split_first()?;
+    let words = rest.iter().map(|word| word.to_str().map(str::to_owned));
+    (name == "webhook")
+        .then(|| words.collect())
+        .flatten()
+        .map(|words| Command::Webhook(Webhook { words }))
 }
 
 /// Under the name `webhook` the program is `irsa webhook`: manifests for the reference webhook start `/webhook`.
