@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `imageBuilder` | managed `AmazonEC2ContainerRegistryPowerUser` | ECR's user guide |
 //! | `autoScaler` | inline | cluster-autoscaler's README for AWS, "full features" |
-//! | `awsLoadBalancerController` | inline | the controller's installation guide (2.x and 3.x) |
+//! | `awsLoadBalancerController` | inline | `iam_policy.json` of the controller's installation guide (2.13 to 3.1), and `wafv2:ListWebACLs`, which its annotation `wafv2-acl-name` (since 2.14) needs; Global Accelerator has a policy of its own (3.4), which nobody gets unasked |
 //! | `externalDNS` | inline | external-dns's tutorial for AWS; both `ListTagsForResource` (to 0.14) and `ListTagsForResources` |
 //! | `certManager` | inline | cert-manager's guide for Route 53; only `TXT` records can be changed |
 //! | `ebsCSIController` | managed `service-role/AmazonEBSCSIDriverPolicy` | its successor `AmazonEBSCSIDriverPolicyV2` cuts off volumes that carry no tag of the driver, so nobody gets it unasked |

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use irsa_check::{FindingType, Options};
+use irsa_check::{Finding, FindingType, Options};
 use irsa_core::Arn;
 use irsa_policy::PolicyKind;
 use irsa_policy::validate::non_whitespace_len;
@@ -74,7 +74,20 @@ impl Reader {
         };
         let report = irsa_check::check(&text, &options);
         let mut refused = false;
+        let is_exact = |finding: &&Finding| {
+            finding.finding_type == FindingType::Error && !finding.location.path.to_string().is_empty()
+        };
+        let has_exact = report.findings.iter().any(|finding| is_exact(&finding));
         for finding in &report.findings {
+            // Sizes are those of managed policies, which this is not; and IAM's own words say less than what is exact.
+            let is_size = matches!(
+                finding.code,
+                "LimitExceeded" | "POLICY_SIZE_EXCEEDS_IDENTITY_POLICY_QUOTA"
+            );
+            if is_size || (has_exact && finding.code == "MalformedPolicyDocument" && !is_exact(&finding)) {
+                refused |= has_exact;
+                continue;
+            }
             let severity = match finding.finding_type {
                 FindingType::Error => Severity::Error,
                 FindingType::SecurityWarning | FindingType::Warning => Severity::Warning,

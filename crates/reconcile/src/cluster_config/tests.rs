@@ -260,3 +260,43 @@ fn nothing_in_a_file_steers_a_terminal() {
         .unwrap();
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
 }
+
+#[test]
+fn what_the_scanner_refuses_is_shown_where_it_stands() {
+    let text = format!("{HEAD}iam:\n\twithOIDC: true\n");
+    let configuration = read([("f", text.as_str())]);
+    let place = configuration.problems[0].place.as_ref().unwrap();
+    assert_eq!((place.line, place.column), (5, 2));
+    assert_eq!(&text[place.offset..place.offset + 4], "with");
+    let mut told = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut told, &configuration.problems[0])
+        .unwrap();
+    assert!(told.contains("[f:5:"), "{told}");
+}
+
+#[test]
+fn a_policy_is_told_of_once_and_measured_as_what_it_is() {
+    let wrong = one_account(
+        "    attachPolicy: {Version: '2012-10-17', Statement: [{Effect: Alow, Action: 's3:*', Resource: '*'}]}\n",
+    );
+    let told = shown(&read([("f", wrong.as_str())]));
+    assert_eq!(told.matches("error:").count(), 1, "{told}");
+    let of_size = |count: usize| {
+        let resources: Vec<String> = (0..count)
+            .map(|number| format!("'arn:aws:s3:::bucket-{number:020}/*'"))
+            .collect();
+        let policy = format!(
+            "{{Version: '2012-10-17', Statement: [{{Effect: Allow, Action: 's3:GetObject', Resource: [{}]}}]}}",
+            resources.join(", ")
+        );
+        shown(&read([(
+            "f",
+            one_account(&format!("    attachPolicy: {policy}\n")).as_str(),
+        )]))
+    };
+    assert_eq!(of_size(180), "", "between the quotas of managed and of inline policies");
+    let told = of_size(300);
+    assert_eq!(told.matches("error:").count(), 1, "{told}");
+    assert!(told.contains("of at most 10240"), "{told}");
+}

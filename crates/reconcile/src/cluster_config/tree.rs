@@ -84,7 +84,7 @@ pub(crate) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Node>, Unread
         let place = error
             .location()
             .filter(|location| location.line() > 0)
-            .map(|location| place(file, location));
+            .map(|location| located(text, place(file, location)));
         let message = error.to_string();
         // The place is told beside it, and the rest is advice for those who call the parser.
         let message = message
@@ -99,6 +99,19 @@ pub(crate) fn documents(file: &Arc<str>, text: &str) -> Result<Vec<Node>, Unread
     })?;
     let nodes = nodes.into_iter().map(|raw| node(file, raw));
     Ok(nodes.filter(|node| !matches!(node.value, Value::Null)).collect())
+}
+
+/// The scanner tells lines and columns, and not always bytes.
+fn located(text: &str, mut place: Place) -> Place {
+    if place.offset == 0 && (place.line > 1 || place.column > 1) {
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+        let mut lines = text.split_inclusive('\n');
+        let before: usize = lines.by_ref().take(number(place.line)).map(str::len).sum();
+        let line = lines.next().unwrap_or_default();
+        let within: usize = line.chars().take(number(place.column)).map(char::len_utf8).sum();
+        place.offset = before.saturating_add(within).min(text.len());
+    }
+    place
 }
 
 /// The limits of the parser in words.

@@ -158,6 +158,22 @@ impl<'p> Planner<'p> {
                 "role `{name}` still trusts `{stale}` of cluster `{cluster}`, which has another role now; its pods use this one until they are restarted"
             ));
         }
+        for (cluster, binding) in &bindings {
+            let namespace = &binding.account.namespace;
+            let prefix = format!("system:serviceaccount:{namespace}:");
+            let rest = binding
+                .subject
+                .text
+                .strip_prefix(&prefix)
+                .filter(|_| binding.subject.is_pattern);
+            if rest.is_some_and(|rest| rest.contains('*') && rest.bytes().all(|byte| b"*?".contains(&byte))) {
+                notes.push(format!(
+                    "warning: the pattern of `{}` lets every service account of namespace `{namespace}` of cluster `{}` assume role `{name}`",
+                    binding.account,
+                    self.label(cluster)
+                ));
+            }
+        }
         if merged.foreign > 0 {
             let strangers = self.strangers(wanted, &merged, &bindings);
             let named = if strangers.is_empty() { "" } else { ": " };

@@ -362,3 +362,21 @@ fn a_label_that_was_copied_makes_no_account_ours() {
     let ours = crate::list::ours(&cluster("blue"), 0, &cloud.actual);
     assert_eq!(ours, BTreeSet::from([name("a"), name("restored")]));
 }
+
+#[test]
+fn a_pattern_for_everybody_is_warned_of() {
+    for (pattern, is_warned) in [("*", true), ("?*", true), ("a*", false), ("??", false)] {
+        let mut open = account("a");
+        open.subject_pattern = Some(pattern.to_owned());
+        let plan = planned(
+            &desired(&[("blue", &[open])], Mode::Create),
+            &cloud(&["blue"]).actual,
+            &Options::default(),
+        );
+        let notes = &plan.accounts[0].notes;
+        let warned = notes
+            .iter()
+            .any(|note| note.contains("lets every service account of namespace `apps`"));
+        assert_eq!(warned, is_warned, "{pattern}: {notes:?}");
+    }
+}
