@@ -265,6 +265,16 @@ impl Iam {
         self.done("AttachRolePolicy", &of_managed(arn, role), params).await
     }
 
+    /// Whether a managed policy is there: `GetPolicy`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn has_policy(&self, arn: &str) -> Result<bool, ClientError> {
+        let params = Params::default().with("PolicyArn", arn);
+        let answer = self.call("GetPolicy", &format!("policy `{arn}`"), params).await;
+        Ok(found(answer)?.is_some())
+    }
+
     /// `DetachRolePolicy`.
     ///
     /// # Errors
