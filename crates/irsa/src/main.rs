@@ -86,7 +86,7 @@ fn start_log(command: &Command) {
             "info,irsa=debug,irsa_admission=debug,irsa_kubernetes=debug"
         }
         command if command.is_verbose() => {
-            "warn,kube_client=off,aws_config=off,irsa=debug,irsa_aws=debug,irsa_kubernetes=debug,irsa_provision=debug"
+            "warn,kube_client=off,aws_config=off,aws_runtime=off,irsa=debug,irsa_aws=debug,irsa_kubernetes=debug,irsa_provision=debug"
         }
         // The client of the Kubernetes API logs as errors what is tried again.
         Command::Webhook(_) => "info,kube_client=off",
@@ -97,7 +97,7 @@ fn start_log(command: &Command) {
         | Command::Delete(_)
         | Command::Apply(_)
         | Command::Diff(_)
-        | Command::Utils(_) => "warn,kube_client=off,aws_config=off",
+        | Command::Utils(_) => "warn,kube_client=off,aws_config=off,aws_runtime=off",
         _ => "warn,s3s=off",
     };
     let filter = std::env::var("IRSA_LOG").ok().filter(|text| !text.is_empty());

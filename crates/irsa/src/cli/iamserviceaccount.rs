@@ -61,7 +61,7 @@ pub(crate) enum Delete {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "AWS and Kubernetes")]
 pub(crate) struct Access {
-    /// The region of the clusters [default: that of the profile or of AWS_REGION]
+    /// The region of the clusters, which files name themselves [default: that of the profile or of AWS_REGION]
     #[arg(short, long, value_parser = region)]
     pub(crate) region: Option<String>,
     /// A profile of the AWS config and credentials files [default: that of AWS_PROFILE]

@@ -9,6 +9,7 @@ mod get;
 mod job;
 mod kubernetes;
 mod problems;
+mod refused;
 mod register;
 mod shown;
 mod world;

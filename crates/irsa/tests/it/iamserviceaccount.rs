@@ -349,6 +349,17 @@ fn flags_from_nothing_to_nothing() {
         "{again:#?}"
     );
 
+    let unknown = format!("arn:aws:iam::{ACCOUNT}:policy/my-iam-policy");
+    let absent = run(&format!(
+        "create iamserviceaccount {reader} --attach-policy-arn {unknown} --approve"
+    ));
+    assert_eq!((absent.code, absent.stdout.as_str()), (Some(1), ""), "{absent:#?}");
+    assert!(
+        absent
+            .stderr
+            .contains(&format!("account {ACCOUNT}: there is no policy `{unknown}`")),
+        "{absent:#?}"
+    );
     let planned = run(&format!("create iamserviceaccount {reader} {policy}"));
     assert_eq!(planned.code, Some(0), "{planned:#?}");
     assert!(planned.stdout.contains("+ app/reader"), "{planned:#?}");

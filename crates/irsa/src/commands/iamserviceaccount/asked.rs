@@ -1,5 +1,6 @@
 //! What a command is asked for: flags and files, read and checked before anybody is called.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use irsa_reconcile::cluster_config::{self, ClusterConfig, Configuration};
@@ -9,6 +10,9 @@ use irsa_reconcile::{Problem, ServiceAccount, ServiceAccountName, names};
 
 use super::problems::Problems;
 use crate::cli::iamserviceaccount::{Access, Globs, Role, RoleOnly, Who};
+
+/// The largest file; thousands of service accounts are a tenth of it.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// One cluster, and what is asked for it.
 #[derive(Clone, Debug)]
@@ -123,12 +127,11 @@ pub(super) fn files(paths: &[PathBuf], needs: Needs, problems: &mut Problems) ->
         return Vec::new();
     }
     for path in paths {
-        match crate::yaml::read(path) {
+        match read(path) {
             Ok(file) => texts.push(file),
             Err(error) => problems.error(Problem::error(format!(
-                "reading config file \"{}\": {}",
-                path.display(),
-                error.root_cause()
+                "reading config file \"{}\": {error}",
+                path.display()
             ))),
         }
     }
@@ -158,6 +161,30 @@ pub(super) fn files(paths: &[PathBuf], needs: Needs, problems: &mut Problems) ->
         }
     }
     clusters.into_iter().map(Asked::of_config).collect()
+}
+
+/// Reads a file, or stdin if it is `-`; answers how to call it, and its text.
+fn read(path: &Path) -> std::io::Result<(String, String)> {
+    let mut text = String::new();
+    let name = match path == Path::new("-") {
+        true => {
+            std::io::stdin().lock().take(MOST_BYTES + 1).read_to_string(&mut text)?;
+            "stdin".to_owned()
+        }
+        false => {
+            std::fs::File::open(path)?
+                .take(MOST_BYTES + 1)
+                .read_to_string(&mut text)?;
+            path.display().to_string()
+        }
+    };
+    match u64::try_from(text.len()) {
+        Ok(length) if length <= MOST_BYTES => Ok((name, text)),
+        _ => Err(std::io::Error::other(format!(
+            "it is larger than {} MiB",
+            MOST_BYTES >> 20
+        ))),
+    }
 }
 
 /// The flags of a command as the pure half takes them.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::asked::Asked;
 use super::shown::Progress;
-use super::world::{Wanted, World};
+use super::world::{Waiting, Wanted, World};
 use crate::cli::iamserviceaccount::{Access, Form};
 use crate::output;
 use crate::table::Table;
@@ -26,17 +26,19 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        match tokio::time::timeout(self.access.timeout, self.list()).await {
+        let waiting = Waiting::default();
+        match tokio::time::timeout(self.access.timeout, self.list(&waiting)).await {
             Ok(done) => done,
             Err(_) => Err(crate::failure::Failure::new(format!(
-                "it took longer than --timeout={}",
-                self.access.shown_timeout()
+                "it took longer than --timeout={}{}",
+                self.access.shown_timeout(),
+                waiting.shown()
             ))
             .into()),
         }
     }
 
-    async fn list(&self) -> anyhow::Result<ExitCode> {
+    async fn list(&self, waiting: &Waiting) -> anyhow::Result<ExitCode> {
         let progress = Progress::new(self.access.verbose >= 3);
         let scope = Scope {
             roles: true,
@@ -48,6 +50,7 @@ impl Listing {
             kubernetes: false,
             register: None,
             approve: false,
+            waiting,
         };
         let world = World::reach(&wanted).await?;
         let state = world.read(scope, &|event| progress.on(event)).await;

@@ -7,16 +7,17 @@ use irsa_provision::{Halt, Outcome, Scope, State, Stop, carry_out};
 use irsa_reconcile::actual::Actual;
 use irsa_reconcile::desired::{Cluster, Desired, Request};
 use irsa_reconcile::list::{list, ours};
-use irsa_reconcile::plan::{self, Deletion, Options, Plan, RefusalKind};
+use irsa_reconcile::plan::{self, Deletion, Options, Plan};
 use irsa_reconcile::select::{Filter, deletion};
-use irsa_reconcile::{ServiceAccountName, render};
+use irsa_reconcile::{Problem, ServiceAccountName, render};
 use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::problems::Problems;
+use super::refused::{is_others, left_out, others, refused};
 use super::register::Issuer;
 use super::shown::{self, Done, Progress};
-use super::world::{Wanted, World};
+use super::world::{Waiting, Wanted, World};
 use crate::cli::iamserviceaccount::{Access, Form};
 use crate::failure::Failure;
 use crate::output;
@@ -112,14 +113,14 @@ impl Job {
     /// Runs it to its exit code, no longer than `--timeout`.
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
-        let stop = Stop::default();
+        let (stop, waiting) = (Stop::default(), Waiting::default());
         let mut signals = signals::stop_signals()?;
         let deadline = started.checked_add(self.access.timeout);
         // Until something is changed, a signal or the end of the time ends it where it is.
         let prepared = tokio::select! {
-            prepared = self.prepare() => prepared?,
+            prepared = self.prepare(&waiting) => prepared?,
             _ = signals.recv() => return Ok(interrupted(self.so_far())),
-            () = until(deadline) => return Err(self.too_long(self.so_far()).into()),
+            () = until(deadline) => return Err(self.too_long(&waiting.shown(), self.so_far()).into()),
         };
         let Prepared {
             world,
@@ -178,12 +179,10 @@ impl Job {
         }
     }
 
-    fn too_long(&self, what: &str) -> Failure {
-        Failure::new(format!(
-            "it took longer than --timeout={:?}; {what}",
-            self.access.timeout
-        ))
-        .hint("run the same command again to go on; a longer --timeout lets it end")
+    fn too_long(&self, waiting: &str, what: &str) -> Failure {
+        let timeout = self.access.shown_timeout();
+        Failure::new(format!("it took longer than --timeout={timeout}{waiting}; {what}"))
+            .hint("run the same command again to go on; a longer --timeout lets it end")
     }
 
     fn scope(&self, world: &World) -> Scope {
@@ -193,7 +192,7 @@ impl Job {
         }
     }
 
-    async fn prepare(&self) -> anyhow::Result<Prepared> {
+    async fn prepare(&self, waiting: &Waiting) -> anyhow::Result<Prepared> {
         let needs_kubernetes = self.needs_kubernetes();
         let progress = Progress::new(self.says(3));
         let wanted = Wanted {
@@ -202,6 +201,7 @@ impl Job {
             kubernetes: needs_kubernetes,
             register: self.register.as_ref(),
             approve: self.approve,
+            waiting,
         };
         let world = World::reach(&wanted).await?;
         let state = world.read(self.scope(&world), &|event| progress.on(event)).await;
@@ -238,12 +238,38 @@ impl Job {
                 plan = self.plan(&wishes, &state.actual);
             }
         }
+        self.policies_are_there(&world, &plan, &state.actual).await?;
         Ok(Prepared {
             world,
             plan,
             state,
             wishes,
         })
+    }
+
+    /// A policy that is not there would be found only when its role is made.
+    async fn policies_are_there(&self, world: &World, plan: &Plan, actual: &Actual) -> anyhow::Result<()> {
+        if !plan.refusals.is_empty() {
+            return Ok(());
+        }
+        let mut problems = Problems::default();
+        for arn in world.absent_policies(plan, actual).await {
+            let accounts = self.asked.iter().flat_map(|asked| &asked.accounts);
+            let place = accounts
+                .filter(|account| {
+                    let attached = account.attach_policy_arns.iter().flatten();
+                    attached
+                        .chain(&account.permissions_boundary)
+                        .any(|one| one.to_string() == arn)
+                })
+                .find_map(|account| account.place.clone());
+            let mut problem = Problem::error(format!("account {}: there is no policy `{arn}`", world.account));
+            problem.help =
+                Some("`aws iam list-policies` lists those that there are; make it, or name another".to_owned());
+            problem.place = place;
+            problems.error(problem);
+        }
+        problems.check(self.access.verbose)
     }
 
     /// What is wanted, now that the clusters are known.
@@ -448,7 +474,7 @@ impl Job {
             return Ok(interrupted(&done.counts()));
         }
         if outcome.halted == Some(Halt::Deadline) {
-            return Err(self.too_long(&done.counts()).into());
+            return Err(self.too_long("", &done.counts()).into());
         }
         if !outcome.is_success() {
             return Err(Failure::new(format!("{}: {}", done.what_failed(), done.counts()))
@@ -496,70 +522,6 @@ fn interrupted(what: &str) -> ExitCode {
     output::note(format_args!("interrupted: {what}"));
     output::hint("run the same command again to go on");
     ExitCode::from(INTERRUPTED)
-}
-
-/// Whether something is refused because others made it, and a flag takes it.
-fn is_others(kind: RefusalKind) -> bool {
-    matches!(kind, RefusalKind::ForeignServiceAccount | RefusalKind::ReferenceTool)
-}
-
-/// The accounts that are refused only because others made something of theirs, with their cluster.
-fn others(plan: &Plan) -> BTreeSet<(String, ServiceAccountName)> {
-    let key = |refusal: &plan::Refusal| (refusal.cluster.clone(), refusal.account.clone());
-    let kept: BTreeSet<_> = plan
-        .refusals
-        .iter()
-        .filter(|refusal| !is_others(refusal.kind))
-        .map(key)
-        .collect();
-    let all = plan.refusals.iter().map(key);
-    all.filter(|key| !kept.contains(key)).collect()
-}
-
-fn left_out(names: &[ServiceAccountName]) -> Failure {
-    let (are, them) = if names.len() == 1 {
-        ("is", "it")
-    } else {
-        ("are", "them")
-    };
-    Failure::new(format!(
-        "{} {are} not ours and left out: {}",
-        match names.len() {
-            1 => "1 service account".to_owned(),
-            count => format!("{count} service accounts"),
-        },
-        super::list(names)
-    ))
-    .hint(format!(
-        "--override-existing-serviceaccounts takes {them} over, --adopt what eksctl made"
-    ))
-}
-
-/// Nothing of a plan with refusals is done.
-fn refused(plan: &Plan, world: &World, so_far: &str) -> Failure {
-    let mut names: Vec<ServiceAccountName> = Vec::new();
-    for refusal in &plan.refusals {
-        if !names.contains(&refusal.account) {
-            names.push(refusal.account.clone());
-        }
-    }
-    let is_provider = |refusal: &plan::Refusal| refusal.kind == RefusalKind::NoProvider;
-    let account = &world.account;
-    let failure = Failure::new(match plan.refusals.first() {
-        Some(only) if plan.refusals.len() == 1 => format!("account {account}: {only}; {so_far}"),
-        Some(first) if plan.refusals.iter().all(is_provider) => {
-            format!("account {account}: {}; {so_far}", first.message)
-        }
-        _ => format!(
-            "account {account}: {} service accounts are refused: {}; {so_far}",
-            names.len(),
-            super::list(&names)
-        ),
-    });
-    match plan.refusals.first() {
-        Some(first) => failure.hint(first.help.clone()),
-        None => failure,
-    }
 }
 
 /// Puts one plan behind another.

@@ -64,8 +64,23 @@ enum Way {
 
 /// Where no Kubernetes API is configured at all.
 #[derive(Debug, thiserror::Error)]
-#[error("no Kubernetes API of cluster `{0}` is known: EKS names no endpoint, and there is no kubeconfig")]
-pub(super) struct NowhereError(String);
+#[error(
+    "no Kubernetes API of cluster `{name}` is known: EKS names no endpoint, and {kubeconfig} has no current context"
+)]
+pub(super) struct NowhereError {
+    name: String,
+    kubeconfig: String,
+}
+
+impl NowhereError {
+    fn new(name: &str) -> Self {
+        let list = std::env::var("KUBECONFIG").ok().filter(|list| !list.is_empty());
+        Self {
+            name: name.to_owned(),
+            kubeconfig: list.map_or_else(|| "~/.kube/config".to_owned(), |list| format!("KUBECONFIG=`{list}`")),
+        }
+    }
+}
 
 /// What is needed to reach a cluster's API.
 pub(super) struct Reach<'r> {
@@ -106,7 +121,7 @@ impl Reach<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Err(other.unwrap_or_else(|| NowhereError(self.name.to_owned()).into()))
+        Err(other.unwrap_or_else(|| NowhereError::new(self.name).into()))
     }
 
     fn ways(&self) -> Vec<Way> {

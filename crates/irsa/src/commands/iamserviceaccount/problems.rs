@@ -1,10 +1,15 @@
 //! Everything that is wrong with flags and files, said at once.
 
 use irsa_reconcile::Problem;
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use miette::{Diagnostic as _, GraphicalReportHandler, GraphicalTheme, SourceSpan};
 
 use crate::failure::{Failure, Rendered};
 use crate::output::{self, ERROR, HINT, WARNING, shown};
+
+/// How many errors are shown.
+const MOST: usize = 50;
+/// How many bytes the lines around an error may have.
+const MOST_SHOWN: usize = 4096;
 
 /// What is to be said, in the order found.
 #[derive(Debug, Default)]
@@ -61,11 +66,15 @@ impl Problems {
             return Ok(());
         }
         let mut text = String::new();
-        for problem in &errors {
+        for problem in errors.iter().take(MOST) {
             text.push_str(&rendered(problem));
         }
         if errors.len() > 1 {
-            text.push_str(&format!("{} errors; nothing was changed\n", errors.len()));
+            let first = match errors.len() > MOST {
+                true => format!(", of which the first {MOST} are shown"),
+                false => String::new(),
+            };
+            text.push_str(&format!("{} errors{first}; nothing was changed\n", errors.len()));
         }
         let failure = match self.is_usage {
             true => Failure::usage(""),
@@ -83,7 +92,17 @@ fn rendered(problem: &Problem) -> String {
         let hint = hint.map(|help| format!("{HINT}hint{HINT:#}: {}\n", shown(help)));
         format!("{heading}{}\n{}", shown(&problem.located()), hint.unwrap_or_default())
     };
-    if problem.place.is_none() {
+    // What has no text, or lines that nobody could read, is only named.
+    let lines = problem
+        .place
+        .as_ref()
+        .zip(problem.source_code())
+        .and_then(|(place, source)| {
+            let span = SourceSpan::from((place.offset, place.length));
+            let lines = source.read_span(&span, 1, 1).ok()?;
+            Some(lines.data().len())
+        });
+    if lines.is_none_or(|length| length > MOST_SHOWN) {
         return plain();
     }
     let theme = if output::stderr_has_colour() {

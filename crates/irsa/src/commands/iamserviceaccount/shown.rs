@@ -155,13 +155,19 @@ impl Done<'_> {
 
     /// Says what failed, and why, each with what to do about it.
     pub(super) fn failures(&self) {
+        let account = self.account.to_string();
         for (_, failure) in self.outcome.failures() {
-            output::note(format_args!(
-                "{ERROR}error{ERROR:#}: account {}: {}",
-                self.account,
-                shown(&failure.to_string())
-            ));
-            output::hint(shown(failure.help()));
+            let text = format!("can't {}: {}", failure.action, failure.error.message);
+            // AWS's own errors name it.
+            let text = match text.contains(&account) {
+                true => text,
+                false => format!("account {account}: {text}"),
+            };
+            output::note(format_args!("{ERROR}error{ERROR:#}: {}", shown(&text)));
+            // That it is to be run again is said once, at the end.
+            if let Some(help) = &failure.error.help {
+                output::hint(shown(help));
+            }
         }
         for refusal in &self.outcome.refusals {
             output::note(format_args!("{ERROR}error{ERROR:#}: {}", shown(&refusal.to_string())));

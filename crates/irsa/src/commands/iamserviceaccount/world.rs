@@ -1,14 +1,16 @@
 //! The AWS account, the clusters and their Kubernetes APIs that a command is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use irsa_aws::{ClusterDescription, Eks, Iam, NewCluster, Service, Session, SessionOptions};
 use irsa_core::{AccountId, Arn, partition_of_region};
 use irsa_kubernetes::{Cluster as Api, signing_keys};
 use irsa_provision::{Live, Observer, Scope, State, Target as _, read};
-use irsa_reconcile::actual::KubernetesState;
+use irsa_reconcile::actual::{Actual, KubernetesState};
 use irsa_reconcile::desired::{Cluster, Issuer};
+use irsa_reconcile::plan::{Action, Plan};
 use irsa_reconcile::{Problem, ServiceAccount};
 use tokio::task::JoinSet;
 
@@ -19,6 +21,9 @@ use super::register;
 use crate::cli::iamserviceaccount::Access;
 use crate::failure::{Failure, Rendered, line};
 use crate::output;
+
+/// How many policies are asked for at once.
+const POLICIES_AT_ONCE: usize = 8;
 
 /// All that a command speaks to.
 pub(super) struct World {
@@ -52,6 +57,35 @@ pub(super) struct Wanted<'w> {
     pub(super) register: Option<&'w register::Issuer>,
     /// Registering is allowed.
     pub(super) approve: bool,
+    /// Is told what is waited for.
+    pub(super) waiting: &'w Waiting,
+}
+
+/// What is waited for, for who has waited too long.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Mutex<String>);
+
+impl Waiting {
+    pub(super) fn now(&self, what: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what.into();
+    }
+
+    /// `while asking STS at http://127.0.0.1:4700`, if anything.
+    pub(super) fn shown(&self) -> String {
+        let what = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match what.is_empty() {
+            true => String::new(),
+            false => format!(" while asking {what}"),
+        }
+    }
+}
+
+/// A service and where it is.
+fn at(session: &Session, service: Service, name: &str) -> String {
+    match session.endpoint(service) {
+        Some(endpoint) => format!("{name} at {endpoint}"),
+        None => format!("{name} of AWS"),
+    }
 }
 
 impl World {
@@ -59,6 +93,7 @@ impl World {
     /// said at once.
     pub(super) async fn reach(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
         let sessions = Sessions::load(wanted).await?;
+        wanted.waiting.now(at(&sessions.first, Service::Sts, "STS"));
         let identity = sessions.first.sts()?.caller_identity().await?;
         let account = identity.account;
         let names: Vec<&str> = wanted.asked.iter().map(|asked| asked.cluster.as_str()).collect();
@@ -85,6 +120,11 @@ impl World {
             };
             tasks.spawn(async move { (index, looker.look().await) });
         }
+        let eks = at(&sessions.first, Service::Eks, "EKS");
+        wanted.waiting.now(match wanted.kubernetes {
+            true => format!("{eks} about the clusters, and then their Kubernetes APIs"),
+            false => format!("{eks} about the clusters"),
+        });
         let mut looked: BTreeMap<usize, (Cluster, Found)> = BTreeMap::new();
         let mut errors: BTreeMap<usize, anyhow::Error> = BTreeMap::new();
         while let Some(done) = tasks.join_next().await {
@@ -93,6 +133,10 @@ impl World {
                 (index, Err(error)) => drop(errors.insert(index, error)),
             }
         }
+        wanted.waiting.now(match wanted.kubernetes {
+            true => format!("{} and the Kubernetes APIs", at(&sessions.first, Service::Iam, "IAM")),
+            false => at(&sessions.first, Service::Iam, "IAM"),
+        });
         all_of(errors.into_values().collect(), wanted.register.is_none())?;
         let (clusters, found): (Vec<Cluster>, Vec<Found>) = looked.into_values().unzip();
         let labels: Vec<String> = irsa_reconcile::desired::labels(&clusters);
@@ -135,6 +179,37 @@ impl World {
                 false,
             )
             .map(|()| State::default()),
+        }
+    }
+
+    /// The managed policies that a plan attaches, or bounds roles by, and that are not there. Whoever may not look finds none.
+    pub(super) async fn absent_policies(&self, plan: &Plan, actual: &Actual) -> BTreeSet<String> {
+        let in_use: BTreeSet<&String> = actual
+            .roles
+            .iter()
+            .flat_map(|role| role.attached.iter().chain(&role.boundary))
+            .collect();
+        let arns = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::AttachRolePolicy { arn, .. } | Action::PutBoundary { arn, .. } => Some(arn),
+            Action::CreateRole { boundary, .. } => boundary.as_ref(),
+            _ => None,
+        });
+        let arns: BTreeSet<String> = arns.filter(|arn| !in_use.contains(arn)).cloned().collect();
+        let mut arns = arns.into_iter();
+        let mut absent = BTreeSet::new();
+        let mut asking = JoinSet::new();
+        loop {
+            while asking.len() < POLICIES_AT_ONCE
+                && let Some(arn) = arns.next()
+            {
+                let iam = self.iam.clone();
+                asking.spawn(async move { (iam.has_policy(&arn).await, arn) });
+            }
+            match asking.join_next().await {
+                Some(Ok((Ok(false), arn))) => drop(absent.insert(arn)),
+                Some(_) => {}
+                None => return absent,
+            }
         }
     }
 

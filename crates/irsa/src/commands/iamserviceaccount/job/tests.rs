@@ -1,4 +1,4 @@
-use irsa_reconcile::plan::{Action, Refusal, Step};
+use irsa_reconcile::plan::{Action, Refusal, RefusalKind, Step};
 
 use super::*;
 
