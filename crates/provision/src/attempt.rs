@@ -128,7 +128,10 @@ const WAS_DONE: Tried = Tried::End(StepResult::WasDone);
 /// Runs a step to its end.
 pub(crate) async fn attempt<T: Target>(context: &Context<'_, T>, step: &Step) -> StepResult {
     let begun = Instant::now();
-    let failed = |error| {
+    let failed = |mut error: TargetError| {
+        if error.kind == TargetErrorKind::Absent {
+            error.help = error.help.or_else(|| named_policy(&step.action));
+        }
         StepResult::Failed(Box::new(Failure {
             resource: step.resource(),
             action: step.action.to_string(),
@@ -172,6 +175,18 @@ pub(crate) async fn attempt<T: Target>(context: &Context<'_, T>, step: &Step) ->
         }
     }
     StepResult::NotStarted
+}
+
+/// How to find out about the policy that an action names, which is not there.
+fn named_policy(action: &Action) -> Option<String> {
+    let arn = match action {
+        Action::AttachRolePolicy { arn, .. } | Action::PutBoundary { arn, .. } => arn,
+        Action::CreateRole { boundary, .. } => boundary.as_ref()?,
+        _ => return None,
+    };
+    Some(format!(
+        "is it there? `aws iam get-policy --policy-arn {arn}`; then run the same command again"
+    ))
 }
 
 /// One try.

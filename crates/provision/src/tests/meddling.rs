@@ -290,6 +290,11 @@ async fn a_policy_that_is_not_there_is_told_soon() {
         .collect();
     let words = "Policy arn:aws:iam::aws:policy/One does not exist or is not attachable.";
     assert_eq!(failures, [words]);
+    let help = outcome.failures().next().unwrap().1.help().to_owned();
+    assert!(
+        help.contains("`aws iam get-policy --policy-arn arn:aws:iam::aws:policy/One`"),
+        "{help}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // Of a role that was there before at once.
     let begun = tokio::time::Instant::now();
