@@ -30,6 +30,7 @@ usage: cargo xtask COMMAND
   bench s3 [--only TEXT] [--seconds S]
                                     measures reading and writing objects: embedded, and before another store
   bench webhook [--seconds S]       measures reviews of pods beside a bare HTTPS server
+  bench reconcile                   measures 500 service accounts from one file: the plan, the first apply, the second, and the calls of AWS
   bench policy [--instructions]     holds the policy engine against its targets and against other engines
                                     --instructions  counts instead of timing; needs valgrind
   fuzz [TARGET…] [--seconds N]      runs the fuzz targets; needs a nightly compiler and cargo-fuzz
@@ -155,6 +156,9 @@ fn bench(words: &[OsString]) -> Result<()> {
     match words.split_first() {
         Some((first, rest)) if first == "policy" => bench_policy(rest),
         Some((first, rest)) if first == "s3" => bench_s3(rest),
+        Some((first, rest)) if first == "reconcile" => run(bench_server(&["reconcile"])?
+            .args(rest)
+            .env("KUBEBUILDER_ASSETS", kube::install()?)),
         Some((first, rest)) if first == "webhook" => run(bench_server(&["webhook"])?.args(rest)),
         _ => run(bench_server(&[])?.args(words)),
     }

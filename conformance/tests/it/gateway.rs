@@ -60,7 +60,13 @@ pub(crate) struct Moto {
 impl Moto {
     /// Starts it on a free port, and returns when it says on which.
     pub(crate) fn start(folder: &std::path::Path) -> Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(folder: &std::path::Path, environment: &[(&str, &str)]) -> Result<Self> {
         let mut child = shell::plain("moto_server", folder)?
+            .envs(environment.iter().copied())
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env("MOTO_ACCOUNT_ID", ACCOUNT)
             .stdin(Stdio::null())

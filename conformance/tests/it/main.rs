@@ -10,6 +10,7 @@ mod bad_input;
 mod boto3;
 mod deploy;
 mod gateway;
+mod iamserviceaccount;
 mod issuers;
 mod kubernetes;
 mod kubernetes_accounts;

@@ -1,6 +1,7 @@
 //! `bench --binary PATH [--sessions N] [--roles N] [--seconds S]`: what a token exchange and a signed call cost, beside this machine's ceiling for the same work,
 //! and whether that stays so. `bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]`: what objects cost to read and write, in the store of our own and before
-//! another one. `bench webhook --binary PATH [--seconds S]`: what a review of a pod costs, beside a bare HTTPS server that parses and answers the same JSON. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
+//! another one. `bench webhook --binary PATH [--seconds S]`: what a review of a pod costs, beside a bare HTTPS server that parses and answers the same JSON.
+//! `bench reconcile --binary PATH`: what a file of five hundred service accounts takes to plan and to apply, the first time and again. Everything on loopback, bounded in time and count. Exit codes: 0 measured, 1 failed, 2 wrong usage; a missed target is printed as
 //! such and fails nothing, because a busy machine misses them too.
 #![expect(
     clippy::print_stdout,
@@ -13,6 +14,7 @@ mod ceiling;
 mod compare;
 mod load;
 mod process;
+mod reconcile;
 mod s3;
 mod sts;
 mod webhook;
@@ -30,7 +32,8 @@ use load::Target;
 const USAGE: &str = "\
 usage: bench --binary PATH [--sessions N] [--roles N] [--seconds S]
        bench s3 --binary PATH --upstream PATH [--only TEXT] [--seconds S]
-       bench webhook --binary PATH [--seconds S]";
+       bench webhook --binary PATH [--seconds S]
+       bench reconcile --binary PATH";
 
 /// The form of SigV4's dates. Signed requests are valid for a quarter of an hour; each phase signs anew.
 const DATE: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ("ceiling", [setup]) => return done(ceiling::main(Path::new(setup))),
         ("bare", [folder]) => return done(bare::main(Path::new(folder))),
         ("bare-webhook", [folder]) => return done(webhook::bare::main(Path::new(folder))),
+        ("reconcile", _) => reconcile::bench,
         ("s3", _) => s3::bench,
         ("webhook", _) => webhook::bench,
         ("sts", _) => sts::bench,
