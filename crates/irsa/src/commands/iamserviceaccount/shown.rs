@@ -177,6 +177,9 @@ impl Done<'_> {
         for error in &self.outcome.errors {
             if said.insert(&error.message) {
                 output::note(format_args!("{ERROR}error{ERROR:#}: {}", shown(&error.message)));
+                if let Some(help) = &error.help {
+                    output::hint(shown(help));
+                }
             }
         }
     }
