@@ -1,6 +1,7 @@
 //! What `irsa-kubernetes` asks and changes, on a real kube-apiserver: whose fields are whose is decided there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
@@ -227,6 +228,39 @@ async fn refusals_name_what_is_missing_and_a_namespace_that_goes_is_told_of(
             "{error}"
         );
     }
+    // Who may change accounts, and not make them, is told so.
+    control_plane.must(&[
+        "create",
+        "role",
+        "changer",
+        "--verb=patch,get",
+        "--resource=serviceaccounts",
+        "-n",
+        "refused",
+    ])?;
+    control_plane.must(&[
+        "create",
+        "rolebinding",
+        "changer",
+        "--role=changer",
+        "--serviceaccount=refused:nobody",
+        "-n",
+        "refused",
+    ])?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let error = loop {
+        // The API server learns of roles a moment later.
+        let error = apply_service_account(&nobody, "refused", "reader", &none, &annotations, None, MANAGER)
+            .await
+            .err()
+            .context("nobody may do that")?;
+        if !error.to_string().starts_with("no permission to patch") || Instant::now() > deadline {
+            break error;
+        }
+    };
+    let missing = "no permission to create serviceaccounts in the namespace `refused`: ";
+    assert!(error.to_string().starts_with(missing), "{error}");
+
     let stranger = with_token(control_plane, "no-such-token").await?;
     let error = list_namespaces(&stranger).await.err().context("who is that")?;
     assert!(

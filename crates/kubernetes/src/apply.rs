@@ -65,7 +65,7 @@ async fn is_terminating(cluster: &Cluster, name: &str) -> Result<(), CallError> 
             Some(_) => Err(CallError::NamespaceTerminating(name.to_owned())),
             None => Ok(()),
         },
-        Err(CallError::Forbidden { .. }) => Ok(()),
+        Err(error) if error.is_forbidden() => Ok(()),
         // It was going, and has gone.
         Err(error) if error.is_not_found() => Err(CallError::NamespaceTerminating(name.to_owned())),
         Err(error) => Err(error),

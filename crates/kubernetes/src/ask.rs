@@ -255,12 +255,16 @@ fn of_status(ask: &Ask<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]
     let error = match (code, ask.namespace) {
         (403, Some(namespace)) if terminating => CallError::NamespaceTerminating(namespace.to_owned()),
         (401, _) => CallError::Unauthenticated(said.message),
-        (403, namespace) => CallError::Forbidden {
-            verb: ask.verb,
-            resource: ask.resource,
-            namespace: namespace.map(str::to_owned),
-            message: said.message,
-        },
+        (403, namespace) if !is_of_admission(&said.message) => {
+            let (verb, resource) = missing(&said.message);
+            CallError::Forbidden {
+                verb: verb.unwrap_or(ask.verb),
+                resource: resource.unwrap_or(ask.resource),
+                // People and groups are in none.
+                namespace: namespace.filter(|_| verb != Some("impersonate")).map(str::to_owned),
+                message: said.message,
+            }
+        }
         _ => CallError::Refused {
             code,
             reason: said.reason,
@@ -280,6 +284,33 @@ fn of_status(ask: &Ask<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]
         },
         wait: (seconds > 0).then(|| Duration::from_secs(seconds)),
     }
+}
+
+/// Whether it is not permission that is missing: webhooks, policies and quotas refuse with the same status.
+fn is_of_admission(message: &str) -> bool {
+    ["denied the request", "denied request", "exceeded quota"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// The verb and the resource that the API server says are missing, which may be others than those that were asked for: an apply that finds nothing
+/// creates, and whoever acts as somebody else impersonates.
+fn missing(message: &str) -> (Option<&'static str>, Option<&'static str>) {
+    const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "impersonate"];
+    const RESOURCES: [&str; 5] = ["namespaces", "serviceaccounts", "users", "groups", "userextras"];
+    // A change that would have made the object is refused without a reason.
+    if message.trim_end().ends_with("is forbidden:") {
+        return (Some("create"), None);
+    }
+    let words = message
+        .split_once(" cannot ")
+        .and_then(|(_, rest)| rest.split_once(' '));
+    let Some((verb, rest)) = words else {
+        return (None, None);
+    };
+    let named = rest.strip_prefix("resource \"").and_then(|rest| rest.split('"').next());
+    let verb = VERBS.into_iter().find(|known| *known == verb);
+    (verb, RESOURCES.into_iter().find(|known| Some(*known) == named))
 }
 
 #[cfg(test)]

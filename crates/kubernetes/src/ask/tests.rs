@@ -130,6 +130,30 @@ async fn refusals_say_what_is_missing() {
         .await,
         "no permission to list serviceaccounts in the namespace `app`: User \"x\" cannot list resource"
     );
+    // The verb that is missing is not always the one that was asked for.
+    let message = "serviceaccounts \"a\" is forbidden: User \"x\" cannot create resource \"serviceaccounts\" in API group \"\" in the namespace \"app\"";
+    assert_eq!(
+        words(403, json!({"reason": "Forbidden", "message": message})).await,
+        format!("no permission to create serviceaccounts in the namespace `app`: {message}")
+    );
+    let message = "users \"y\" is forbidden: User \"x\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope";
+    assert!(
+        words(403, json!({"reason": "Forbidden", "message": message}))
+            .await
+            .starts_with("no permission to impersonate users: ")
+    );
+    let message = "serviceaccounts \"a\" is forbidden: ";
+    assert!(
+        words(403, json!({"reason": "Forbidden", "message": message}))
+            .await
+            .starts_with("no permission to create serviceaccounts in the namespace `app`: ")
+    );
+    // No permission would help here.
+    let message = "admission webhook \"w\" denied the request: no labels";
+    assert_eq!(
+        words(403, json!({"reason": "Forbidden", "message": message})).await,
+        format!("the API server says 403: {message}")
+    );
     assert!(
         words(401, refusal(401, "Unauthorized"))
             .await
