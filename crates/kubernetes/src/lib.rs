@@ -2,7 +2,7 @@
 //!
 //! This is the only crate that knows `kube`. It asks and tells in words of its own, so that nobody above it depends on a Kubernetes client: who
 //! the service accounts are and what they are annotated with, what a ConfigMap says, which pods run, and, in the other direction, Events, a
-//! serving certificate in a Secret and the `caBundle` that makes the API server trust it.
+//! serving certificate in a Secret and the `caBundle` that makes the API server trust it, and service accounts with labels and annotations of ours.
 //!
 //! Invariants: every call has a deadline, and all of them together a rate; nothing is kept here that grows with the cluster; an API server that
 //! is away is asked again, later and later, and never makes anything fail that can wait.
