@@ -86,7 +86,8 @@ pub const MANAGER: &str = "irsa";
 pub const ROLE_ARN_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 /// The tags that say whose a role is.
-pub const OWNERSHIP_TAGS: [&str; 5] = [
+pub const OWNERSHIP_TAGS: [&str; 6] = [
+    "irsa/borrowed",
     "irsa/cluster",
     "irsa/managed-by",
     "irsa/name",

@@ -14,7 +14,9 @@
 //! The tags `irsa/managed-by`, `irsa/cluster` (`region/name`), `irsa/namespace` and `irsa/name` say for whom a role was
 //! made; they are there from its first moment. A role of ours that others share trusts them by statements of their own, and
 //! what a role of ours trusts already is no stranger to it. `irsa/tags` remembers which of the other tags are ours, by
-//! hashes of their keys, so that a tag that is no longer wanted goes and the tags of others stay. Managed and inline
+//! hashes of their keys, so that a tag that is no longer wanted goes and the tags of others stay. `irsa/borrowed` stands on a
+//! role that was there before us: when only those are left in its trust policy who were there then, it is given back, and it
+//! is deleted only if the options say so. Managed and inline
 //! policies of a role of ours that are not wanted go.
 //!
 //! A service account that we made has our label; of one that somebody else made we own what our field manager owns, and

@@ -23,7 +23,7 @@ pub(crate) struct Trusted {
 }
 
 /// The `Sid` of an account's statement with a pattern.
-fn sid(issuer: &Issuer, account: &ServiceAccountName) -> String {
+pub(crate) fn sid(issuer: &Issuer, account: &ServiceAccountName) -> String {
     let identity = format!("{}\0{}", issuer.resource(), account.subject());
     format!("irsa{}", base32(&identity, 10))
 }
@@ -326,6 +326,30 @@ pub(crate) fn subjects_of(text: &str, owner: &Owner) -> Vec<Subject> {
     subjects.sort();
     subjects.dedup();
     subjects
+}
+
+/// The subjects of an issuer that a trust policy names, each with its statement's `Sid`.
+pub(crate) fn signed_subjects(text: &str, provider: &str, issuer: &Issuer) -> Vec<(Subject, Option<String>)> {
+    let statements = object(text).map(|document| statements(&document)).unwrap_or_default();
+    let read = statements
+        .iter()
+        .filter_map(|statement| web_identity(statement, provider, issuer));
+    read.flat_map(|identity| {
+        let sid = identity.sid;
+        identity.subjects.into_iter().map(move |subject| (subject, sid.clone()))
+    })
+    .collect()
+}
+
+/// A hash of what a trust policy says without certain accounts: by it a role that was somebody else's is known again.
+pub(crate) fn rest(text: &str, owned: &[Owner]) -> Option<String> {
+    let rest = merge(Some(text), &[], owned, usize::MAX)?;
+    let statements = object(&rest.text)
+        .map(|document| statements(&document))
+        .unwrap_or_default();
+    let mut texts = texts(&statements);
+    texts.sort();
+    Some(base32(&texts.join("\n"), 10))
 }
 
 /// What a plan says of a trust policy that IAM would not take.

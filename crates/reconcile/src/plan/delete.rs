@@ -1,7 +1,11 @@
 //! Deleting accounts.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::account::{Maker, maker};
-use super::role::{Whose, has_tags, home, is_managed, is_of_stack, owner, stack_of, whose};
+use super::role::{
+    BORROWED, HOME, Home, Whose, has_tags, home, home_in, home_of, is_managed, owner, role_of_stack, stack_of, whose,
+};
 use super::{
     AccountPlan, Action, Change, Options, Part, Plan, Refusal, RefusalKind, Resource, Sign, State, StatementChange,
     change, push,
@@ -11,7 +15,7 @@ use crate::actual::{Actual, Role};
 use crate::desired::{Binding, Cluster, Subject, Wish, labels};
 use crate::select::is_like;
 use crate::trust::{self, Owner};
-use crate::{MANAGED_BY_LABEL, ROLE_ARN_ANNOTATION};
+use crate::{MANAGED_BY_LABEL, OWNERSHIP_TAGS, ROLE_ARN_ANNOTATION};
 
 /// What is to be deleted.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +54,9 @@ pub fn delete(deletion: &Deletion, actual: &Actual, options: &Options) -> Plan {
             .collect(),
         plan: Plan::default(),
         steps_of: Vec::new(),
+        by: By::default(),
     };
+    deleter.index(&deletion.clusters);
     deleter.accounts();
     deleter.roles();
     deleter.plan
@@ -64,9 +70,66 @@ struct Deleter<'d> {
     plan: Plan,
     /// For every binding the step that deletes its service account.
     steps_of: Vec<Option<usize>>,
+    by: By<'d>,
+}
+
+/// The bindings, by what roles say of them, and service accounts by their roles.
+#[derive(Default)]
+struct By<'d> {
+    clusters: &'d [Cluster],
+    homes: HashMap<Home, Vec<usize>>,
+    accounts: HashMap<(usize, ServiceAccountName), Vec<usize>>,
+    sids: HashMap<(usize, String), Vec<usize>>,
+    annotated: HashMap<&'d str, Vec<(usize, &'d ServiceAccountName)>>,
 }
 
 impl<'d> Deleter<'d> {
+    fn index(&mut self, clusters: &'d [Cluster]) {
+        let by = &mut self.by;
+        by.clusters = clusters;
+        for (index, (cluster, binding)) in self.bindings.iter().enumerate() {
+            let account = binding.account.clone();
+            by.homes.entry(home_of(cluster, &account)).or_default().push(index);
+            let sid = trust::sid(&cluster.issuer, &account);
+            by.sids.entry((binding.cluster, sid)).or_default().push(index);
+            by.accounts.entry((binding.cluster, account)).or_default().push(index);
+        }
+        for (index, cluster) in self.actual.clusters.iter().enumerate() {
+            for (name, account) in &cluster.service_accounts {
+                if let Some(arn) = account.annotations.get(ROLE_ARN_ANNOTATION) {
+                    by.annotated.entry(arn).or_default().push((index, name));
+                }
+            }
+        }
+    }
+
+    /// The bindings that a role was made for, or that it trusts.
+    fn concerned(&self, role: &Role) -> BTreeSet<usize> {
+        let by = &self.by;
+        let mut concerned = BTreeSet::new();
+        if !is_managed(role) {
+            for (index, cluster) in by.clusters.iter().enumerate() {
+                let account = role_of_stack(role, cluster);
+                let found = account.and_then(|account| by.accounts.get(&(index, account)));
+                concerned.extend(found.into_iter().flatten());
+            }
+            return concerned;
+        }
+        let home = home_in(role);
+        concerned.extend(home.and_then(|home| by.homes.get(&home)).into_iter().flatten());
+        for (index, cluster) in by.clusters.iter().enumerate() {
+            for (subject, sid) in trust::signed_subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer) {
+                let found = match (subject.is_pattern, subject.account(), sid) {
+                    (true, _, Some(sid)) => by.sids.get(&(index, sid)),
+                    (false, Some(account), _) => by.accounts.get(&(index, account)),
+                    _ => None,
+                };
+                concerned.extend(found.into_iter().flatten());
+            }
+        }
+        concerned
+    }
+
     fn accounts(&mut self) {
         let actual = self.actual;
         for (_, binding) in self.bindings.clone() {
@@ -145,24 +208,7 @@ impl<'d> Deleter<'d> {
     fn roles(&mut self) {
         let actual = self.actual;
         for role in &actual.roles {
-            // The accounts that this role was made for, or that it trusts.
-            let concerned: Vec<usize> = self
-                .bindings
-                .iter()
-                .enumerate()
-                .filter(|(_, (cluster, binding))| {
-                    if is_managed(role) {
-                        let trusts = || {
-                            trust::merge(Some(&role.trust), &[], &[owner(cluster, binding)], usize::MAX)
-                                .is_some_and(|merged| merged.is_changed())
-                        };
-                        has_tags(role, &home(cluster, binding)) || trusts()
-                    } else {
-                        is_of_stack(role, cluster, binding)
-                    }
-                })
-                .map(|(index, _)| index)
-                .collect();
+            let concerned: Vec<usize> = self.concerned(role).into_iter().collect();
             if let Some(first) = concerned.first() {
                 self.role(role, *first, &concerned);
             }
@@ -190,6 +236,9 @@ impl<'d> Deleter<'d> {
             .collect();
         let merged = trust::merge(Some(&role.trust), &[], &owners, usize::MAX);
         let gone = trust::gone_principal(&role.trust);
+        let borrowed = role.tag(BORROWED);
+        // Only those are left who were there before us.
+        let is_returned = borrowed.is_some() && trust::rest(&role.trust, &owners).as_deref() == borrowed;
         let others = match &merged {
             Some(merged) if merged.count == 0 && !self.options.override_existing => self.others_by_pattern(role),
             _ => None,
@@ -211,6 +260,11 @@ impl<'d> Deleter<'d> {
                 RefusalKind::Trust,
                 trust::gone_message(&role.name, gone.as_deref().unwrap_or_default()),
                 trust::GONE_HELP.to_owned(),
+            )),
+            (_, Some(merged)) if merged.count == 0 && borrowed.is_some() && !self.options.override_existing => Some((
+                RefusalKind::ForeignRole,
+                format!("role `{}` was there before irsa took it, and would be deleted", role.name),
+                "`--override-existing-serviceaccounts` deletes it".to_owned(),
             )),
             _ if others.is_some() => Some((
                 RefusalKind::OtherOwner,
@@ -279,15 +333,19 @@ impl<'d> Deleter<'d> {
                 };
                 after = vec![push(&mut self.plan.steps, update, after)];
             }
-            if is_home {
-                let keys = ["irsa/cluster", "irsa/name", "irsa/namespace"].map(str::to_owned);
+            if is_home || is_returned {
+                let mut keys = HOME.map(str::to_owned).to_vec();
+                if is_returned {
+                    keys = OWNERSHIP_TAGS.map(str::to_owned).to_vec();
+                }
+                keys.retain(|key| role.tag(key).is_some());
                 for key in &keys {
-                    let before = role.tags.get(key).map(String::as_str);
+                    let before = role.tag(key);
                     changes.push(change(Sign::Remove, &resource, Part::Tag(key.clone()), before, None));
                 }
                 let untag = Action::UntagRole {
                     role: role.name.clone(),
-                    keys: keys.to_vec(),
+                    keys,
                 };
                 push(&mut self.plan.steps, untag, after);
             }
@@ -304,21 +362,18 @@ impl<'d> Deleter<'d> {
 
     /// A service account that stays, names the role, and is trusted by a pattern.
     fn others_by_pattern(&self, role: &Role) -> Option<String> {
-        for (cluster, binding) in &self.bindings {
-            let subjects = trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer);
-            let Some(there) = self.actual.clusters.get(binding.cluster) else {
+        for (index, name) in self.by.annotated.get(role.arn.as_str()).into_iter().flatten() {
+            let goes = self.by.accounts.contains_key(&(*index, (*name).clone()));
+            let Some(cluster) = self.by.clusters.get(*index).filter(|_| !goes) else {
                 continue;
             };
-            let other = there.service_accounts.iter().find(|(name, account)| {
-                let goes = |(_, gone): &(&Cluster, Binding)| gone.cluster == binding.cluster && gone.account == **name;
-                account.annotations.get(ROLE_ARN_ANNOTATION) == Some(&role.arn)
-                    && !self.bindings.iter().any(goes)
-                    && subjects
-                        .iter()
-                        .any(|subject| subject.is_pattern && is_like(&subject.text, &name.subject()))
-            });
-            if let Some((name, _)) = other {
-                let cluster = self.labels.get(binding.cluster).cloned().unwrap_or_default();
+            let subjects = trust::subjects(&role.trust, &cluster.provider_arn(), &cluster.issuer);
+            let subject = name.subject();
+            if subjects
+                .iter()
+                .any(|known| known.is_pattern && is_like(&known.text, &subject))
+            {
+                let cluster = self.labels.get(*index).cloned().unwrap_or_default();
                 return Some(format!("`{name}` of cluster `{cluster}`"));
             }
         }

@@ -19,10 +19,12 @@ use crate::trust::{self, Merged, Owner, Trusted};
 use crate::{MANAGER, ROLE_ARN_ANNOTATION};
 use permissions::inline_change;
 use target::Target;
-use whose::{MANAGED_BY, home_in, home_of, is_reserved};
+use whose::{MANAGED_BY, is_of_stack, is_reserved};
 
 pub(crate) use whose::role_of_stack;
-pub(super) use whose::{Index, Whose, has_tags, home, is_managed, is_of_stack, owner, stack_of, trusted, whose};
+pub(super) use whose::{
+    BORROWED, HOME, Home, Index, Whose, has_tags, home, home_in, home_of, is_managed, owner, stack_of, trusted, whose,
+};
 
 /// What is known about a wanted role before the first step.
 pub(super) struct Found<'a> {
@@ -144,7 +146,16 @@ impl<'p> Planner<'p> {
         }
         let name = role.map_or_else(|| wanted.name.clone(), |role| role.name.clone());
         let moves = role.is_some_and(|role| self.is_at_home_with_others(role, wanted));
-        let target = Target::new(wanted, role, &bindings, moves);
+        let borrowed = role
+            .filter(|role| taken && whose(role, &bindings) == Whose::Foreign)
+            .and_then(|role| {
+                let owners: Vec<Owner> = bindings
+                    .iter()
+                    .map(|(cluster, binding)| owner(cluster, binding))
+                    .collect();
+                trust::rest(&role.trust, &owners)
+            });
+        let target = Target::new(wanted, role, &bindings, moves, borrowed);
         let merged = self.trust(role, &name, &bindings, &mut against);
         self.quotas(role, &name, &target, &merged, &mut against);
         self.providers_are_there(&bindings, role, &mut against);

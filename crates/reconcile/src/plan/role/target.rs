@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::whose::{HOME, MANAGED_BY, STACK_NAME, has_tags, home, is_managed};
+use super::whose::{BORROWED, HOME, MANAGED_BY, STACK_NAME, has_tags, home, is_managed};
 use crate::MANAGER;
 use crate::actual::Role;
 use crate::desired::{ATTACH_POLICY_NAME, Binding, Cluster, DesiredRole, Wish, base32};
@@ -29,12 +29,13 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// `moves`: the account that the role was made for has another one now.
+    /// `moves`: the account that the role was made for has another one now. `borrowed`: it was somebody else's until now.
     pub(super) fn new(
         wanted: &DesiredRole,
         role: Option<&Role>,
         bindings: &[(&Cluster, &Binding)],
         moves: bool,
+        borrowed: Option<String>,
     ) -> Self {
         let none = Role::default();
         let there = role.unwrap_or(&none);
@@ -50,7 +51,7 @@ impl Target {
             },
             ..Self::default()
         };
-        target.tags(wanted, there, bindings, moves);
+        target.tags(wanted, there, bindings, moves, borrowed);
         target
     }
 
@@ -58,8 +59,16 @@ impl Target {
         self.tags
     }
 
-    fn tags(&mut self, wanted: &DesiredRole, role: &Role, bindings: &[(&Cluster, &Binding)], moves: bool) {
+    fn tags(
+        &mut self,
+        wanted: &DesiredRole,
+        role: &Role,
+        bindings: &[(&Cluster, &Binding)],
+        moves: bool,
+        borrowed: Option<String>,
+    ) {
         let mut all = BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())]);
+        all.extend(borrowed.map(|hash| (BORROWED.to_owned(), hash)));
         let is_home = bindings
             .iter()
             .any(|(cluster, binding)| has_tags(role, &home(cluster, binding)));

@@ -9,6 +9,8 @@ use crate::desired::{Binding, Cluster, Desired};
 use crate::trust::{self, Owner, Trusted};
 
 pub(in crate::plan) const MANAGED_BY: &str = "irsa/managed-by";
+/// A role that was there before us, by what its trust policy said.
+pub(in crate::plan) const BORROWED: &str = "irsa/borrowed";
 pub(in crate::plan) const HOME: [&str; 3] = ["irsa/cluster", "irsa/namespace", "irsa/name"];
 /// The tags of eksctl's stacks, which CloudFormation gives to the role.
 const STACK_CLUSTER: &str = "alpha.eksctl.io/cluster-name";
@@ -16,7 +18,7 @@ const STACK_ACCOUNT: &str = "alpha.eksctl.io/iamserviceaccount-name";
 pub(super) const STACK_NAME: &str = "aws:cloudformation:stack-name";
 
 /// Cluster, namespace and name, as the tags of a role say them.
-pub(super) type Home = (String, String, String);
+pub(in crate::plan) type Home = (String, String, String);
 
 /// What is there and what is wanted, by what it is looked for by.
 #[derive(Default)]
@@ -59,11 +61,11 @@ impl<'a> Index<'a> {
     }
 }
 
-pub(super) fn home_of(cluster: &Cluster, account: &ServiceAccountName) -> Home {
+pub(in crate::plan) fn home_of(cluster: &Cluster, account: &ServiceAccountName) -> Home {
     (cluster.tag(), account.namespace.clone(), account.name.clone())
 }
 
-pub(super) fn home_in(role: &Role) -> Option<Home> {
+pub(in crate::plan) fn home_in(role: &Role) -> Option<Home> {
     let [cluster, namespace, name] = HOME.map(|key| role.tag(key).map(str::to_owned));
     Some((cluster?, namespace?, name?))
 }

@@ -380,3 +380,72 @@ fn a_pattern_for_everybody_is_warned_of() {
         assert_eq!(warned, is_warned, "{pattern}: {notes:?}");
     }
 }
+
+#[test]
+fn a_role_that_was_only_borrowed_is_given_back() {
+    let mut named = account("a");
+    named.role_name = Some("foreign".to_owned());
+    let mut cloud = cloud(&["blue"]);
+    let theirs = crate::trust::statement(&role::trusted(
+        &cluster("blue"),
+        &desired(&[("blue", &[account("eign")])], Mode::Create).roles[0].bindings[0],
+    ));
+    let before = Role {
+        name: "foreign".to_owned(),
+        arn: "arn:aws:iam::111122223333:role/foreign".to_owned(),
+        trust: format!(r#"{{"Version":"2012-10-17","Statement":[{theirs}]}}"#),
+        ..Role::default()
+    };
+    cloud.actual.roles.push(before.clone());
+    let wanted = desired(&[("blue", std::slice::from_ref(&named))], Mode::Create);
+    let plan = planned(&wanted, &cloud.actual, &overriding());
+    all_steps(&mut cloud, &plan);
+    assert!(planned(&wanted, &cloud.actual, &Options::default()).is_empty());
+    let taken = cloud.clone();
+    let deletion = |name: &str| Deletion {
+        clusters: vec![cluster("blue")],
+        accounts: vec![(0, ServiceAccountName::new("apps", name))],
+    };
+    let plan = delete(&deletion("a"), &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    assert_eq!(cloud.actual.roles[0].trust, before.trust);
+    assert_eq!(cloud.actual.roles[0].tags, before.tags);
+    for only in ["a", "eign"] {
+        assert!(delete(&deletion(only), &cloud.actual, &Options::default()).is_empty());
+    }
+    // Even while it is borrowed it does not go unasked.
+    let mut cloud = taken;
+    cloud.actual.roles[0].trust = before.trust.replace("apps:eign", "apps:a");
+    let plan = delete(&deletion("a"), &cloud.actual, &Options::default());
+    assert_eq!(kinds(&plan), [RefusalKind::ForeignRole]);
+    let plan = delete(&deletion("a"), &cloud.actual, &overriding());
+    all_steps(&mut cloud, &plan);
+    assert!(cloud.actual.roles.is_empty());
+}
+
+#[test]
+fn a_thousand_accounts_are_deleted_in_no_time() {
+    let accounts: Vec<ServiceAccount> = (0..1000).map(|number| account(&format!("account-{number}"))).collect();
+    let mut cloud = cloud(&["blue"]);
+    let plan = planned(
+        &desired(&[("blue", &accounts)], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    for step in &plan.steps {
+        cloud.run(step);
+    }
+    let deletion = Deletion {
+        clusters: vec![cluster("blue")],
+        accounts: accounts.into_iter().map(|account| (0, account.name)).collect(),
+    };
+    let begun = std::time::Instant::now();
+    let plan = delete(&deletion, &cloud.actual, &Options::default());
+    assert_eq!(plan.steps.len(), 3000);
+    // A merge for each pair takes minutes.
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
