@@ -131,11 +131,16 @@ impl Job {
         if let Some(code) = self.show(&world, &plan, &wishes)? {
             return Ok(code);
         }
+        let (insisting, insisted) = tokio::sync::oneshot::channel();
         let listening = {
             let stop = stop.clone();
             tokio::spawn(async move {
-                while signals.recv().await.is_some() {
+                if signals.recv().await.is_some() {
                     stop.stop();
+                }
+                // Who asks again will not wait for what is under way.
+                if signals.recv().await.is_some() {
+                    let _ = insisting.send(());
                 }
             })
         };
@@ -153,9 +158,15 @@ impl Job {
             scope: self.scope(&world),
             ..irsa_provision::Options::default()
         };
-        let outcome = carry_out(&world.target, &job, &options, &stop, &|event| progress.on(event)).await;
+        let outcome = tokio::select! {
+            outcome = carry_out(&world.target, &job, &options, &stop, &|event| progress.on(event)) => Some(outcome),
+            Ok(()) = insisted => None,
+        };
         listening.abort();
         progress.end();
+        let Some(outcome) = outcome else {
+            return Ok(interrupted("what was under way may be done or not"));
+        };
         let done = Done {
             outcome: &outcome,
             account: world.account,

@@ -110,7 +110,7 @@ impl Line {
             Event::Started { .. } | Event::Retrying { .. } => {}
         }
         self.text = match event {
-            Event::Halting(_) => "ending what is under way".to_owned(),
+            Event::Halting(_) => "ending what is under way; once more ends it at once".to_owned(),
             Event::Waiting { .. } => "waiting until it can be seen".to_owned(),
             Event::Replanning { .. } => "planning again: what is there has changed".to_owned(),
             _ if self.steps == 0 => format!("reading: {} roles, {} service accounts", self.roles, self.accounts),
