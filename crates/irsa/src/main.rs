@@ -51,9 +51,10 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(commands::run(command));
     // A command that is done does not wait for what it left behind, such as a read of stdin.
     runtime.shutdown_background();
-    match outcome {
-        Ok(code) => code,
-        Err(error) => failure::report(&error),
+    match (outcome, output::lost()) {
+        (Ok(code), None) => code,
+        (Ok(_), Some(error)) => failure::report(&anyhow::anyhow!("stdout can't be written: {error}")),
+        (Err(error), _) => failure::report(&error),
     }
 }
 

@@ -2,7 +2,8 @@
 //! looks.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -27,9 +28,22 @@ pub(crate) enum Format {
     Json,
 }
 
-/// A line of data. A reader that has gone away is no failure of ours, and there is nobody left to tell.
+/// Why data was lost: the first error of stdout.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// A line of data. A reader that has gone away is no failure of ours, and there is nobody left to tell; whatever else keeps it from being
+/// written makes the command fail in the end: [`lost`].
 pub(crate) fn data(line: impl fmt::Display) {
-    let _ = writeln!(anstream::stdout(), "{line}");
+    if let Err(error) = writeln!(anstream::stdout(), "{line}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why some data could not be written, if that happened: a full disk, say.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// A JSON document as data.

@@ -114,7 +114,11 @@ impl Target for Live {
             | Action::ApplyServiceAccount { .. }
             | Action::ReleaseServiceAccount { .. }
             | Action::DeleteServiceAccount { .. } => self.change_kubernetes(action).await,
-            _ => self.change_iam(action).await.map_err(|error| of_aws(&error)),
+            _ => self.change_iam(action).await.map_err(|error| {
+                let refused = of_aws(&error);
+                let help = refused.help.or_else(|| of_issuer(action, &error));
+                TargetError { help, ..refused }
+            }),
         }
     }
 }
@@ -244,6 +248,21 @@ fn of_aws(error: &ClientError) -> TargetError {
         message: error.to_string(),
         help: error.hint(),
     }
+}
+
+/// What to do about an issuer that IAM does not take. A port is what it refuses most: those of clusters that serve it themselves have one.
+/// See <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>.
+fn of_issuer(action: &Action, error: &ClientError) -> Option<String> {
+    let Action::CreateProvider { url, .. } = action else {
+        return None;
+    };
+    let refused = error.service()?;
+    let host = url.strip_prefix("https://")?.split('/').next()?;
+    let is_refused = matches!(refused.code.as_str(), "InvalidInput" | "ValidationError");
+    (is_refused && host.contains(':')).then(|| {
+        "AWS takes no issuer with a port; a server of ours does if it is started with `--allow-private-issuers`"
+            .to_owned()
+    })
 }
 
 fn of_kubernetes(cluster: &str, error: &CallError) -> TargetError {

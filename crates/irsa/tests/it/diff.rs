@@ -149,3 +149,23 @@ fn wrong_usage_and_wrong_files() {
         assert!(ended.stdout.is_empty());
     }
 }
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let folder = Folder::new();
+    folder.file("policy.json", &policy(r#""Action": "s3:GetObject", "Resource": "*""#));
+    // Data of a device that is full is lost; whoever reads only the exit code must not take it for "no difference".
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = irsa()
+        .current_dir(folder.0.path())
+        .args(["policy", "diff", "policy.json", "policy.json", "-o", "json"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("stdout can't be written: No space left on device"),
+        "{stderr}"
+    );
+}

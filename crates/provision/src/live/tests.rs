@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use irsa_aws::ServiceError;
 
 use super::*;
@@ -32,6 +34,29 @@ fn what_iam_means() {
         refused("MalformedPolicyDocument", "Syntax errors in policy.", 400),
         TargetErrorKind::Other
     );
+}
+
+#[test]
+fn an_issuer_with_a_port_is_spoken_of() {
+    let error = |code: &str| {
+        ClientError::from(ServiceError {
+            operation: "CreateOpenIDConnectProvider".to_owned(),
+            code: code.to_owned(),
+            status: 400,
+            ..ServiceError::default()
+        })
+    };
+    let provider = |url: &str| Action::CreateProvider {
+        arn: String::new(),
+        url: url.to_owned(),
+        client_ids: Vec::new(),
+        tags: BTreeMap::new(),
+    };
+    let help = |url: &str, code: &str| of_issuer(&provider(url), &error(code));
+    let text = help("https://127.0.0.1:6443/x", "InvalidInput").unwrap();
+    assert!(text.contains("--allow-private-issuers"), "{text}");
+    assert_eq!(help("https://issuer.example/a:b", "InvalidInput"), None);
+    assert_eq!(help("https://127.0.0.1:6443", "AccessDenied"), None);
 }
 
 #[test]
