@@ -68,7 +68,7 @@ pub(crate) fn hint(text: impl fmt::Display) {
 
 /// Whether stderr shows colours.
 pub(crate) fn stderr_has_colour() -> bool {
-    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Text from outside on a terminal: control characters are escaped, so that it cannot move the cursor or hide itself.

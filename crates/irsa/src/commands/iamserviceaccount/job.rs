@@ -158,8 +158,9 @@ impl Job {
             scope: self.scope(&world),
             ..irsa_provision::Options::default()
         };
+        let observer = |event: irsa_provision::Event<'_>| progress.on(event);
         let outcome = tokio::select! {
-            outcome = carry_out(&world.target, &job, &options, &stop, &|event| progress.on(event)) => Some(outcome),
+            outcome = carry_out(&world.target, &job, &options, &stop, &observer) => Some(outcome),
             Ok(()) = insisted => None,
         };
         listening.abort();
