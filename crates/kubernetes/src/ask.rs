@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
-use crate::error::{CallError, chain};
+use crate::error::{CallError, chain, deepest};
 
 /// The most that an answer may hold, in bytes: a page of 500 accounts, each of them with all the annotations that the API server lets it have.
 const LARGEST_ANSWER: usize = 192 << 20;
@@ -160,7 +160,7 @@ impl Cluster {
             .map_err(|error| Failure::last(CallError::Unreachable(error.to_string())))?;
         let answer = self.client().send(request).await.map_err(|error| Failure {
             attempts: if is_lost(&error) { self.attempts() } else { 1 },
-            error: CallError::Unreachable(chain(&error)),
+            error: CallError::Unreachable(format!("{}: {}", self.server(), deepest(&error))),
             wait: None,
         })?;
         self.reached().store(true, Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl Cluster {
                 } else {
                     ATTEMPTS
                 },
-                error: CallError::Unreachable(chain(&*error)),
+                error: CallError::Unreachable(format!("{}: {}", self.server(), deepest(&*error))),
                 wait: None,
             })?;
         let body = body.to_bytes().to_vec();

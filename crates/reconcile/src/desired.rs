@@ -318,7 +318,14 @@ impl Desired {
                                     place(&home.cluster) != place(&request.cluster)
                                 });
                                 if elsewhere || shared.permissions != role.permissions || shared.name != role.name {
-                                    problems.push(conflict(account, first, &role.name, elsewhere));
+                                    let what = if elsewhere {
+                                        "in another AWS account"
+                                    } else if shared.name != role.name {
+                                        "written in another case"
+                                    } else {
+                                        "with other permissions, boundary or tags"
+                                    };
+                                    problems.push(conflict(account, first, &role.name, what));
                                 } else {
                                     shared.bindings.extend(role.bindings);
                                 }
@@ -385,12 +392,7 @@ fn policies_of_others(account: &ServiceAccount, cluster: &Cluster) -> Vec<Proble
     foreign.map(problem).collect()
 }
 
-fn conflict(account: &ServiceAccount, first: &ServiceAccount, role: &str, elsewhere: bool) -> Problem {
-    let what = if elsewhere {
-        "in another AWS account"
-    } else {
-        "with other permissions, boundary or tags"
-    };
+fn conflict(account: &ServiceAccount, first: &ServiceAccount, role: &str, what: &str) -> Problem {
     let mut problem = Problem::error(format!(
         "`{}` and `{}` share the role `{role}`, {what}",
         first.name, account.name

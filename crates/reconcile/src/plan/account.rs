@@ -308,8 +308,8 @@ impl Planner<'_> {
         let is_trusted = trust::trusts(&role.trust, &super::role::trusted(cluster, &binding));
         (!is_trusted).then(|| {
             format!(
-                "no plain statement of role `{}`'s trust policy names this account: see `irsa doctor`",
-                role.name
+                "no plain statement of role `{}`'s trust policy names this account, so its pods may not be able to assume it: add one, or have irsa keep the role (`--role-name {} --override-existing-serviceaccounts`)",
+                role.name, role.name
             )
         })
     }

@@ -128,7 +128,7 @@ impl<'p> Planner<'p> {
                 }),
                 Whose::Another(home) => against.push(Why {
                     kind: RefusalKind::OtherOwner,
-                    message: format!("role `{}` was made for `{home}`", role.name),
+                    message: format!("role `{}` {home}", role.name),
                     help: "name another role, name that account in the same command, or take it with `--override-existing-serviceaccounts`".to_owned(),
                 }),
                 Whose::Foreign => against.push(Why {

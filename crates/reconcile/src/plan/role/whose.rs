@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::MANAGER;
 use crate::account::ServiceAccountName;
 use crate::actual::{Actual, Role};
-use crate::desired::{Binding, Cluster, Desired};
+use crate::desired::{Binding, Cluster, Desired, derived_role_name};
 use crate::trust::{self, Owner, Trusted};
 
 pub(in crate::plan) const MANAGED_BY: &str = "irsa/managed-by";
@@ -75,7 +75,7 @@ pub(in crate::plan) fn home_in(role: &Role) -> Option<Home> {
 pub(in crate::plan) enum Whose {
     /// Ours, and for one of these accounts.
     Ours,
-    /// Ours, for another account.
+    /// Ours, for another account; the text says for which.
     Another(String),
     /// A stack of eksctl's, for one of these accounts.
     Stack(String),
@@ -137,11 +137,19 @@ pub(in crate::plan) fn whose(role: &Role, bindings: &[(&Cluster, &Binding)]) -> 
             trust::trusts(&role.trust, &trusted(cluster, binding))
                 || !trust::subjects_of(&role.trust, &owner(cluster, binding)).is_empty()
         });
-        if is_home || is_trusted {
+        // An account that let go of its role, because others' statements are in it, may come back: the name is nobody else's.
+        let is_left = home_in(role).is_none()
+            && role.tag(BORROWED).is_none()
+            && bindings.iter().any(|(cluster, binding)| {
+                derived_role_name(cluster, &binding.account).eq_ignore_ascii_case(&role.name)
+            });
+        if is_home || is_trusted || is_left {
             return Whose::Ours;
         }
-        let told = HOME.map(|key| role.tag(key).unwrap_or("?"));
-        return Whose::Another(told.join("/"));
+        return Whose::Another(match home_in(role) {
+            Some((cluster, namespace, name)) => format!("was made for `{cluster}/{namespace}/{name}`"),
+            None => "is irsa's, and the account that it was made for has let go of it".to_owned(),
+        });
     }
     if bindings
         .iter()

@@ -449,3 +449,45 @@ fn a_thousand_accounts_are_deleted_in_no_time() {
         begun.elapsed()
     );
 }
+
+#[test]
+fn who_comes_back_finds_the_role_that_stayed_for_others() {
+    let mut cloud = cloud(&["blue"]);
+    made(&mut cloud, &[account("a")]);
+    // Somebody else's statement keeps the role.
+    let role = &mut cloud.actual.roles[0];
+    let root = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}"#;
+    role.trust = role
+        .trust
+        .replace("\"Statement\":[", &format!("\"Statement\":[{root},"));
+    let deletion = Deletion {
+        clusters: vec![cluster("blue")],
+        accounts: vec![(0, ServiceAccountName::new("apps", "a"))],
+    };
+    let plan = delete(&deletion, &cloud.actual, &Options::default());
+    all_steps(&mut cloud, &plan);
+    assert_eq!(cloud.actual.roles.len(), 1);
+    // For an account of another name it is still somebody else's.
+    let mut other = account("b");
+    other.role_name = Some(cloud.actual.roles[0].name.clone());
+    let refused = planned(
+        &desired(&[("blue", &[other])], Mode::Create),
+        &cloud.actual,
+        &Options::default(),
+    );
+    assert_eq!(kinds(&refused), [RefusalKind::OtherOwner]);
+    assert!(
+        refused.refusals[0].message.contains("has let go of it"),
+        "{}",
+        refused.refusals[0].message
+    );
+    made(&mut cloud, &[account("a")]);
+    assert_eq!(cloud.actual.roles.len(), 1);
+    let role = &cloud.actual.roles[0];
+    assert_eq!(role.tags["irsa/name"], "a");
+    assert!(
+        role.trust.contains("system:serviceaccount:apps:a") && role.trust.contains(":root"),
+        "{}",
+        role.trust
+    );
+}
