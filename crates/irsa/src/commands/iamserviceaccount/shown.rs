@@ -261,7 +261,8 @@ impl Done<'_> {
     /// All of it, for programs.
     pub(super) fn value(&self, plan: &Plan) -> Value {
         let mut value = plan_value(plan, self.account);
-        value["applied"] = true.into();
+        // Whoever reads nothing else of it must not take half of it for all.
+        value["applied"] = self.outcome.is_success().into();
         let accounts = self.outcome.accounts.iter().map(|account| {
             json!({
                 "cluster": account.cluster,
@@ -365,7 +366,7 @@ mod tests {
         );
         assert_eq!(done.what_failed(), "1 service account could not be done");
         let value = done.value(&Plan::default());
-        assert_eq!(value["applied"], true);
+        assert_eq!(value["applied"], false);
         assert_eq!(value["account"], "111122223333");
         assert_eq!(value["outcome"]["halted"], "interrupted");
         assert_eq!(value["outcome"]["steps"]["done"], 2);
