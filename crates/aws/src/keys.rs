@@ -98,7 +98,14 @@ impl Renewed {
                 });
                 return Ok(credentials);
             }
-            Ok(Err(error)) => reasons(&error),
+            Ok(Err(error)) => match reasons(&error) {
+                // The SDK goes on with a list of all that it tried.
+                text if text.contains("no credentials found in chain") => {
+                    "neither the environment nor a profile, a web identity token, the container or the instance has any"
+                        .to_owned()
+                }
+                text => text,
+            },
             Err(_) => format!("their source has not answered within {} s", LONGEST_SEARCH.as_secs()),
         };
         // Renewal is early, so those before may still be good.

@@ -16,9 +16,8 @@ use tokio_rustls::TlsConnector;
 use crate::endpoint::Endpoint;
 use crate::upstream::BoxError;
 
-/// The most that is read at once. Where answers come faster than they are handed on, fewer and larger pieces cost less; what is read is handed
-/// on before more is, so this is also what a connection holds.
-const READ_AT_ONCE: usize = 256 << 10;
+/// The most that is read at once, and the longest head of an answer. Larger pieces of bodies were not faster.
+const READ_AT_ONCE: usize = 64 << 10;
 
 /// Which servers are believed to be who they say.
 #[derive(Clone)]
