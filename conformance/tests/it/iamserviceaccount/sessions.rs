@@ -58,6 +58,13 @@ fn drift_is_found_and_repaired() -> Result<()> {
 }
 
 #[test]
+fn a_deployer_needs_no_more_than_its_policies() -> Result<()> {
+    let world = World::start()?;
+    world.register("prod")?;
+    run(&world, "permissions.md")
+}
+
+#[test]
 fn a_workload_moves_from_one_cluster_to_another() -> Result<()> {
     let (blue, green, server) = (control_plane(&[])?, control_plane(&[])?, server()?);
     let folder = tempfile::tempdir()?;
