@@ -11,7 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::control_plane::ControlPlane;
 use crate::server::binary;
+use crate::until;
 
 /// How long a start may take before it counts as hung.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -87,18 +88,17 @@ impl Webhook {
     /// # Errors
     /// It does not become so.
     pub fn wait_until_ready(&mut self) -> Result<()> {
-        let started = Instant::now();
-        while self.probe("/readyz") != Some(200) {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
-                bail!("the webhook ended with {status}:\n{}", self.log());
+        // It tells of its readiness only when it is asked.
+        let ready = until(START_LIMIT, || {
+            if self.probe("/readyz") == Some(200) {
+                return Ok(Ok(()));
             }
-            if started.elapsed() > START_LIMIT {
-                bail!("the webhook did not become ready:\n{}", self.log());
+            match self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+                Some(status) => bail!("it ended with {status}"),
+                None => Ok(Err("it says that it is not".to_owned())),
             }
-            // It tells of its readiness only when it is asked.
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+        });
+        ready.with_context(|| format!("the webhook did not become ready:\n{}", self.log()))
     }
 
     /// The status of a path on the plain port.
@@ -145,18 +145,15 @@ impl Webhook {
     /// It goes on.
     pub fn wait(&mut self) -> Result<Option<i32>> {
         let mut child = self.child.take().context("no process")?;
-        let started = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status.code());
-            }
-            if started.elapsed() > STOP_LIMIT {
-                let _ = child.kill();
-                let _ = child.wait();
-                bail!("the webhook does not stop:\n{}", self.log());
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let ended = until(STOP_LIMIT, || {
+            Ok(child.try_wait()?.ok_or_else(|| "the process is there".to_owned()))
+        });
+        if ended.is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
         }
+        let status = ended.with_context(|| format!("the webhook does not stop:\n{}", self.log()))?;
+        Ok(status.code())
     }
 
     /// The memory that it holds now, and the most that it ever held, in KiB.

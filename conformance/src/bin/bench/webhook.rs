@@ -11,11 +11,12 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use irsa_conformance::until;
 
 use crate::{
     Ended, Options,
@@ -148,13 +149,8 @@ fn start(binary: &Path, folder: &Path, accounts: usize) -> Result<(Ended, Target
         .stderr(File::create(&log)?)
         .spawn()?;
     let child = Ended(child);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let (mut address, mut ready) = (None, false);
-    while !ready {
-        if Instant::now() > deadline {
-            bail!("the webhook is not ready: {}", std::fs::read_to_string(&log)?);
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    let ready = until(Duration::from_secs(60), || {
+        let (mut address, mut ready) = (None, false);
         for line in BufReader::new(File::open(&log)?).lines() {
             let line = line?;
             if let Some((_, rest)) = line.split_once(" reviews=") {
@@ -162,9 +158,14 @@ fn start(binary: &Path, folder: &Path, accounts: usize) -> Result<(Ended, Target
             }
             ready |= line.ends_with(": ready");
         }
-    }
+        Ok(address
+            .filter(|_| ready)
+            .ok_or_else(|| "its log does not say so".to_owned()))
+    });
+    let address =
+        ready.with_context(|| format!("the webhook: {}", std::fs::read_to_string(&log).unwrap_or_default()))?;
     let target = Target {
-        address: address.context("no address")?.parse()?,
+        address: address.parse()?,
         pid: child.0.id(),
         tls: true,
     };
